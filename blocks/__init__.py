@@ -1,0 +1,4 @@
+"""blocks"""
+
+if __name__ == "blocks":
+    raise ImportError("import orchestrator.blocks")

@@ -1,0 +1,4 @@
+"""examples"""
+
+if __name__ == "examples":
+    raise ImportError("import orchestrator.examples")

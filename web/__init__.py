@@ -1,0 +1,4 @@
+"""web"""
+
+if __name__ == "web":
+    raise ImportError("import orchestrator.web")

@@ -1,0 +1,4 @@
+"""workers"""
+
+if __name__ == "workers":
+    raise ImportError("import orchestrator.workers")
