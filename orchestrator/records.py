@@ -1,0 +1,207 @@
+"""The plain records that cross the wire, as the client and the agents see them.
+
+Each mirrors one JSON object of the REST API (a contract test holds them against the OpenAPI document). Reading ignores
+keys it does not know, so that an older client understands a newer server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from .clock import from_text, now, to_text
+from .states import DISPLAY_NAMES, NAMED, TERMINAL, StateType
+
+R = TypeVar("R", bound="Record")
+
+
+class Record:
+    """Base of all records: to and from JSON-ready dicts."""
+
+    @classmethod
+    def read(cls: type[R], data: Mapping[str, Any]) -> R:
+        """Build the record from decoded JSON. Raises KeyError or ValueError where it does not fit."""
+        kinds = typing.get_type_hints(cls)
+        names = [item.name for item in dataclasses.fields(cls)]  # type: ignore[arg-type]
+        return cls(**{name: _from_json(kinds[name], data[name]) for name in names if name in data})
+
+    def write(self) -> dict[str, Any]:
+        """The record as a dict that JSON can hold; times as RFC 3339 text, ids as text."""
+        return {item.name: _to_json(getattr(self, item.name)) for item in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class State(Record):
+    """One state of a run."""
+
+    type: StateType
+    name: str = ""
+    message: str = ""
+    at: datetime = field(default_factory=now)
+    #: Facts beside the message, such as ``exit_code``, ``signal``, ``traceback``.
+    details: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", DISPLAY_NAMES[self.type])
+        elif NAMED.get(self.name, self.type) is not self.type:
+            raise ValueError(f"a state named {self.name} is {NAMED[self.name]}, not {self.type}")
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.type in TERMINAL
+
+
+@dataclass(frozen=True)
+class Actor(Record):
+    """Who caused something: ``type`` is ``api-key``, ``agent``, ``run``, ``schedule``, ``process`` or ``server``."""
+
+    type: str
+    id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Reference(Record):
+    """An id with the name that goes with it."""
+
+    id: uuid.UUID
+    name: str
+
+
+@dataclass(frozen=True)
+class FlowRun(Record):
+    """A flow run, as ``GET flow-runs/{id}`` tells it."""
+
+    id: uuid.UUID
+    name: str
+    flow: Reference
+    state: State
+    deployment: Reference | None = None
+    attempt: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    work_queue: str | None = None
+    priority: int = 0
+    due: datetime | None = None
+    slot: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    created: datetime | None = None
+    agent_id: uuid.UUID | None = None
+    snapshot: str | None = None
+    parent_flow_run_id: uuid.UUID | None = None
+    parent_task_run_id: uuid.UUID | None = None
+    created_by: Actor | None = None
+    result: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class TaskRun(Record):
+    """A task run, as ``GET task-runs/{id}`` tells it."""
+
+    id: uuid.UUID
+    flow_run_id: uuid.UUID
+    name: str
+    task_key: str
+    state: State
+    flow_attempt: int = 0
+    attempt: int = 0
+    tags: list[str] = field(default_factory=list)
+    upstream: list[uuid.UUID] = field(default_factory=list)
+    parent_id: uuid.UUID | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Storage(Record):
+    """Where a deployment's code lies."""
+
+    block_id: uuid.UUID | None
+    path: str = ""
+    #: Hash of the snapshot's manifest; None: the folder is used as it is found.
+    snapshot: str | None = None
+
+
+@dataclass(frozen=True)
+class Infrastructure(Record):
+    """What a run is executed in: a block (None: a plain process) and what is laid over its fields."""
+
+    block_id: uuid.UUID | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+    #: When the block was last changed; part of the agent's cache key.
+    updated: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Job(Record):
+    """A claimed run: all that an agent needs to execute it, as ``POST agents/{id}/claim`` answers."""
+
+    id: uuid.UUID
+    attempt: int
+    name: str
+    flow: str
+    state: State
+    entrypoint: str
+    #: Key for the run's own process: good for this run and attempt only.
+    token: str
+    deployment: Reference | None = None
+    storage: Storage | None = None
+    infrastructure: Infrastructure = field(default_factory=Infrastructure)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    work_queue: str = ""
+    #: How long until it may start; agents count it down on a monotonic clock.
+    starts_in_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Registration(Record):
+    """What the server answers to a new agent."""
+
+    agent_id: uuid.UUID
+    #: Redis to take hints from; None: long-poll over HTTP.
+    broker_url: str | None
+    lease_s: float
+    heartbeat_s: float
+    stop_grace_s: float
+
+
+def _from_json(kind: Any, value: Any) -> Any:
+    options = [option for option in typing.get_args(kind) if option is not type(None)]
+    if value is None:
+        return None
+    if typing.get_origin(kind) is list:
+        return [_from_json(options[0], item) for item in value]
+    if typing.get_origin(kind) is None and isinstance(kind, type):
+        if issubclass(kind, Record):
+            return value if isinstance(value, kind) else kind.read(value)
+        if kind in (uuid.UUID, StateType):
+            return value if isinstance(value, kind) else kind(value)
+        if kind is datetime:
+            return value if isinstance(value, datetime) else from_text(value)
+        return value
+    if len(options) == 1 and typing.get_origin(kind) is not dict:  # X | None
+        return _from_json(options[0], value)
+    return value
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Record):
+        return value.write()
+    if isinstance(value, datetime):
+        return to_text(value)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, StateType):
+        return value.value
+    if isinstance(value, list):
+        return [_to_json(item) for item in value]
+    return value

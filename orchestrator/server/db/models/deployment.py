@@ -1,0 +1,51 @@
+"""Deployments: a flow with its code, parameters, queue and schedules, startable by name."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from .base import Base, Created, Json, Key, Tags
+from .flow import Flow
+from .schedule import Schedule
+from .work_queue import WorkQueue
+
+
+class Deployment(Base):
+    """One deployment, addressed ``flow/deployment``."""
+
+    __tablename__ = "deployment"
+
+    id: Mapped[Key]
+    flow_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("flow.id", ondelete="CASCADE"))
+    name: Mapped[str]
+    description: Mapped[str] = mapped_column(server_default="", default="")
+    version: Mapped[str] = mapped_column(server_default="", default="")
+    tags: Mapped[Tags]
+    #: ``file.py:function``, relative to the root of the snapshot.
+    entrypoint: Mapped[str]
+    storage_block_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("block.id", ondelete="RESTRICT"))
+    #: Folder below the storage block's own root.
+    storage_path: Mapped[str] = mapped_column(server_default="", default="")
+    #: sha256 of the sorted manifest of (path, mode, content hash); None when the code is not a snapshot.
+    snapshot: Mapped[str | None]
+    infrastructure_block_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("block.id", ondelete="RESTRICT"))
+    infrastructure_overrides: Mapped[Json]
+    work_queue_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("work_queue.id", ondelete="RESTRICT"))
+    parameters: Mapped[Json]
+    #: JSON schema of the flow's parameters, as the flow's signature gives it.
+    parameter_schema: Mapped[Json]
+    paused: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    created: Mapped[Created]
+    updated: Mapped[datetime] = mapped_column(server_default=text("now()"))
+
+    flow: Mapped[Flow] = relationship(lazy="joined")
+    work_queue: Mapped[WorkQueue] = relationship(lazy="joined")
+    schedules: Mapped[list[Schedule]] = relationship(
+        lazy="selectin", order_by=Schedule.slug, passive_deletes=True, cascade="all, delete-orphan"
+    )
+
+    __table_args__ = (UniqueConstraint("flow_id", "name"),)

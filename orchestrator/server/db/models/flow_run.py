@@ -1,0 +1,92 @@
+"""Flow runs: one row a run, holding its present state; history lies in flow_run_state."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .base import STATE_TYPES, Base, Created, Json, JsonOrNone, Key, Tags
+
+_TERMINAL = "state_type IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')"
+_ACTIVE = "state_type IN ('PENDING', 'RUNNING', 'CANCELLING')"
+
+
+class FlowRun(Base):
+    """One run of a flow."""
+
+    __tablename__ = "flow_run"
+
+    id: Mapped[Key]
+    flow_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("flow.id", ondelete="CASCADE"))
+    deployment_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("deployment.id", ondelete="SET NULL"))
+    name: Mapped[str]
+
+    state_type: Mapped[str]
+    state_name: Mapped[str]
+    state_message: Mapped[str] = mapped_column(server_default="", default="")
+    state_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    #: The fencing token: raised by each claim; 0 until the first. Reports of lower attempts are refused.
+    attempt: Mapped[int] = mapped_column(server_default="0", default=0)
+
+    parameters: Mapped[Json]
+    tags: Mapped[Tags]
+    work_queue_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("work_queue.id", ondelete="RESTRICT"))
+    #: Higher is more urgent.
+    priority: Mapped[int] = mapped_column(server_default="0", default=0)
+    idempotency_key: Mapped[str | None]
+    schedule_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("schedule.id", ondelete="SET NULL"))
+    #: The schedule's instant that this run stands for (UTC).
+    slot: Mapped[datetime | None]
+    #: Not to start before.
+    due: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    started: Mapped[datetime | None]
+    ended: Mapped[datetime | None]
+
+    agent_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("agent.id", ondelete="SET NULL"))
+    lease_until: Mapped[datetime | None]
+    #: Snapshot of the code that the present attempt runs.
+    snapshot: Mapped[str | None]
+    hinted: Mapped[datetime | None]
+    hints: Mapped[int] = mapped_column(server_default="0", default=0)
+    #: When a cancel was asked for.
+    cancel_asked: Mapped[datetime | None]
+
+    #: The task run, in a parent flow run, that stands for this subflow.
+    parent_task_run_id: Mapped[uuid.UUID | None]
+    parent_flow_run_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("flow_run.id", ondelete="SET NULL"))
+    created: Mapped[Created]
+    #: ``{"type": "api-key|schedule|user|process", "id": ..., "name": ...}``
+    created_by: Mapped[Json]
+    #: Inline result ``{"value": ...}`` or reference ``{"block": ..., "path": ...}``.
+    result: Mapped[JsonOrNone]
+
+    __table_args__ = (
+        UniqueConstraint("schedule_id", "slot"),
+        UniqueConstraint("flow_id", "idempotency_key"),
+        CheckConstraint(f"state_type IN ({STATE_TYPES})", name="state_type"),
+        CheckConstraint(f"({_TERMINAL}) = (ended IS NOT NULL)", name="ended_when_terminal"),
+        CheckConstraint("state_type <> 'RUNNING' OR started IS NOT NULL", name="started_when_running"),
+        CheckConstraint(f"lease_until IS NULL OR {_ACTIVE}", name="lease_when_active"),
+        CheckConstraint("attempt >= 0", name="attempt_not_negative"),
+        Index(
+            "ix_flow_run_claimable",
+            "work_queue_id",
+            text("priority DESC"),
+            "due",
+            "id",
+            postgresql_where=text("state_type = 'SCHEDULED'"),
+        ),
+        Index("ix_flow_run_due", "due", postgresql_where=text("state_type = 'SCHEDULED'")),
+        Index("ix_flow_run_lease", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
+        Index("ix_flow_run_active", "state_type", "id", postgresql_where=text(_ACTIVE)),
+        Index("ix_flow_run_state", "state_type", text("id DESC")),
+        Index("ix_flow_run_flow", "flow_id", text("id DESC")),
+        Index("ix_flow_run_deployment", "deployment_id", text("id DESC")),
+        Index("ix_flow_run_parent", "parent_flow_run_id", postgresql_where=text("parent_flow_run_id IS NOT NULL")),
+        Index("ix_flow_run_agent", "agent_id", postgresql_where=text(_ACTIVE)),
+        Index("ix_flow_run_ended", "ended", postgresql_where=text("ended IS NOT NULL")),
+        Index("ix_flow_run_tags", "tags", postgresql_using="gin"),
+    )

@@ -1,0 +1,118 @@
+"""Connections and transactions.
+
+The engine belongs to the process that made it: after a fork a new one is made, so no connection is ever shared.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
+
+from ...errors import SettingsError
+
+#: Advisory lock (two-int form) that every event-writing transaction holds, shared, from before it is given a
+#: transaction id: the commit-safe cursor over events reads below the lowest id among its holders.
+EVENT_LOCK = (0x0EC7, 0)
+_EVENT_LOCK_SQL = text(f"SELECT pg_advisory_xact_lock_shared({EVENT_LOCK[0]}, {EVENT_LOCK[1]})")
+
+_SESSION_SQL = (
+    "SET idle_in_transaction_session_timeout = '5s'; SET timezone = 'UTC'; SET lock_timeout = '5s';"
+    " SET statement_timeout = '30s'"
+)
+
+_url: str | None = None
+_pool_size = 12
+_engine: Engine | None = None
+_owner: int | None = None
+_lock = threading.Lock()
+
+
+def normalise_url(url: str) -> str:
+    """Give a Postgres address the driver in use. Raises SettingsError for any other database."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            "ORCHESTRATOR_DATABASE_URL is no database address: postgresql://user:password@host/name"
+        ) from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise SettingsError(
+            f"ORCHESTRATOR_DATABASE_URL names {parsed.get_backend_name()}; Orchestrator needs PostgreSQL 14 or newer"
+        )
+    return parsed.set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def configure(url: str, pool_size: int = 12) -> None:
+    """Say which database this process (and its forks) use; connects to nothing yet."""
+    global _url, _pool_size
+    dispose()
+    _url, _pool_size = normalise_url(url), pool_size
+
+
+def engine() -> Engine:
+    """The engine of this process, made on first use."""
+    global _engine, _owner
+    if _engine is None or _owner != os.getpid():
+        with _lock:
+            if _engine is None or _owner != os.getpid():
+                if _url is None:
+                    raise SettingsError("no database is configured: set ORCHESTRATOR_DATABASE_URL")
+                _engine, _owner = make_engine(_url, _pool_size), os.getpid()
+    return _engine
+
+
+def make_engine(url: str, pool_size: int = 12) -> Engine:
+    """An engine with this project's session settings; most code wants :func:`engine`."""
+    made = create_engine(
+        url, pool_size=pool_size, max_overflow=0, pool_timeout=10, pool_pre_ping=False, pool_use_lifo=True
+    )
+    event.listen(made, "connect", _prepare)
+    return made
+
+
+def dispose() -> None:
+    """Close this process's connections."""
+    global _engine, _owner
+    if _engine is not None and _owner == os.getpid():
+        _engine.dispose()
+    _engine, _owner = None, None
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """A writing transaction: commits at the end, rolls back on an error, then runs what :func:`after_commit` was
+    given. Holds the event lock, so that it may record events.
+    """
+    with Session(engine(), expire_on_commit=False) as session:
+        with session.begin():
+            session.execute(_EVENT_LOCK_SQL)
+            yield session
+        for callback in session.info.pop("after_commit", ()):
+            callback()
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """A session for reading: each statement sees what is committed when it starts."""
+    connection = engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+    with connection, Session(connection, expire_on_commit=False, autoflush=False) as session:
+        yield session
+
+
+def after_commit(session: Session, function: Callable[..., Any], *args: Any) -> None:
+    """Have ``function(*args)`` called once the transaction of ``session`` is committed, and not otherwise."""
+    session.info.setdefault("after_commit", []).append(partial(function, *args))
+
+
+def _prepare(connection: Any, _record: Any) -> None:
+    before, connection.autocommit = connection.autocommit, True
+    connection.execute(_SESSION_SQL)
+    connection.autocommit = before

@@ -1,0 +1,87 @@
+"""The life of a run: state types, their named sets, and the table of allowed arrows.
+
+The *type* drives every decision; the *name* is what a person reads ("Late" is a SCHEDULED run, "TimedOut" a FAILED
+one). This module imports nothing of ours, so client, server and agents share one truth.
+
+```
+                      +--------------------- server: due again ---------------------+
+                      v                                                             |
+   create ----> SCHEDULED --- agent claims ---> PENDING --- code ready ---> RUNNING --- retry
+                   |  |                            |                          |  |
+                   |  +---- by hand ---------------+--------------------------+  +---> PAUSED --> RUNNING | SCHEDULED
+                   |                               |                          |
+                   +---- cancel ---> CANCELLED <---+---- CANCELLING <---------+
+                                                                              |
+                          COMPLETED | FAILED (the code raised) | CRASHED (the world stopped it)
+```
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class StateType(str, Enum):
+    """The nine types that logic is written against."""
+
+    SCHEDULED = "SCHEDULED"  #: known, waiting for its time or for an agent
+    PENDING = "PENDING"  #: claimed by an agent (or about to start by hand); code is being prepared
+    RUNNING = "RUNNING"  #: user code is executing
+    PAUSED = "PAUSED"  #: waiting for a person
+    CANCELLING = "CANCELLING"  #: asked to stop; processes are being taken down
+    COMPLETED = "COMPLETED"  #: the code returned
+    FAILED = "FAILED"  #: the code raised, or ran over its time
+    CRASHED = "CRASHED"  #: the outside world stopped it: signal, lost agent, missing code
+    CANCELLED = "CANCELLED"  #: a person, a rule or a parent stopped it
+
+    def __str__(self) -> str:
+        return self.value
+
+
+S = StateType
+
+TERMINAL = frozenset({S.COMPLETED, S.FAILED, S.CRASHED, S.CANCELLED})
+#: An agent (or a hand-started process) is busy with the run: it occupies a slot.
+ACTIVE = frozenset({S.PENDING, S.RUNNING, S.CANCELLING})
+#: Nothing executes; the run is waiting.
+WAITING = frozenset({S.SCHEDULED, S.PAUSED})
+#: The work did not do what was asked of it.
+UNSUCCESSFUL = frozenset({S.FAILED, S.CRASHED, S.CANCELLED})
+
+#: What may follow what. Keys are the present type (None: the run is being created), values the possible next types.
+#: Terminal states absorb: the only arrow out of them is a person's "run it again", and the one told at
+#: :data:`LOST`.
+ARROWS: dict[StateType | None, frozenset[StateType]] = {
+    None: frozenset({S.SCHEDULED, S.PENDING, S.RUNNING, *TERMINAL}),
+    S.SCHEDULED: frozenset({S.SCHEDULED, S.PENDING, S.RUNNING, *TERMINAL}),
+    S.PENDING: frozenset({S.SCHEDULED, S.RUNNING, S.CANCELLING, *TERMINAL}),
+    S.RUNNING: frozenset({S.SCHEDULED, S.RUNNING, S.PAUSED, S.CANCELLING, *TERMINAL}),
+    S.PAUSED: frozenset({S.SCHEDULED, S.RUNNING, S.CANCELLING, *TERMINAL}),
+    S.CANCELLING: TERMINAL,
+    S.COMPLETED: frozenset(),
+    S.FAILED: frozenset({S.SCHEDULED}),
+    S.CRASHED: frozenset({S.SCHEDULED}),
+    S.CANCELLED: frozenset({S.SCHEDULED}),
+}
+
+#: The name of the only terminal state that its own, unsuperseded attempt may still replace: a hand-started process
+#: fell silent and came back.
+LOST = "Lost"
+
+#: The name a state takes when nobody gave one.
+DISPLAY_NAMES: dict[StateType, str] = {kind: kind.value.capitalize() for kind in StateType}
+
+#: Other names we give ourselves, and the type each belongs to.
+NAMED: dict[str, StateType] = {
+    "Late": S.SCHEDULED,
+    "AwaitingRetry": S.SCHEDULED,
+    "Retrying": S.RUNNING,
+    "Cached": S.COMPLETED,
+    "TimedOut": S.FAILED,
+    LOST: S.CRASHED,
+}
+
+
+def is_allowed(before: StateType | None, after: StateType) -> bool:
+    """Tell whether the table has an arrow from ``before`` (None: not yet created) to ``after``."""
+    return after in ARROWS[before]

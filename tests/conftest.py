@@ -1,0 +1,76 @@
+"""Shared fixtures: a real Postgres and a real Redis for the session, a fresh database for each test that asks."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from orchestrator.server.db import migrate, session
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees the settings of the person who runs it, nor those of another test."""
+    for name in list(os.environ):
+        if name.startswith("ORCHESTRATOR_") and not name.startswith("ORCHESTRATOR_TEST_"):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    monkeypatch.setenv("ORCHESTRATOR_HOME", str(home))
+    return home
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[tuple[str, str]]:
+    """Addresses of Postgres and Redis: embedded ones, or those that ORCHESTRATOR_TEST_*_URL name."""
+    given = os.environ.get("ORCHESTRATOR_TEST_DATABASE_URL"), os.environ.get("ORCHESTRATOR_TEST_REDIS_URL")
+    if given[0] and given[1]:
+        yield given[0], given[1]
+        return
+    from orchestrator.embedded import EmbeddedServices
+
+    from .paths import traversable_folder
+
+    with traversable_folder() as folder, EmbeddedServices(folder) as embedded:
+        yield embedded.database_url, embedded.redis_url
+
+
+@pytest.fixture(scope="session")
+def redis_url(services: tuple[str, str]) -> str:
+    """A real Redis; tests share it, so keys carry names of their own."""
+    return services[1]
+
+
+@pytest.fixture(scope="session")
+def template_database(services: tuple[str, str]) -> str:
+    """Name of a migrated database that :func:`database_url` copies."""
+    name = f"template_{uuid.uuid4().hex[:12]}"
+    _execute(services[0], f"CREATE DATABASE {name}")
+    migrate.upgrade(_named(services[0], name))
+    return name
+
+
+@pytest.fixture
+def database_url(services: tuple[str, str], template_database: str) -> Iterator[str]:
+    """A fresh, migrated database, which this process is configured to use."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    _execute(services[0], f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    url = _named(services[0], name)
+    session.configure(url, pool_size=8)
+    yield url
+    session.dispose()
+    _execute(services[0], f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _named(url: str, database: str) -> str:
+    return make_url(url).set(database=database).render_as_string(hide_password=False)
+
+
+def _execute(url: str, statement: str) -> None:
+    with psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(False), autocommit=True) as link:
+        link.execute(statement)
