@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zoneinfo
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.errors import InvalidInput, ScheduleError
+from orchestrator.errors import ScheduleError
 from orchestrator.schedules import ScheduleSpec, next_times, parse
 
 UTC = timezone.utc
@@ -256,7 +257,7 @@ def test_times_ascend_and_asking_again_adds_none(fields: dict[str, Any], zone: s
     found = next_times(spec, after, 40)
     assert len(found) == 40
     assert found[0] > after
-    assert all(early < late for early, late in zip(found, found[1:], strict=False))
+    assert all(early < late for early, late in itertools.pairwise(found))
     # From any of them on, the rest follows: nothing is added, left out or moved by when one asks.
     for place in (0, 7, 38):
         assert next_times(spec, found[place], 39 - place) == found[place + 1 :]
@@ -267,7 +268,7 @@ def test_times_ascend_and_asking_again_adds_none(fields: dict[str, Any], zone: s
 @given(MINUTES, ZONES, INSTANTS)
 def test_a_cron_for_every_hour_never_rests_longer_than_its_step(minute: str, zone: str, after: datetime) -> None:
     found = next_times(parse({"cron": f"{minute} * * * *", "timezone": zone}), after, 60)
-    longest = max(late - early for early, late in zip(found, found[1:], strict=False))
+    longest = max(late - early for early, late in itertools.pairwise(found))
     # Lord Howe moves by half an hour, so that the local clock shows one full hour later or earlier by that.
     slack = timedelta(minutes=30) if zone == "Australia/Lord_Howe" else timedelta(0)
     assert longest <= timedelta(hours=1) + slack
