@@ -20,7 +20,6 @@ from . import processes
 from .lock import FileLock
 from .privileges import Account, give
 
-_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 _PORTS_TRIED = 5
 
 
@@ -134,7 +133,7 @@ class DataServer(ABC):
             self.process = processes.spawn(
                 self.command(),
                 cwd=self.data,
-                env=_ENVIRONMENT,
+                env=processes.CLEAN_ENVIRONMENT,
                 log=log,
                 account=self.account,
                 parent_death_signal=signal.SIGINT,

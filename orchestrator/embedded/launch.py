@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> None:
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
             if os.getppid() != int(parent):
                 sys.exit("the process that started this one is gone")
-        os.execv(command[0], command)
+        os.execv(command[0], command)  # noqa: S606 - the command is our own parent's
     except OSError as error:
         print(f"{command[0]} cannot be run: {error.strerror}", file=sys.stderr)
         sys.exit(127)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import subprocess
 from pathlib import Path
@@ -113,16 +112,7 @@ class EmbeddedPostgres(DataServer):
     def _initdb(self, aside: Path, password: Path) -> subprocess.CompletedProcess[str]:
         locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         access = [f"--username={USER}", "--auth=scram-sha-256", f"--pwfile={password}"]
-        drop = self.account
-        return subprocess.run(
-            [self._program.with_name("initdb"), "-D", aside, *access, *locale],
-            cwd=aside,
-            env={"PATH": os.defpath, "LC_ALL": "C"},
-            capture_output=True,
-            text=True,
-            check=False,
-            **({} if drop is None else {"user": drop.uid, "group": drop.gid, "extra_groups": []}),
-        )
+        return processes.ask([self._program.with_name("initdb"), "-D", aside, *access, *locale], aside, self.account)
 
     def _check(self) -> None:
         try:

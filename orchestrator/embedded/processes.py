@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from .privileges import Account
 
+#: What the servers see: no LANG that is not installed here, no PG* or REDIS* of the person who starts them.
+CLEAN_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 
@@ -49,6 +51,22 @@ def spawn(
     )
 
 
+def ask(argv: Sequence[str | Path], cwd: Path, account: Account | None) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, as ``account`` and with a clean environment, and give what it printed."""
+    return subprocess.run(
+        [str(word) for word in argv],
+        cwd=cwd,
+        env=CLEAN_ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
+    )
+
+
 def identity(pid: int) -> str | None:
     """What tells this process from a later one with the same number: its time of start. None: no such process."""
     try:
@@ -79,14 +97,22 @@ def send(pid: int, number: signal.Signals, group: bool = False) -> bool:
     return True
 
 
-def end(process: subprocess.Popen[bytes], steps: Sequence[tuple[signal.Signals, float]]) -> None:
-    """Ask a child to end by each signal in turn, waiting that many seconds after each; then kill its group."""
+def end(
+    process: subprocess.Popen[bytes],
+    steps: Sequence[tuple[signal.Signals, float]],
+    hurry: Callable[[], bool] = lambda: False,
+) -> None:
+    """Ask a child to end by each signal in turn, waiting that many seconds after each; then kill its group.
+
+    ``hurry`` is asked while waiting: once true, the waits are over.
+    """
     for number, patience_s in steps:
-        if process.poll() is not None:
-            break
-        send(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience_s)
+        deadline = time.monotonic() + patience_s
+        if process.poll() is None:
+            send(process.pid, number)
+        while process.poll() is None and time.monotonic() < deadline and not hurry():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
     send(process.pid, signal.SIGKILL, group=True)
     process.wait()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import Conflict, Unavailable
 from .data_server import DataServer
+from .folders import make_folder
 from .lock import FileLock
 from .postgres import EmbeddedPostgres
 from .privileges import unprivileged
@@ -90,10 +91,8 @@ class EmbeddedServices:
     def _start(self) -> None:
         account = unprivileged()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder, account)
             self.logs.mkdir(parents=True, exist_ok=True)
-            if account is not None:
-                self.folder.chmod(self.folder.stat().st_mode | 0o011)
         except OSError as error:
             raise Unavailable(f"the data folder {self.folder} cannot be made: {error.strerror}") from None
         if account is not None and not account.may_pass(self.folder):

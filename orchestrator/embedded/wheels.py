@@ -10,16 +10,14 @@ import importlib.util
 import os
 import platform
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..errors import Unavailable
+from . import processes
 from .privileges import Account
-
-_CLEAN = {"PATH": os.defpath, "LC_ALL": "C"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def program(carrier: Carrier, stage: Path, account: Account | None) -> tuple[Pat
 
 
 def platform_name(system: str | None = None, machine: str | None = None) -> str:
-    """``linux-x86_64``, ``linux-aarch64``, ``darwin-x86_64`` or ``darwin-arm64`` (others for machines without wheels)."""
+    """``linux-x86_64``, ``linux-aarch64``, ``darwin-x86_64``, ``darwin-arm64``; others have no wheels."""
     system = (system or platform.system()).lower()
     machine = (machine or platform.machine()).lower()
     machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
@@ -88,19 +86,10 @@ def _installed(carrier: Carrier) -> Path:
 def _version_line(server: Path, account: Account | None) -> str | None:
     """What ``--version`` prints; None if this user cannot run it."""
     try:
-        answer = subprocess.run(
-            [server, "--version"],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd="/",
-            env=_CLEAN,
-            timeout=60,
-            **({} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}),
-        )
-    except (OSError, subprocess.SubprocessError):
+        answer = processes.ask([server, "--version"], Path("/"), account)
+    except OSError:
         return None
-    return answer.stdout.strip()
+    return answer.stdout.strip() if answer.returncode == 0 else None
 
 
 def _staged(carrier: Carrier, server: Path, stage: Path) -> Path:
