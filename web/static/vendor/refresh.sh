@@ -31,6 +31,7 @@ cp "$here/licences/alpine.txt" "$here/alpine-csp-3.17.4/LICENSE"
 keep echarts 6.1.0 "$here/echarts-6.1.0" dist/echarts.common.min.js LICENSE NOTICE
 keep @json-editor/json-editor 2.17.2 "$here/json-editor-2.17.2" dist/jsoneditor.js dist/jsoneditor.js.LICENSE.txt LICENSE
 keep cronstrue 3.39.0 "$here/cronstrue-3.39.0" dist/cronstrue.min.js LICENSE
+keep @fontsource-variable/inter 5.3.0 "$here/inter-5.3.0" files/inter-latin-wght-normal.woff2 files/inter-latin-ext-wght-normal.woff2 LICENSE
 keep axe-core 4.14.1 "$tests/axe-core-4.14.1" axe.min.js LICENSE LICENSE-3RD-PARTY.txt
 
 fetch @tabler/icons 3.51.0
