@@ -11,7 +11,6 @@ import hmac
 import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from typing import ParamSpec, TypeVar
 from urllib.parse import urlsplit
@@ -20,9 +19,10 @@ from flask import Response, abort, flash, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
-from orchestrator.records import Actor
 from orchestrator.server.db import session as database
 from orchestrator.server.db.models import ApiKey
+from orchestrator.server.services import keys
+from orchestrator.server.services.keys import Principal
 from orchestrator.settings import Settings
 
 P = ParamSpec("P")
@@ -32,22 +32,10 @@ R = TypeVar("R")
 RIGHTS = {"admin": {"admin", "editor", "viewer"}, "editor": {"editor", "viewer"}, "viewer": {"viewer"}}
 
 
-@dataclass(frozen=True)
-class Visitor:
-    """The person behind a session, as the API key they came with tells it."""
-
-    key_id: uuid.UUID
-    name: str
-    role: str
-
-    @property
-    def actor(self) -> Actor:
-        """Who is written beside what they do."""
-        return Actor("api-key", str(self.key_id), self.name)
-
-    def may(self, role: str) -> bool:
-        """Whether this role includes ``role``."""
-        return role in RIGHTS[self.role]
+def may(role: str) -> bool:
+    """Whether the visitor's role includes ``role``."""
+    visitor: Principal | None = g.get("visitor")
+    return visitor is not None and role in RIGHTS[visitor.role]
 
 
 def session_key(settings: Settings) -> str:
@@ -59,7 +47,7 @@ def session_key(settings: Settings) -> str:
 def guard() -> AnyResponse | None:
     """Before each page: find the visitor, refuse posts without the page's own token."""
     g.page = True
-    g.visitor = _visitor()
+    g.visitor = find_visitor()
     if request.method not in {"GET", "HEAD", "OPTIONS"}:
         check_token()
     if g.visitor is None and request.blueprint != "login":
@@ -120,8 +108,8 @@ def needs(role: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         @wraps(view)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            if not g.visitor.may(role):
-                abort(403, f"This needs the role {role}; your key {g.visitor.name} has the role {g.visitor.role}.")
+            if not may(role):
+                abort(403, f"This needs the role {role}; the key you are logged in with has {g.visitor.role}.")
             return view(*args, **kwargs)
 
         return checked
@@ -138,12 +126,11 @@ def safe_next(address: str | None) -> str:
     return f"{request.script_root}{address}"
 
 
-def _visitor() -> Visitor | None:
+def find_visitor() -> Principal | None:
+    """Who this session belongs to; None without one, or when its key no longer opens anything."""
     identifier = session.get("key")
     if not identifier:
         return None
     with database.reading() as reading:
         key = reading.get(ApiKey, uuid.UUID(identifier))
-    if key is None or key.revoked or (key.expires and key.expires <= now()) or key.role not in RIGHTS:
-        return None
-    return Visitor(key.id, key.name, key.role)
+    return keys.principal_of(key) if key and keys.usable(key, now()) and key.role in RIGHTS else None

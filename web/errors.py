@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, g, render_template, request
+from flask import Flask, current_app, g, render_template, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from orchestrator.errors import Conflict, InvalidInput, NotFound, OrchestratorError, Unavailable
@@ -56,10 +56,11 @@ def page(error: Exception) -> tuple[str, int]:
     status, text = _tell(error)
     g.page = True
     if "visitor" not in g:
-        g.visitor = access.visitor_or_none()
+        g.visitor = access.find_visitor()
     if access.is_part():
         return text, status
-    return render_template("pages/error.html", status=status, title=_TITLES.get(status, "That did not work"), text=text), status
+    title = _TITLES.get(status, "That did not work")
+    return render_template("pages/error.html", status=status, title=title, text=text), status
 
 
 def _tell(error: Exception) -> tuple[int, str]:
@@ -68,12 +69,5 @@ def _tell(error: Exception) -> tuple[int, str]:
         return status, str(error)
     if isinstance(error, HTTPException) and not isinstance(error, InternalServerError):
         return error.code or 500, error.description or error.name
-    from_app().logger.exception("a page failed", exc_info=error)
+    current_app.logger.exception("a page failed", exc_info=error)
     return 500, "The error is in the server's log: orchestrator server logs"
-
-
-def from_app() -> Flask:
-    """The application that serves this request."""
-    from flask import current_app
-
-    return current_app

@@ -26,7 +26,7 @@ _STATIC = Path(__file__).parent / "static"
 def install(app: Flask) -> None:
     """Make the names known to the application's templates."""
     app.jinja_env.globals.update(
-        asset=asset, icon=icon, look=look, LOOKS=LOOKS, nonce=nonce, csrf=access.token, here=here, server_now=now
+        asset=asset, icon=icon, look=look, LOOKS=LOOKS, nonce=nonce, csrf=access.token, here=here, server_now=now, may=access.may
     )
     app.jinja_env.filters.update(
         iso=iso, utc=utc, moment=moment, elapsed=elapsed, markdown=markdown, pretty=pretty, short=short, number=number
