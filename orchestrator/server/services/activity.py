@@ -9,12 +9,13 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Row, column, func, select, true, values
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Session
 
-from ...states import StateType
+from ...states import ACTIVE, StateType
 from ..db.models import Agent, Artifact, Deployment, Event, Flow, FlowRun, Log, TaskRun, WorkQueue
 from .logs import LogFilter
 
@@ -88,35 +89,41 @@ def timeline(
 def history(session: Session, deployment_ids: Sequence[uuid.UUID], each: int = 12) -> dict[uuid.UUID, list[RunBrief]]:
     """The last ``each`` runs of each deployment that were begun or ended, oldest first."""
     quiet = StateType.SCHEDULED.value
-    return _runs_of(session, deployment_ids, FlowRun.state_type != quiet, FlowRun.id.desc(), each)
+    return _runs_of(session, FlowRun.deployment_id, deployment_ids, FlowRun.state_type != quiet, FlowRun.id.desc(), each)
 
 
 def upcoming(session: Session, deployment_ids: Sequence[uuid.UUID], each: int = 1) -> dict[uuid.UUID, list[RunBrief]]:
     """The next ``each`` scheduled runs of each deployment, soonest last."""
     waiting = StateType.SCHEDULED.value
-    return _runs_of(session, deployment_ids, FlowRun.state_type == waiting, FlowRun.due.asc(), each)
+    return _runs_of(session, FlowRun.deployment_id, deployment_ids, FlowRun.state_type == waiting, FlowRun.due.asc(), each)
 
 
 def _runs_of(
-    session: Session, deployment_ids: Sequence[uuid.UUID], condition: object, order: object, each: int
+    session: Session, owner: Any, owner_ids: Sequence[uuid.UUID], condition: Any, order: Any, each: int
 ) -> dict[uuid.UUID, list[RunBrief]]:
-    found: dict[uuid.UUID, list[RunBrief]] = {key: [] for key in deployment_ids}
-    if not deployment_ids:
+    found: dict[uuid.UUID, list[RunBrief]] = {key: [] for key in owner_ids}
+    if not owner_ids:
         return found
-    wanted = values(column("id", UUID(as_uuid=True)), name="wanted").data([(key,) for key in deployment_ids])
+    wanted = values(column("id", UUID(as_uuid=True)), name="wanted").data([(key,) for key in owner_ids])
     last = (
         select(
             FlowRun.id, FlowRun.name, FlowRun.state_type, FlowRun.state_name, FlowRun.due, FlowRun.started,
             FlowRun.ended,
         )  # fmt: skip
-        .where(FlowRun.deployment_id == wanted.c.id, condition)  # type: ignore[arg-type]
-        .order_by(order)  # type: ignore[arg-type]
+        .where(owner == wanted.c.id, condition)
+        .order_by(order)
         .limit(each)
         .lateral("last")
     )
     for key, *brief in session.execute(select(wanted.c.id, last).select_from(wanted.join(last, true()))):
         found[key].insert(0, RunBrief(*brief))
     return found
+
+
+def held_by(session: Session, agent_ids: Sequence[uuid.UUID], each: int = 5) -> dict[uuid.UUID, list[RunBrief]]:
+    """The runs that agents hold at the moment, at most ``each`` of them."""
+    busy = FlowRun.state_type.in_([kind.value for kind in ACTIVE])
+    return _runs_of(session, FlowRun.agent_id, agent_ids, busy, FlowRun.id.asc(), each)
 
 
 def log_lines(
@@ -146,6 +153,17 @@ def log_lines(
         return list(onward[:limit]), len(onward) > limit
     backward = session.scalars(query.order_by(Log.id.desc()).limit(limit + 1)).all()
     return list(reversed(backward[:limit])), len(backward) > limit
+
+
+def deployment_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]]:
+    """Ids and full names (``flow/deployment``) of deployments, by name: what a choice in a form offers."""
+    query = (
+        select(Deployment.id, Flow.name, Deployment.name)
+        .join(Flow, Flow.id == Deployment.flow_id)
+        .order_by(Flow.name, Deployment.name)
+        .limit(limit)
+    )
+    return [(key, f"{flow}/{name}") for key, flow, name in session.execute(query)]
 
 
 def tallies(session: Session, flow_run_id: uuid.UUID) -> dict[str, int]:
