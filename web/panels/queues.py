@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from orchestrator.server.services import agents, work_queues
 from orchestrator.server.services.agents import AgentRow
 from orchestrator.server.services.paging import Page
+from orchestrator.server.services.work_queues import WorkQueueRow
 
 
 @dataclass(frozen=True)
 class QueuesPage:
     """One page of queues, and by name who serves them."""
 
-    rows: Page[Any]
+    rows: Page[WorkQueueRow]
     serving: dict[str, list[AgentRow]]
 
 
@@ -27,4 +27,4 @@ def load(session: Session, now: datetime, cursor: str | None) -> QueuesPage:
     for row in agents.listing(session, now):
         for name in row.agent.queues if row.status == "ONLINE" else ():
             serving.setdefault(name, []).append(row)
-    return QueuesPage(work_queues.listing(session, cursor=cursor), serving)
+    return QueuesPage(work_queues.listing(session, now, cursor=cursor), serving)

@@ -17,6 +17,7 @@ from orchestrator.server.services import agents, events, ticks, tower, work_queu
 from orchestrator.server.services.agents import AgentRow
 from orchestrator.server.services.runs import RunRow
 from orchestrator.server.services.tower import Counts
+from orchestrator.server.services.work_queues import WorkQueueRow
 
 from ..looks import ORDER
 
@@ -45,7 +46,7 @@ class TowerPage:
     running: list[RunRow]
     coming: list[RunRow]
     agents: list[AgentRow]
-    queues: list[Any]
+    queues: list[WorkQueueRow]
     events: list[Event]
     loops: dict[str, ticks.Age]
 
@@ -92,7 +93,7 @@ def load(session: Session, wanted: str, now: datetime) -> TowerPage:
         running=tower.running(session),
         coming=tower.coming(session, now),
         agents=[row for row in agents.listing(session, now) if row.status != "STOPPED"],
-        queues=work_queues.listing(session, limit=8).items,
+        queues=work_queues.listing(session, now, limit=8).items,
         events=events.listing(session, limit=14).items,
         loops=ticks.ages(session, now),
     )
