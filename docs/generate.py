@@ -26,8 +26,8 @@ CLI_HEAD = f"""{_MADE}
 
 `orchestrator` + noun + verb. Plurals of the nouns work, too.
 
-- Everything that lists or shows takes `--output json`: exactly one JSON document on standard output. All that is no result
-  goes to standard error.
+- Everything that lists or shows takes `--output json`: exactly one JSON document on standard output. All that is no
+  result goes to standard error.
 - Exit codes: 0 done, 1 the thing asked for failed, 2 wrong use, 130 interrupted. A mistake is answered with one line.
 - `orchestrator --profile NAME ...` uses another profile for one command.
 - `NO_COLOR=1` turns colours off.
@@ -39,9 +39,9 @@ SETTINGS_HEAD = f"""{_MADE}
 
 # Settings
 
-Each setting is looked for in the environment, as `{PREFIX}` and its name, then in the active profile of `profiles.toml` in
-`{PREFIX}HOME`, then there is a default. `orchestrator config view` shows each with its value and where that comes from;
-`orchestrator config set NAME=VALUE` writes to the active profile; `orchestrator profile` switches between profiles.
+Each setting is looked for in the environment, as `{PREFIX}` and its name, then in the active profile of
+`profiles.toml` in `{PREFIX}HOME`, then there is a default. `orchestrator config view` shows each with its value and
+where that comes from; `orchestrator config set NAME=VALUE` writes to the active profile; `orchestrator profile` switches between profiles.
 
 Durations are seconds or texts such as `90s`, `5m`, `1h30m`, `2d`. Sizes are bytes. Lists are separated by commas.
 
