@@ -1,0 +1,7 @@
+"""Postgres and Redis as child processes, and the supervisor behind ``orchestrator server start``."""
+
+from __future__ import annotations
+
+from .services import EmbeddedServices
+
+__all__ = ["EmbeddedServices"]

@@ -1,0 +1,444 @@
+"""Blocks: typed configuration with behaviour, saved on the server and loaded by name.
+
+A kind of block is a subclass of :class:`Block`: pydantic fields, facts for people (``_name``, ``_description``, ...)
+and verbs. ``SecretStr`` and :data:`SecretDict` fields are secrets: encrypted on the server, masked everywhere.
+A field typed as another block, or as an interface, holds a *reference*: the block in it must have been saved, and
+whoever changes that one document changes what every block that refers to it sees.
+
+Kinds are found by the entry-point group ``orchestrator.blocks``, and among the classes of this process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import inspect
+import json
+import pkgutil
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, Secret, SecretBytes, SecretStr, ValidationError, WithJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import PydanticUndefined
+
+from .errors import BlockError
+from .interfaces import Interface
+
+B = TypeVar("B", bound="Block")
+
+ENTRY_POINTS = "orchestrator.blocks"
+REFERENCE = "$block"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_FACTS = ("_name", "_slug", "_description", "_logo", "_docs_url", "_code_example")
+
+#: A dictionary whose values are all secret.
+SecretDict = Annotated[Secret[dict[str, Any]], WithJsonSchema({"type": "object", "writeOnly": True})]
+
+
+class BlockStore(Protocol):
+    """Where documents lie: the API for clients, the database for services."""
+
+    def register(self, type_facts: dict[str, Any]) -> str:
+        """Make a block type known, or bring it up to date; returns its schema's id. Idempotent."""
+
+    def save(self, slug: str, name: str | None, data: dict[str, Any], overwrite: bool) -> str:
+        """Save a document, secrets in clear; returns its id. Raises Conflict where the name is taken."""
+
+    def load(self, ref: str) -> dict[str, Any]:
+        """The document that ``slug/name`` or an id names, secrets in clear: ``{id, type, name, data}``."""
+
+    def delete(self, ref: str) -> None:
+        """Delete a document. Raises NotFound."""
+
+
+_store: ContextVar[BlockStore | None] = ContextVar("block_store", default=None)
+_default_store: list[Callable[[], BlockStore]] = []
+_classes: dict[str, type[Block]] = {}
+
+
+@contextmanager
+def use_store(store: BlockStore) -> Iterator[BlockStore]:
+    """Save and load by ``store`` inside the ``with``."""
+    token = _store.set(store)
+    try:
+        yield store
+    finally:
+        _store.reset(token)
+
+
+def set_default_store(factory: Callable[[], BlockStore]) -> None:
+    """What gives the store where no :func:`use_store` does; the client sets it."""
+    _default_store[:] = [factory]
+
+
+def current_store() -> BlockStore:
+    """The store in use. Raises BlockError where no API is configured."""
+    if (store := _store.get()) is not None:
+        return store
+    if not _default_store:
+        # The client is a floor above, and `from orchestrator.blocks.s3 import S3` alone does not bring it.
+        importlib.import_module("orchestrator.block_store")
+    if not _default_store:
+        raise BlockError("blocks are saved and loaded by the API: set ORCHESTRATOR_API_URL and ORCHESTRATOR_API_KEY")
+    return _default_store[0]()
+
+
+class Block(BaseModel):
+    """Base of all kinds of block."""
+
+    # Values never stand in a validation error: one of them may be the secret.
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
+
+    #: What people call the kind; the class's name when empty.
+    _name: ClassVar[str] = ""
+    #: What it is addressed by; the class's name in kebab-case when empty.
+    _slug: ClassVar[str] = ""
+    #: A sentence; the head of the class's docstring when empty.
+    _description: ClassVar[str] = ""
+    #: A picture's address, or a small picture as a data URL.
+    _logo: ClassVar[str] = ""
+    _docs_url: ClassVar[str] = ""
+    _code_example: ClassVar[str] = ""
+
+    _document_id: str | None = PrivateAttr(None)
+    _document_name: str | None = PrivateAttr(None)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        # pydantic makes private attributes of names with an underscore; the facts are the class's.
+        for fact in _FACTS:
+            private = cls.__private_attributes__.pop(fact, None)
+            if private is not None and private.default is not PydanticUndefined:
+                setattr(cls, fact, private.default)
+        if "_slug" not in vars(cls):
+            cls._slug = _kebab(cls.__name__)
+        if not _SLUG.fullmatch(cls._slug):
+            raise BlockError(f"{cls.__name__}._slug is {cls._slug!r}: write small letters, digits and hyphens")
+        if not inspect.isabstract(cls):
+            _classes[cls._slug] = cls
+
+    @property
+    def document_id(self) -> str | None:
+        """The document's id, once saved or loaded."""
+        return self._document_id
+
+    @property
+    def document_name(self) -> str | None:
+        """The document's name, once saved or loaded by one."""
+        return self._document_name
+
+    @classmethod
+    def type_facts(cls) -> dict[str, Any]:
+        """All that the server and its forms know of the kind, ready for JSON."""
+        if inspect.isabstract(cls):
+            missing = ", ".join(sorted(cls.__abstractmethods__))
+            raise BlockError(f"{import_path(cls)} is no whole block type: it lacks {missing}")
+        return {
+            "slug": cls._slug,
+            "name": vars(cls).get("_name") or cls.__name__,
+            "description": vars(cls).get("_description") or _headline(cls),
+            "logo": cls._logo,
+            "docs_url": cls._docs_url,
+            "code_example": inspect.cleandoc(cls._code_example),
+            "import_path": import_path(cls),
+            "interfaces": cls._interfaces(),
+            "schema": _schema(cls),
+        }
+
+    @classmethod
+    def _interfaces(cls) -> list[str]:
+        """Names of the interfaces that the kind implements."""
+        names = {vars(base).get("interface", "") for base in cls.__mro__ if issubclass(base, Interface)}
+        return sorted(names - {""})
+
+    @classmethod
+    def register(cls) -> str:
+        """Tell the server of the kind; returns the id of its schema. Idempotent."""
+        return current_store().register(cls.type_facts())
+
+    def save(self, name: str, overwrite: bool = False) -> str:
+        """Save under a name, registering the kind; returns the document's id.
+
+        Raises:
+            BlockError: The name cannot be used, or a field holds a block that was never saved.
+            Conflict: The name is taken, and ``overwrite`` is not set.
+        """
+        if not _NAME.fullmatch(name):
+            raise BlockError(
+                f"{name!r} cannot name a block: use letters, digits, '_', '.', '-', a letter or digit first"
+            )
+        data = self.to_document()["data"]
+        store = current_store()
+        store.register(self.type_facts())
+        self._document_id = str(store.save(self._slug, name, data, overwrite))
+        self._document_name = name
+        return self._document_id
+
+    @classmethod
+    def load(cls: type[B], name: str) -> B:
+        """Load a block: ``S3.load("dev")``, ``Block.load("s3/dev")``, or by a document's id.
+
+        Raises:
+            NotFound: There is no such document.
+            BlockError: Its kind is unknown in this process, is another than the class asked, or lacks a value.
+        """
+        return cls.from_document(current_store().load(cls._reference(name)))
+
+    @classmethod
+    def delete(cls, name: str) -> None:
+        """Delete a saved block; addressed as in :meth:`load`."""
+        current_store().delete(cls._reference(name))
+
+    @classmethod
+    def _reference(cls, name: str) -> str:
+        if _is_id(name) or "/" in name:
+            slug, slash, rest = name.partition("/")
+            if slash and not (_SLUG.fullmatch(slug) and _NAME.fullmatch(rest)):
+                raise BlockError(f"{name!r} names no block: write TYPE/NAME, for example s3/dev")
+            return name
+        if cls is Block or inspect.isabstract(cls):
+            raise BlockError(
+                f"{name!r} does not tell the block's type: write TYPE/NAME, for example s3/{name or 'dev'}"
+            )
+        return f"{cls._slug}/{name}"
+
+    def to_document(self) -> dict[str, Any]:
+        """The document as it is saved: ``{type, name, data}``; secrets in clear, blocks as ``{"$block": id}``.
+
+        Raises:
+            BlockError: A field holds a block that was never saved.
+        """
+        dumped = self.model_dump(mode="json")
+        data = {field: _to_data(getattr(self, field), dumped.get(field), (self, field)) for field in dumped}
+        return {"type": self._slug, "name": self._document_name, "data": data}
+
+    @classmethod
+    def from_document(cls: type[B], document: Mapping[str, Any]) -> B:
+        """Make the block out of a loaded document, whatever version of the class saved it.
+
+        Fields that the class no longer has are ignored; new ones take their defaults.
+
+        Raises:
+            BlockError: The kind is unknown or another; or a required field has no value, or one that does not fit.
+        """
+        slug, label = str(document["type"]), _label(document)
+        kind = find(slug, document.get("import_path"))
+        if not issubclass(kind, cls):
+            raise BlockError(f"block {label} is a {import_path(kind)}, not a {cls.__name__}")
+        data = {key: _from_data(value) for key, value in document["data"].items() if kind._takes(key)}
+        try:
+            block = kind.model_validate(data)
+        except ValidationError as error:
+            raise BlockError(f"block {label}: {_explain(error, kind, label)}") from None
+        block._document_id = str(document["id"]) if document.get("id") else None
+        block._document_name = document.get("name")
+        return block
+
+    @classmethod
+    def _takes(cls, key: str) -> bool:
+        if cls.model_config.get("extra") == "allow" or key in cls.model_fields:
+            return True
+        return any(key in (item.alias, item.validation_alias) for item in cls.model_fields.values())
+
+
+def find(slug: str, hint: str | None = None) -> type[Block]:
+    """The class of a kind of block, imported when an entry point brings it.
+
+    Args:
+        slug: Such as ``s3``.
+        hint: Where the server says the class lies; only named in the error, never imported.
+
+    Raises:
+        BlockError: No class of this process and no entry point has it, or its module does not import.
+    """
+    if slug not in _classes and slug in (paths := installed()):
+        try:
+            importlib.import_module(paths[slug].partition(":")[0])
+        except ImportError as error:
+            raise BlockError(f"block type {slug!r} ({paths[slug]}) does not import: {error}") from error
+    if slug not in _classes:
+        module, _, name = (hint or "").partition(":")
+        how = f"add `from {module} import {name}`" if name else "import the module that defines its class"
+        raise BlockError(
+            f"block type {slug!r} is unknown in this process: {how}, or install the package that brings it"
+        )
+    return _classes[slug]
+
+
+@lru_cache(maxsize=1)
+def installed() -> dict[str, str]:
+    """Kinds of block that installed packages bring: slug -> ``module:Class``. Nothing is imported."""
+    found = {}
+    shipped = importlib.import_module("orchestrator.blocks")
+    for module in pkgutil.iter_modules(shipped.__path__):
+        # A kind of ours lies in a file named like its slug, so that a checkout without metadata has them as well.
+        found[module.name.replace("_", "-")] = f"orchestrator.blocks.{module.name}"
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        found[entry.name] = entry.value
+    return found
+
+
+def known() -> dict[str, type[Block] | BlockError]:
+    """Every kind of block of this process and of installed packages; in place of one that is broken, why."""
+    result: dict[str, type[Block] | BlockError] = {}
+    for slug in sorted({*_classes, *installed()}):
+        try:
+            result[slug] = find(slug)
+        except Exception as error:  # one broken package must not hide all other kinds
+            result[slug] = error if isinstance(error, BlockError) else BlockError(f"block type {slug!r}: {error!r}")
+    return result
+
+
+def import_path(kind: type) -> str:
+    """``module:Class``."""
+    return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _to_data(value: Any, dumped: Any, place: tuple[Block, str]) -> Any:
+    """The saved form of a value; ``dumped`` is what pydantic makes of it, with secrets masked."""
+    if isinstance(value, (SecretStr, SecretBytes, Secret)):
+        clear = value.get_secret_value()
+        return clear.decode() if isinstance(clear, bytes) else clear
+    if isinstance(value, Block):
+        return _to_reference(value, place)
+    if isinstance(value, BaseModel):
+        return {key: _to_data(getattr(value, key), item, place) for key, item in dumped.items()}
+    if isinstance(value, Mapping):
+        return {
+            key: _to_data(inner, item, place) for inner, (key, item) in zip(value.values(), dumped.items(), strict=True)
+        }
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_to_data(inner, item, place) for inner, item in zip(value, dumped, strict=True)]
+    return dumped
+
+
+def _to_reference(value: Block, place: tuple[Block, str]) -> dict[str, str]:
+    holder, field = place
+    if value._document_id is None:
+        kind = type(value).__name__
+        raise BlockError(
+            f"the field {field!r} of {type(holder).__name__} holds a {kind} that is not saved: "
+            f"save it first, for example {field}.save('dev'), so that it can be referred to"
+        )
+    if value._document_id == holder._document_id:
+        raise BlockError(f"the field {field!r} of {type(holder).__name__} holds the block itself")
+    return {REFERENCE: value._document_id}
+
+
+def _from_data(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if REFERENCE in value:
+            document = value if "data" in value else current_store().load(str(value[REFERENCE]))
+            return Block.from_document({**document, "id": value[REFERENCE]})
+        return {key: _from_data(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_from_data(item) for item in value]
+    return value
+
+
+def _explain(error: ValidationError, kind: type[Block], label: str) -> str:
+    problems = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        field = ".".join(str(part) for part in item["loc"]) or "block"
+        if item["type"] == "missing":
+            problems.append(
+                f"the field {field!r}, which {import_path(kind)} requires, has no saved value: "
+                f"`orchestrator block create {label} --overwrite --set {field}=...`, or save it again from code"
+            )
+        else:
+            problems.append(f"the field {field!r}: {item['msg']}")
+    return "; ".join(problems)
+
+
+class _References(GenerateJsonSchema):
+    """Writes blocks inside a block as references."""
+
+    root: ClassVar[type[Block]]
+
+    def model_schema(self, schema: Any) -> dict[str, Any]:
+        kind = schema["cls"]
+        if issubclass(kind, Block) and kind is not self.root:
+            return _reference_schema(kind)
+        return super().model_schema(schema)
+
+
+def _schema(kind: type[Block]) -> dict[str, Any]:
+    """The kind's JSON schema, as forms and the server read it.
+
+    Blocks in it are ``{"x-block": slug, interface or *}``; ``writeOnly`` and ``x-block`` stand on the property itself,
+    also where the type is optional. A property with a secret anywhere inside is secret as a whole.
+    """
+    schema = kind.model_json_schema(schema_generator=type("References", (_References,), {"root": kind}))
+    definitions = schema.pop("$defs", {})
+    if "$ref" in schema:  # a kind that refers to itself
+        own = schema["$ref"].rpartition("/")[2]
+        schema, definitions[own] = definitions[own], _reference_schema(kind)
+    references = {f"#/$defs/{key}": value for key, value in definitions.items() if "x-block" in value}
+    definitions = {key: _inline(value, references) for key, value in definitions.items() if "x-block" not in value}
+    schema = _inline(schema, references)
+    schema.pop("additionalProperties", None)  # older and newer versions of the class share documents
+    for item in schema.get("properties", {}).values():
+        if _holds_secret(item, definitions):
+            item["writeOnly"] = True
+        for option in item.get("anyOf", []):
+            if "x-block" in option:
+                item["x-block"] = option["x-block"]
+    result: dict[str, Any] = json.loads(json.dumps({**schema, **({"$defs": definitions} if definitions else {})}))
+    return result
+
+
+def _reference_schema(kind: type[Block]) -> dict[str, Any]:
+    wanted = kind._slug
+    if inspect.isabstract(kind) and kind._interfaces():
+        wanted = kind._interfaces()[0]
+    return {"type": "object", "title": kind.__name__, "x-block": "*" if kind is Block else wanted}
+
+
+def _holds_secret(node: Any, definitions: dict[str, Any], seen: frozenset[str] = frozenset()) -> bool:
+    if isinstance(node, list):
+        return any(_holds_secret(item, definitions, seen) for item in node)
+    if not isinstance(node, dict):
+        return False
+    if node.get("writeOnly") is True:
+        return True
+    name = str(node.get("$ref", "")).rpartition("/")[2]
+    if name in definitions and name not in seen and _holds_secret(definitions[name], definitions, seen | {name}):
+        return True
+    return any(_holds_secret(value, definitions, seen) for value in node.values())
+
+
+def _inline(node: Any, references: dict[str, Any]) -> Any:
+    if isinstance(node, dict):
+        if node.get("$ref") in references:
+            beside = {key: value for key, value in node.items() if key != "$ref"}
+            return {**references[node["$ref"]], **beside}
+        return {key: _inline(value, references) for key, value in node.items()}
+    return [_inline(item, references) for item in node] if isinstance(node, list) else node
+
+
+def _kebab(name: str) -> str:
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name)
+    return re.sub(r"[^a-z0-9]+", "-", spaced.lower()).strip("-")
+
+
+def _headline(kind: type) -> str:
+    text = vars(kind).get("__doc__") or ""
+    return " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
+
+
+def _label(document: Mapping[str, Any]) -> str:
+    return f"{document['type']}/{document.get('name') or document.get('id') or '?'}"
+
+
+def _is_id(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False

@@ -1,0 +1,131 @@
+"""The parts of a server, as a table: what each is started with, what it is told, how it is stopped."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gunicorn.config import KNOWN_SETTINGS
+
+from ..settings import PREFIX, Settings
+
+#: What user code must not see: an agent needs the API alone.
+SERVER_ONLY = ("DATABASE_URL", "REDIS_URL", "MIGRATION_URL", "SECRET_KEY")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process that the supervisor keeps alive.
+
+    Args:
+        name: Its name in messages, and of its log file.
+        argv: Command line; the first is a full path.
+        env: What it is told beside the supervisor's own environment.
+        without: Settings (without prefix) that are kept from it.
+        grace_s: Seconds from asking it to stop (SIGTERM) to killing it and its children.
+    """
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    without: Sequence[str] = ()
+    grace_s: float = 10.0
+
+    def environment(self, base: Mapping[str, str]) -> dict[str, str]:
+        """All that it is told."""
+        hidden = {PREFIX + name for name in self.without}
+        merged = {**base, "PYTHONUNBUFFERED": "1", **self.env}
+        return {name: value for name, value in merged.items() if name not in hidden}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the supervisor found out and its parts need to know."""
+
+    home: Path
+    host: str
+    port: int
+    api_url: str
+    api_key: str
+    database_url: str
+    redis_url: str
+    secret_key: str
+
+    def environment(self) -> dict[str, str]:
+        """These, as the settings of the parts."""
+        names = ("home", "host", "port", "database_url", "redis_url", "secret_key")
+        return {PREFIX + name.upper(): str(getattr(self, name)) for name in names}
+
+
+def table(settings: Settings, around: Surroundings, queues: Sequence[str] = ()) -> list[Part]:
+    """The parts in the order in which they are started; they are stopped in the reverse one.
+
+    Args:
+        queues: Work queues of the agent that runs along; none: no agent.
+    """
+    parts = [api(settings, around), services(), beat(settings)]
+    parts = [replace(part, env={**around.environment(), **part.env}) for part in parts]
+    return [*parts, agent(settings, around, queues)] if queues else parts
+
+
+def api(settings: Settings, around: Surroundings) -> Part:
+    """gunicorn with threads: most requests wait for Postgres, and some are held open on purpose."""
+    host = f"[{around.host}]" if ":" in around.host else around.host
+    options = {
+        "bind": f"{host}:{around.port}",
+        "worker-class": "gthread",
+        "workers": str(settings.api_workers),
+        "threads": str(settings.api_threads),
+        "timeout": "60",
+        "graceful-timeout": "5",
+        "keep-alive": "75",
+        "log-level": "warning",
+    }
+    argv = [sys.executable, "-m", "gunicorn", *(f"--{name}={value}" for name, value in options.items())]
+    if any(item.name == "control_socket_disable" for item in KNOWN_SETTINGS):
+        argv.append("--no-control-socket")
+    return Part("api", [*argv, "orchestrator.web.app:create_app()"], grace_s=10.0)
+
+
+def beat(settings: Settings) -> Part:
+    """Ticks, and nothing else; its few entries live in memory."""
+    schedule = ["beat", "-S", "celery.beat:Scheduler", "--pidfile=", f"--loglevel={settings.log_level}"]
+    return Part("beat", [sys.executable, "-m", "celery", "-A", "orchestrator.workers.app", *schedule], grace_s=5.0)
+
+
+def services() -> Part:
+    """Runs the loops when beat ticks, and by itself when it does not."""
+    return Part("services", [sys.executable, "-m", "orchestrator.workers.services"], grace_s=10.0)
+
+
+def agent(settings: Settings, around: Surroundings, queues: Sequence[str]) -> Part:
+    """An agent on this machine, as anybody would start it."""
+    words = ["agent", "start", *(word for queue in queues for word in ("-q", queue))]
+    told = {
+        PREFIX + "HOME": str(around.home),
+        PREFIX + "API_URL": around.api_url,
+        PREFIX + "API_KEY": around.api_key,
+    }
+    return Part(
+        "agent",
+        [*orchestrator_command(), *words],
+        told,
+        without=SERVER_ONLY,
+        grace_s=settings.stop_grace.total_seconds() + 5,
+    )
+
+
+def orchestrator_command() -> list[str]:
+    """The command line tool, by the interpreter that runs now (a console script may be another's)."""
+    return [sys.executable, "-c", "from orchestrator.cli import main; main()"]
+
+
+def base_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment that parts start from: this process's, good in any working folder."""
+    base = dict(environ)
+    if paths := base.get("PYTHONPATH"):
+        base["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in paths.split(os.pathsep))
+    return base

@@ -1,0 +1,16 @@
+"""One server for all acceptance tests; each test brings its own queues and agents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ..stack import Stack, running_stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """A server with embedded services and no agent."""
+    with running_stack(extra={"ORCHESTRATOR_STOP_GRACE": "5s"}) as running:
+        yield running

@@ -1,0 +1,57 @@
+"""Puts the pages on a Flask application: blueprints, template names, session cookies, error pages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Blueprint, Flask, request
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
+
+from orchestrator.settings import Settings
+
+from . import access, errors, filters, headers
+from .views import agents, deployment, deployments, login, queues, run, runs, tower
+
+#: How long a browser stays logged in without a visit.
+SESSION_LIFE = timedelta(days=14)
+
+#: Templates and static files; the latter are public and, as their address holds a digest, kept for good.
+assets = Blueprint("web", __name__, static_folder="static", static_url_path="/static", template_folder="templates")
+
+PAGES = (tower, runs, run, deployments, deployment, queues, agents)
+
+
+class Cookies(SecureCookieSessionInterface):
+    """The session cookie: sent only below the address the dashboard lives at, never to scripts, Secure on https."""
+
+    def get_cookie_name(self, app: Flask) -> str:
+        return "orchestrator_session"
+
+    def get_cookie_path(self, app: Flask) -> str:
+        return f"{request.script_root}/"
+
+    def get_cookie_httponly(self, app: Flask) -> bool:
+        return True
+
+    def get_cookie_samesite(self, app: Flask) -> str:
+        return "Lax"
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return request.is_secure
+
+    def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
+        return request.blueprint not in {"web", None} and super().should_set_cookie(app, session)
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Add the dashboard to ``app``."""
+    app.secret_key = access.session_key(settings)
+    app.session_interface = Cookies()
+    app.permanent_session_lifetime = SESSION_LIFE
+    app.register_blueprint(assets)
+    for page in (login, *PAGES):
+        page.blueprint.before_request(access.guard)
+        app.register_blueprint(page.blueprint)
+    filters.install(app)
+    errors.install(app)
+    app.after_request(headers.protect)

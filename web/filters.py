@@ -1,0 +1,111 @@
+"""Names that every template knows: times, durations, states, icons, addresses of assets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, g, request, url_for
+from markupsafe import Markup, escape
+
+from orchestrator.clock import now
+
+from . import access
+from .headers import nonce
+from .icons import icon
+from .looks import LOOKS, look
+from .prose import markdown
+
+_STATIC = Path(__file__).parent / "static"
+
+
+def install(app: Flask) -> None:
+    """Make the names known to the application's templates."""
+    app.jinja_env.globals.update(
+        asset=asset, icon=icon, look=look, LOOKS=LOOKS, nonce=nonce, csrf=access.token, here=here, server_now=now, may=access.may
+    )
+    app.jinja_env.filters.update(
+        iso=iso, utc=utc, moment=moment, elapsed=elapsed, markdown=markdown, pretty=pretty, short=short, number=number
+    )
+    app.context_processor(lambda: {"visitor": g.get("visitor")})
+
+
+def asset(name: str) -> str:
+    """Address of a static file; it changes when the file does, so browsers may keep it for good."""
+    return url_for("web.static", filename=name, v=_digest(name))
+
+
+def here(**changes: Any) -> str:
+    """This page's own address, with some query arguments changed (None: removed)."""
+    arguments: dict[str, Any] = {**request.args.to_dict(flat=False), **changes}
+    kept = {key: value for key, value in arguments.items() if value not in (None, "", [])}
+    return url_for(request.endpoint or "tower.show", **(request.view_args or {}), **kept)
+
+
+def iso(at: datetime) -> str:
+    """An instant for scripts: UTC, to the millisecond."""
+    return at.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def utc(at: datetime) -> str:
+    """An instant for people whose browser runs no scripts."""
+    return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def moment(at: datetime | None, style: str = "relative") -> Markup:
+    """A ``<time>`` that the page's script shows in the reader's zone.
+
+    Args:
+        at: The instant; None becomes a dash.
+        style: ``relative`` ("3 min ago", absolute on hover), ``absolute`` or ``both``.
+    """
+    if at is None:
+        return Markup('<span class="text-secondary">–</span>')
+    return Markup('<time datetime="{}" data-style="{}">{}</time>').format(iso(at), style, utc(at))
+
+
+def elapsed(start: datetime | None, end: datetime | None = None) -> Markup:
+    """How long something took; while it lasts, the page's script counts on."""
+    if start is None:
+        return Markup('<span class="text-secondary">–</span>')
+    if end is None:
+        return Markup('<span class="tabular" data-since="{}">{}</span>').format(iso(start), span(now() - start))
+    return Markup('<span class="tabular">{}</span>').format(span(end - start))
+
+
+def span(length: Any) -> str:
+    """A duration in words: ``350 ms``, ``4.2 s``, ``3 m 05 s``, ``2 h 10 m``, ``3 d 4 h``."""
+    seconds = max(length.total_seconds(), 0)
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} m" if hours < 24 else f"{hours // 24} d {hours % 24} h"
+
+
+def pretty(value: Any) -> str:
+    """A value as indented JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def short(identifier: Any, length: int = 8) -> str:
+    """The tail of an id: UUIDv7 heads are times, and alike."""
+    return str(identifier)[-length:]
+
+
+def number(value: int) -> Markup:
+    """A count with thin spaces between thousands."""
+    return escape(f"{value:,}".replace(",", "\u202f"))
+
+
+@lru_cache(maxsize=None)
+def _digest(name: str) -> str:
+    return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:10]
