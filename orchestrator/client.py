@@ -1,0 +1,279 @@
+"""The REST client: one connection pool per process, errors as our own tree, retries only where they are harmless."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import urllib3
+
+from . import serializers, settings
+from ._version import __version__
+from .clock import to_text
+from .errors import (
+    AccessDenied,
+    ApiError,
+    ApiUnreachable,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    OrchestratorError,
+    SettingsError,
+    TransitionRefused,
+)
+
+PREFIX = "/api/v1/"
+CONNECT_TIMEOUT = 3.0
+READ_TIMEOUT = 30.0
+#: Extra tries of a call that may be repeated without harm.
+RETRIES = 3
+_REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_PASSING = frozenset({502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API answered: the status, the decoded JSON (None: an empty body) and the header fields."""
+
+    status: int
+    data: Any
+    headers: Mapping[str, str]
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds that the API asks to wait, where it says so."""
+        try:
+            return max(0.0, float(self.headers.get("Retry-After", "")))
+        except ValueError:
+            return None
+
+
+class Client:
+    """Speaks to the REST API.
+
+    It may be used from many threads, and after a fork: each process opens connections of its own.
+
+    Args:
+        api_url: Address of the server, such as ``http://127.0.0.1:4200``.
+        api_key: The key to present; empty: none.
+        timeout: Seconds to wait for an answer once connected.
+        retries: Extra tries of calls that may be repeated (GET, PUT, DELETE, and POST with an ``Idempotency-Key``).
+
+    Raises:
+        SettingsError: The address is none.
+    """
+
+    def __init__(self, api_url: str, api_key: str = "", timeout: float = READ_TIMEOUT, retries: int = RETRIES) -> None:
+        parts = urlsplit(api_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise SettingsError(f"API_URL is {api_url!r}: it has to look like http://127.0.0.1:4200")
+        self.api_url = api_url.rstrip("/").removesuffix(PREFIX.rstrip("/"))
+        self.timeout = timeout
+        self.retries = retries
+        self._headers = {"Accept": "application/json", "User-Agent": f"orchestrator/{__version__}"}
+        if api_key:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        self._lock = threading.Lock()
+        self._pool: urllib3.PoolManager | None = None
+        self._pid = 0
+
+    @classmethod
+    def from_settings(cls) -> Client:
+        """The client of the environment's or the active profile's API.
+
+        Raises:
+            SettingsError: No API is configured.
+        """
+        found = settings.load()
+        if not found.api_url:
+            raise SettingsError(
+                "no API is configured: set ORCHESTRATOR_API_URL and ORCHESTRATOR_API_KEY, or choose a profile"
+            )
+        return cls(found.api_url, found.api_key)
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Read something. Raises as :meth:`request`."""
+        return self.request("GET", path, params=params)
+
+    def post(self, path: str, json: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+        """Create or do something. Raises as :meth:`request`."""
+        return self.request("POST", path, json=json, headers=headers)
+
+    def put(self, path: str, json: Any = None) -> Any:
+        """Replace something. Raises as :meth:`request`."""
+        return self.request("PUT", path, json=json)
+
+    def patch(self, path: str, json: Any = None) -> Any:
+        """Change something. Raises as :meth:`request`."""
+        return self.request("PATCH", path, json=json)
+
+    def delete(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Remove something. Raises as :meth:`request`."""
+        return self.request("DELETE", path, params=params)
+
+    def pages(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """All items of a list, page after page, as they are asked for."""
+        query = dict(params or {})
+        while True:
+            page = self.get(path, query)
+            yield from page["items"]
+            if not page.get("next"):
+                return
+            query["cursor"] = page["next"]
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        json: Any = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """Make a call and decode its answer.
+
+        Args:
+            method: The HTTP verb.
+            path: Path below ``/api/v1``, such as ``flow-runs``.
+            json: Body; anything that JSON can hold, with ids and times.
+            params: Query arguments; None leaves one out, a list repeats it.
+            headers: Header fields beside the usual ones.
+            timeout: Seconds to wait for the answer; the client's own when not given.
+
+        Returns:
+            The decoded JSON; None where the answer has no body.
+
+        Raises:
+            ApiUnreachable: Nothing answers there, or the server says that it cannot now.
+            AccessDenied, NotFound, Conflict, TransitionRefused, InvalidInput: As the API says.
+            ApiError: Any other answer that is no success.
+        """
+        target = f"{path}?{query}" if (query := _query(params)) else path
+        body = None if json is None else serializers.dumps(json)
+        repeatable = method in _REPEATABLE or "Idempotency-Key" in (headers or {})
+        for tried in range(self.retries + 1):
+            last = tried == self.retries or not repeatable
+            try:
+                answer = self.exchange(method, target, body, headers, timeout)
+            except ApiUnreachable:
+                if last:
+                    raise
+                self._pause(tried)
+                continue
+            if last or answer.status not in _PASSING:
+                break
+            self._pause(tried, answer.retry_after)
+        if answer.status >= 400:
+            raise _error(answer, self.api_url)
+        return answer.data
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        """One call, tried once, whatever its status.
+
+        Raises:
+            ApiUnreachable: There was no answer.
+        """
+        sent = {**self._headers, **(headers or {})}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            response = self._connections().request(
+                method,
+                self.api_url + PREFIX + path.lstrip("/"),
+                body=body,
+                headers=sent,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=timeout or self.timeout),
+                retries=False,
+                redirect=False,
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiUnreachable(f"the API at {self.api_url} does not answer: {_reason(error)}") from error
+        return Answer(response.status, _decode(response.data), response.headers)
+
+    def _connections(self) -> urllib3.PoolManager:
+        pid = os.getpid()
+        if self._pool is None or self._pid != pid:
+            if self._pid != pid:
+                self._lock = threading.Lock()
+            with self._lock:
+                if self._pool is None or self._pid != pid:
+                    self._pool, self._pid = urllib3.PoolManager(num_pools=2, maxsize=8), pid
+        return self._pool
+
+    @staticmethod
+    def _pause(tried: int, asked: float | None = None) -> None:
+        time.sleep(min(asked, 30.0) if asked is not None else random.uniform(0.5, 1.0) * 0.2 * 2**tried)
+
+
+def _query(params: Mapping[str, Any] | None) -> str:
+    pairs = []
+    for name, value in (params or {}).items():
+        values = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+        pairs += [(name, _text(one)) for one in values if one is not None]
+    return urlencode(pairs)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return to_text(value)
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    return str(value)
+
+
+def _decode(data: bytes) -> Any:
+    if not data:
+        return None
+    try:
+        return serializers.loads(data)
+    except ValueError:
+        return data.decode("utf-8", "replace")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib3.exceptions.NewConnectionError):
+        return "connection refused or no route"
+    if isinstance(error, urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
+def _error(answer: Answer, api_url: str) -> OrchestratorError:
+    body = answer.data if isinstance(answer.data, dict) else {}
+    message = str(body.get("message") or "")
+    status, code, errors = answer.status, body.get("code"), body.get("errors") or {}
+    if not body:
+        message = f"{api_url} answered {status} without the API's error document: does API_URL name this server?"
+    if status == 422:
+        return InvalidInput(message or "the API refused the input", errors)
+    if status == 404:
+        return NotFound(message or "there is no such thing")
+    if status == 409:
+        if isinstance(code, str) and code not in {"conflict", "409"}:
+            return TransitionRefused(message or None, rule=str(body.get("rule", "")), code=code)
+        return Conflict(message or None)
+    if status in {401, 403}:
+        return AccessDenied(message or None)
+    if status == 503:
+        return ApiUnreachable(message or f"the API at {api_url} cannot answer now")
+    return ApiError(message or f"the API answered {status}", status, errors)

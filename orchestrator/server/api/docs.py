@@ -1,0 +1,58 @@
+"""``/api/v1/openapi.json``, and the page that shows it to people."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+from flask import Blueprint, Flask, Response, request, send_from_directory
+from flask_smorest import Api
+
+from ...serializers import dumps
+from .access import needs, open_to_all
+from .resource import PREFIX
+
+_FOLDER = Path(__file__).parents[1] / "static" / "docs"
+_POLICY = (
+    "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
+    " frame-ancestors 'none'"
+)
+
+
+def install(app: Flask, api: Api) -> None:
+    """Add the document and the page."""
+    blueprint = Blueprint("api-docs", __name__, url_prefix=PREFIX)
+
+    @lru_cache(maxsize=1)
+    def document() -> tuple[bytes, str]:
+        body = dumps(api.spec.to_dict())
+        return body, hashlib.blake2b(body, digest_size=16).hexdigest()
+
+    @blueprint.get("/openapi.json")
+    @needs("viewer", "agent", "run")
+    def openapi() -> Response:
+        body, tag = document()
+        response = Response(body, mimetype="application/json")
+        response.set_etag(tag)
+        response.make_conditional(request)
+        return response
+
+    @blueprint.get("/docs")
+    @open_to_all
+    def page() -> Response:
+        return _file("index.html")
+
+    @blueprint.get("/docs/<path:name>")
+    @open_to_all
+    def asset(name: str) -> Response:
+        return _file(name)
+
+    app.register_blueprint(blueprint)
+
+
+def _file(name: str) -> Response:
+    response = send_from_directory(_FOLDER, name, max_age=3600)
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
