@@ -115,6 +115,35 @@ def test_requirements_of_extras_have_a_lowest_version() -> None:
     assert [line for line in lines if line and not any(sign in line for sign in (">=", "=="))] == []
 
 
+def contracts() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(TREE / ".importlinter", "utf-8")
+    return parser
+
+
+def floors() -> list[set[str]]:
+    """The modules of each floor of the core, the highest first, as the contract has them."""
+    lines = contracts()["importlinter:contract:floors"]["layers"].split("\n")
+    return [{name.strip(" ()") for name in line.split(":")} for line in lines if line.strip()]
+
+
+def test_contracts_name_every_module_of_the_sdk() -> None:
+    """The floors are exhaustive by themselves; the other contracts list the same modules."""
+    order = floors()
+    server = order.index({"server"})
+    sdk, rules = set().union(*order[server + 1 : -2]), order[-2]
+    optional = {name for name in sdk | rules if not (TREE / "orchestrator" / f"{name}.py").exists()}
+    parser = contracts()
+
+    def listed(contract: str, key: str) -> set[str]:
+        return {line.removeprefix("orchestrator.") for line in parser[f"importlinter:contract:{contract}"][key].split()}
+
+    assert listed("server-and-sdk", "forbidden_modules") == sdk - optional
+    assert listed("blocks", "forbidden_modules") >= sdk - optional
+    assert listed("core-and-wings", "source_modules") >= (sdk | rules) - optional
+    assert listed("light", "source_modules") >= (sdk | rules) - optional
+
+
 def test_modules_import_what_they_need_at_their_head_only() -> None:
     """Imports of ours inside functions hide circles; the command line and the lazy package are the exceptions."""
     import ast
