@@ -106,7 +106,9 @@ def listing(
     if wanted.tag is not None:
         query = query.where(Deployment.tags.contains([wanted.tag]))
     if wanted.work_queue is not None:
-        query = query.join(WorkQueue, WorkQueue.id == Deployment.work_queue_id).where(WorkQueue.name == wanted.work_queue)
+        query = query.join(WorkQueue, WorkQueue.id == Deployment.work_queue_id).where(
+            WorkQueue.name == wanted.work_queue
+        )
     if cursor:
         query = query.where(tuple_(Flow.name, Deployment.name) > tuple_(*decode(cursor, str, str)))
     rows = session.scalars(query.order_by(Flow.name, Deployment.name).limit(check_limit(limit) + 1)).all()
@@ -188,7 +190,7 @@ def block_labels(session: Session, deployments: Sequence[Deployment]) -> dict[uu
     return {identifier: f"{slug}/{name or identifier}" for identifier, slug, name in found}
 
 
-def _find(session: Session, ref: str | uuid.UUID, query: Select[tuple[Deployment]]) -> Deployment:
+def _find(session: Session, ref: str | uuid.UUID, query: Select[Any]) -> Deployment:
     if isinstance(ref, uuid.UUID):
         query = query.where(Deployment.id == ref)
     elif "/" in ref:
@@ -196,7 +198,7 @@ def _find(session: Session, ref: str | uuid.UUID, query: Select[tuple[Deployment
         query = query.join(Flow, Flow.id == Deployment.flow_id).where(Flow.name == flow, Deployment.name == name)
     else:
         query = query.where(Deployment.name == ref)
-    found = session.scalars(query.limit(10)).all()
+    found: Sequence[Deployment] = session.scalars(query.limit(10)).all()
     if not found:
         raise NotFound(f"there is no deployment {ref}")
     if len(found) > 1:
@@ -214,8 +216,10 @@ def _locked(session: Session, ref: str | uuid.UUID) -> Deployment:
     return again
 
 
-def _by_name(flow: str, name: str) -> Select[tuple[Deployment]]:
-    return select(Deployment).join(Flow, Flow.id == Deployment.flow_id).where(Flow.name == flow, Deployment.name == name)
+def _by_name(flow: str, name: str) -> Select[Any]:
+    return (
+        select(Deployment).join(Flow, Flow.id == Deployment.flow_id).where(Flow.name == flow, Deployment.name == name)
+    )
 
 
 def _values(session: Session, document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -347,7 +351,9 @@ def _text(name: str, value: Any, where: Mapping[str, Any]) -> str:
 
 def _labels(deployment: Deployment) -> tuple[dict[str, str], list[dict[str, str]]]:
     name = f"{deployment.flow.name}/{deployment.name}"
-    return resource("deployment", deployment.id, name), [resource("flow", deployment.flow_id, deployment.flow.name, "flow")]
+    return resource("deployment", deployment.id, name), [
+        resource("flow", deployment.flow_id, deployment.flow.name, "flow")
+    ]
 
 
 def _announce(session: Session, verb: str, deployment: Deployment, actor: Actor, now: datetime, **payload: Any) -> None:
