@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from flask import Blueprint, Flask, Response, request, send_from_directory
+from flask import Blueprint, Flask, Response, request
 from flask_smorest import Api
 from pydantic import TypeAdapter
 
+from ...errors import NotFound
 from ...serializers import dumps
 from ..schemas.events import EventIn
 from ..schemas.reports import Batch, Item
@@ -21,6 +23,8 @@ from .resource import PREFIX
 MODELS: dict[str, Any] = {"EventIn": EventIn, "Batch": Batch, "ReportItem": Item}
 
 _FOLDER = Path(__file__).parents[1] / "static" / "docs"
+_NAME = re.compile(r"[a-z][a-z0-9.-]*")
+_KINDS = {"html": "text/html", "js": "text/javascript", "css": "text/css", "txt": "text/plain"}
 _POLICY = (
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none';"
     " frame-ancestors 'none'"
@@ -71,7 +75,7 @@ def install(app: Flask, api: Api) -> None:
     def page() -> Response:
         return _file("index.html")
 
-    @blueprint.get("/docs/<path:name>")
+    @blueprint.get("/docs/<name>")
     @open_to_all
     def asset(name: str) -> Response:
         return _file(name)
@@ -80,7 +84,11 @@ def install(app: Flask, api: Api) -> None:
 
 
 def _file(name: str) -> Response:
-    response = send_from_directory(_FOLDER, name, max_age=3600)
+    kind = _KINDS.get(name.rpartition(".")[2])
+    if kind is None or not _NAME.fullmatch(name) or not (_FOLDER / name).is_file():
+        raise NotFound(f"there is no page {name}")
+    response = Response((_FOLDER / name).read_bytes(), mimetype=kind)
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "public, max-age=3600"
     return response

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Select, select, text, tuple_, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.orm import Session, noload
+from sqlalchemy.orm import Session, lazyload
 
 from ...errors import Conflict, InvalidInput, NotFound
 from ...ids import uuid7
@@ -90,7 +90,7 @@ def get(session: Session, ref: str | uuid.UUID) -> Deployment:
 
 def for_run(session: Session, ref: str | uuid.UUID) -> Deployment:
     """As :func:`get`, without its schedules: all that starting a run needs, in one query."""
-    return _find(session, ref, select(Deployment).options(noload(Deployment.schedules)))
+    return _find(session, ref, select(Deployment).options(lazyload(Deployment.schedules)))
 
 
 def listing(
