@@ -62,7 +62,7 @@ def choices(session: Session) -> list[tuple[uuid.UUID, str]]:
 
 def listing(session: Session, text: str, tag: str, cursor: str | None) -> DeploymentsPage:
     """Read one page of the list."""
-    page = deployments.listing(session, DeploymentFilter(text=text or None, tag=tag or None), 50, cursor)
+    page = deployments.listing(session, DeploymentFilter(name=text or None, tag=tag or None), 50, cursor)
     ids = [item.id for item in page.items]
     return DeploymentsPage(page, activity.history(session, ids, HISTORY), activity.upcoming(session, ids))
 
