@@ -1,0 +1,147 @@
+"""The rules of a flow run's changes of state."""
+
+from __future__ import annotations
+
+from ...records import State
+from ...states import LOST, TERMINAL, StateType, is_allowed
+from .move import Decision, Effect, Move, Rule
+
+S = StateType
+
+#: A start may be confirmed this much early, in seconds: the agent counts down on a clock of its own.
+EARLY_S = 0.1
+
+
+class AbortOtherAttempt(Rule):
+    """A process may speak for its own attempt only: once the run was claimed anew, older ones are not heard."""
+
+    code = "stale-attempt"
+
+    def decide(self, move: Move) -> Decision | None:
+        if move.attempt is None or move.attempt == move.facts.attempt:
+            return None
+        return Decision(
+            Effect.ABORT, self.code, f"attempt {move.attempt} is not the present one, which is {move.facts.attempt}"
+        )
+
+
+class AcceptRepeat(Rule):
+    """The same report again (its answer was lost on the way) is heard, and changes nothing."""
+
+    code = "already-so"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts, proposed = move.facts, move.proposed
+        if (facts.type, facts.name) != (proposed.type, proposed.name) or move.attempt is None:
+            return None
+        if not facts.is_terminal and facts.message != proposed.message:
+            return None
+        return Decision(Effect.ACCEPT, self.code, is_repeat=True)
+
+
+class AcceptReturnOfLost(Rule):
+    """A run that was given up as lost, and not started anew, may still tell how it ended."""
+
+    code = "found-again"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts = move.facts
+        if facts.name != LOST or move.attempt is None or move.proposed.type is S.SCHEDULED:
+            return None
+        is_end = move.proposed.type in TERMINAL
+        return Decision(Effect.ACCEPT, self.code) if is_end or move.proposed.type is S.RUNNING else None
+
+
+class AbortAfterEnd(Rule):
+    """Ends absorb. Only a person's "run it again" leads out of one, and only for a run that agents can take."""
+
+    code = "terminal"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts = move.facts
+        if not facts.is_terminal:
+            return None
+        if move.proposed.type is S.SCHEDULED and move.attempt is None and facts.type is not S.COMPLETED:
+            if facts.is_queued:
+                return None
+            message = "the run was started by hand, so no agent can run it again: start its flow anew"
+            return Decision(Effect.ABORT, "not-deployed", message)
+        return Decision(Effect.ABORT, self.code, f"the run is {facts.type} already")
+
+
+class RejectStopOfWaiting(Rule):
+    """Where nothing executes there is nothing to stop: a run asked to stop is CANCELLED at once."""
+
+    code = "nothing-to-stop"
+
+    def decide(self, move: Move) -> Decision | None:
+        if move.facts.type is not S.SCHEDULED or move.proposed.type is not S.CANCELLING:
+            return None
+        state = State(S.CANCELLED, message=move.proposed.message, at=move.proposed.at)
+        return Decision(Effect.REJECT, self.code, "it had not begun", state=state)
+
+
+class RejectEndOfHeld(Rule):
+    """What an agent holds is stopped first: a person's CANCELLED becomes CANCELLING until its processes are gone."""
+
+    code = "stop-first"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts = move.facts
+        if move.attempt is not None or move.proposed.type is not S.CANCELLED or not facts.is_leased:
+            return None
+        if facts.type not in (S.PENDING, S.RUNNING):
+            return None
+        state = State(S.CANCELLING, message=move.proposed.message, at=move.proposed.at)
+        return Decision(Effect.REJECT, self.code, "its processes are stopped first", state=state)
+
+
+class AbortMissingArrow(Rule):
+    """The table of arrows, :data:`orchestrator.states.ARROWS`."""
+
+    code = "no-such-arrow"
+
+    def decide(self, move: Move) -> Decision | None:
+        if is_allowed(move.facts.type, move.proposed.type):
+            return None
+        return Decision(Effect.ABORT, self.code, f"a run that is {move.facts.type} cannot become {move.proposed.type}")
+
+
+class AbortUnclaimed(Rule):
+    """A run that waits in a queue is taken by a claim alone: the claim gives the attempt and the lease."""
+
+    code = "only-by-claim"
+
+    def decide(self, move: Move) -> Decision | None:
+        waiting = move.facts.is_queued and move.facts.type is S.SCHEDULED
+        if not waiting or move.proposed.type not in (S.PENDING, S.RUNNING):
+            return None
+        return Decision(Effect.ABORT, self.code, "the run waits in a work queue; an agent starts it by claiming it")
+
+
+class AbortCancelled(Rule):
+    """Once a cancel was asked for, nothing begins or waits again; what runs may end in its own way."""
+
+    code = "cancel-asked"
+
+    def decide(self, move: Move) -> Decision | None:
+        if not move.facts.is_cancel_asked or move.facts.is_terminal:
+            return None
+        if move.proposed.type not in (S.RUNNING, S.PENDING, S.PAUSED, S.SCHEDULED):
+            return None
+        return Decision(Effect.ABORT, self.code, "a cancel was asked for")
+
+
+class WaitUntilDue(Rule):
+    """Nothing that an agent prepared begins before its time."""
+
+    code = "not-due"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts = move.facts
+        if facts.type is not S.PENDING or move.proposed.type is not S.RUNNING or facts.due is None:
+            return None
+        wait_s = (facts.due - move.now).total_seconds()
+        if not facts.is_queued or wait_s <= EARLY_S:
+            return None
+        return Decision(Effect.WAIT, self.code, f"it is due in {wait_s:.3f} s", wait_s=wait_s)

@@ -1,0 +1,78 @@
+"""What a rule sees, and what it may say."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import ClassVar
+
+from ...records import State
+from ...states import TERMINAL, StateType
+
+
+class Effect(str, Enum):
+    """What a rule decides about a proposed change of state."""
+
+    ACCEPT = "ACCEPT"  #: it is made; no later rule is asked
+    REJECT = "REJECT"  #: another state, which the decision names, is taken in its place
+    WAIT = "WAIT"  #: not yet: ask again after the time that the decision names
+    ABORT = "ABORT"  #: refused; nothing changes
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What rules may know of a flow run as it is."""
+
+    type: StateType
+    name: str
+    message: str = ""
+    attempt: int = 0
+    due: datetime | None = None
+    #: An agent holds it.
+    is_leased: bool = False
+    #: It belongs to a work queue; if not, it was started by hand.
+    is_queued: bool = False
+    is_cancel_asked: bool = False
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.type in TERMINAL
+
+
+@dataclass(frozen=True)
+class Move:
+    """A proposed change: from the facts to a state, by the process of ``attempt`` (None: by a person or a loop)."""
+
+    facts: Facts
+    proposed: State
+    attempt: int | None
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of a move. ``code`` is for programs, ``message`` for people."""
+
+    effect: Effect
+    code: str = ""
+    message: str = ""
+    #: REJECT: the state taken instead.
+    state: State | None = None
+    #: WAIT: seconds.
+    wait_s: float | None = None
+    #: Name of the rule that decided.
+    rule: str = ""
+    #: ACCEPT of what is so already: nothing is written.
+    is_repeat: bool = False
+
+
+class Rule(ABC):
+    """One rule. Its class is named after its effect; ``code`` is the reason it gives."""
+
+    code: ClassVar[str]
+
+    @abstractmethod
+    def decide(self, move: Move) -> Decision | None:
+        """Decide about the move; None leaves it to the next rule."""

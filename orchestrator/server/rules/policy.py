@@ -1,0 +1,43 @@
+"""The order in which rules are asked; the first that decides, decides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .flow_run import (
+    AbortAfterEnd,
+    AbortCancelled,
+    AbortMissingArrow,
+    AbortOtherAttempt,
+    AbortUnclaimed,
+    AcceptRepeat,
+    AcceptReturnOfLost,
+    RejectEndOfHeld,
+    RejectStopOfWaiting,
+    WaitUntilDue,
+)
+from .move import Decision, Effect, Move, Rule
+
+#: Who speaks is settled first, then what has ended, then what stopping means, then what may follow what.
+FLOW_RUN: tuple[Rule, ...] = (
+    AbortOtherAttempt(),
+    AcceptRepeat(),
+    AcceptReturnOfLost(),
+    AbortAfterEnd(),
+    RejectStopOfWaiting(),
+    RejectEndOfHeld(),
+    AbortMissingArrow(),
+    AbortUnclaimed(),
+    AbortCancelled(),
+    WaitUntilDue(),
+)
+
+
+def decide(move: Move, rules: Sequence[Rule] = FLOW_RUN) -> Decision:
+    """Ask the rules in order; a move that none decides about is accepted."""
+    for rule in rules:
+        decision = rule.decide(move)
+        if decision is not None:
+            return replace(decision, rule=type(rule).__name__)
+    return Decision(Effect.ACCEPT)

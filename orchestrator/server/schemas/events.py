@@ -1,0 +1,86 @@
+"""Events as they come from outside; checked one by one, so that a bad one is refused alone and by name."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from ...serializers import dumps
+
+#: Largest event, as JSON, in bytes.
+EVENT_MAX = 1_500_000
+LABELS_MAX, RELATED_MAX = 500, 100
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1024, strip_whitespace=True)]
+Labels = Annotated[dict[Annotated[str, Field(max_length=1024)], str], Field(max_length=LABELS_MAX)]
+
+
+class Refusal(Exception):
+    """One item cannot be taken: a code for programs, a line for people."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class EventIn(BaseModel):
+    """One event: a thing happened to ``resource``, with ``related`` ones in their roles."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: uuid.UUID | None = None
+    event: Name
+    occurred: AwareDatetime | None = None
+    resource: Labels
+    related: Annotated[list[Labels], Field(max_length=RELATED_MAX)] = []
+    payload: dict[str, Any] = {}
+    follows: uuid.UUID | None = None
+
+
+_ADAPTER = TypeAdapter(EventIn)
+
+
+def read_event(raw: Any) -> EventIn:
+    """Check one decoded event. Raises Refusal, whose code is ``invalid``, ``too-large`` or ``null-character``."""
+    try:
+        event = _ADAPTER.validate_python(raw)
+        encoded = dumps(raw)
+    except ValidationError as error:
+        raise Refusal("invalid", explain(error)) from None
+    except (TypeError, RecursionError, UnicodeError) as error:
+        raise Refusal("invalid", f"it has no JSON form that can be stored: {error}") from None
+    _check_resources(event)
+    if len(encoded) > EVENT_MAX:
+        raise Refusal("too-large", f"it has {len(encoded):,} bytes; at most {EVENT_MAX:,} are taken")
+    if b"\\u0000" in encoded and holds_null(raw):
+        raise Refusal("null-character", "it holds the character U+0000, which Postgres cannot store: remove it")
+    return event
+
+
+def _check_resources(event: EventIn) -> None:
+    if not event.resource.get("resource.id"):
+        raise Refusal("invalid", 'resource: give it an id, as in {"resource.id": "s3.bucket.sales"}')
+    for index, related in enumerate(event.related):
+        for label in ("resource.id", "resource.role"):
+            if not related.get(label):
+                raise Refusal("invalid", f"related.{index}: the label {label} is missing")
+
+
+def holds_null(value: Any) -> bool:
+    """Whether a text with U+0000 lies anywhere in a decoded JSON value."""
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(holds_null(key) or holds_null(item) for key, item in value.items())
+    if isinstance(value, list):
+        return any(holds_null(item) for item in value)
+    return False
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing wrong, as one line ``field: what``."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else str(first["msg"])

@@ -1,0 +1,355 @@
+"""Flow runs: creating, finding, cancelling, starting again, deleting."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy import delete as delete_from
+from sqlalchemy.orm import Session
+
+from ... import names, records
+from ...errors import Conflict, InvalidInput, NotFound
+from ...ids import uuid7, uuid7_floor
+from ...records import Actor, State
+from ...states import ACTIVE, StateType
+from .. import hints, waiters
+from ..config import current
+from ..db.models import Deployment, Flow, FlowRun, FlowRunState, WorkQueue
+from ..db.session import after_commit
+from . import parameters as parameter_rules
+from .events import EventRecord, record
+from .paging import Page, check_limit, decode_id, page
+from .statements import insert_runs
+from .transitions import apply
+
+S = StateType
+
+#: ``created`` and the time that an id carries may differ by this much: ids of runs started by hand are made there.
+_CLOCKS_DIFFER = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class RunFilter:
+    """Which flow runs a list shows; what is empty or None does not restrict."""
+
+    state_types: Sequence[StateType] = field(default_factory=tuple)
+    state_names: Sequence[str] = field(default_factory=tuple)
+    flow_id: uuid.UUID | None = None
+    deployment_id: uuid.UUID | None = None
+    #: Name of a queue.
+    work_queue: str | None = None
+    #: Runs that carry all of them.
+    tags: Sequence[str] = field(default_factory=tuple)
+    #: Text that the run's name holds, whatever its case.
+    name: str | None = None
+    parent_flow_run_id: uuid.UUID | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    due_before: datetime | None = None
+    #: Runs that a schedule made.
+    scheduled_only: bool = False
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A flow run with the names that go with it."""
+
+    run: FlowRun
+    flow_name: str
+    deployment_name: str | None
+    work_queue_name: str | None
+
+
+def create(
+    session: Session,
+    deployment: Deployment,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    actor: Actor,
+    now: datetime,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    due: datetime | None = None,
+    priority: int = 0,
+    idempotency_key: str | None = None,
+    schedule_id: uuid.UUID | None = None,
+    slot: datetime | None = None,
+) -> tuple[uuid.UUID, bool]:
+    """Create a run of a deployment, SCHEDULED; agents are told once the transaction is committed.
+
+    Args:
+        parameters: Laid over the deployment's own.
+        due: Not to start before; now when not given.
+        idempotency_key: A second call with the same one, for the same flow, finds the run of the first.
+
+    Returns:
+        The run's id, and whether it is new.
+
+    Raises:
+        ParameterError: The parameters do not fit the deployment's schema.
+    """
+    merged = {**deployment.parameters, **(parameters or {})}
+    parameter_rules.check(deployment.parameter_schema, merged)
+    row = new_row(deployment, merged, actor, now, name=name, tags=tags, due=due, priority=priority)
+    row.update(idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot)
+    hint_now = row["due"] <= now + current().dispatch_ahead
+    if hint_now:
+        row.update(hinted=now, hints=1)
+    if not insert_runs(session, [row]):
+        return _existing(session, deployment.flow_id, idempotency_key, schedule_id, slot), False
+    run_id: uuid.UUID = row["id"]
+    if hint_now:
+        after_commit(session, hints.run_queued, deployment.work_queue.name, run_id)
+        after_commit(session, waiters.wake)
+    return run_id, True
+
+
+def new_row(
+    deployment: Deployment,
+    parameters: Mapping[str, Any],
+    actor: Actor,
+    now: datetime,
+    *,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    due: datetime | None = None,
+    priority: int = 0,
+) -> dict[str, Any]:
+    """The columns of a new SCHEDULED run, for :func:`.statements.insert_runs`."""
+    return {
+        "id": uuid7(now), "flow_id": deployment.flow_id, "deployment_id": deployment.id,
+        "name": name or names.run_name(), "state_type": S.SCHEDULED.value, "state_name": "Scheduled",
+        "state_at": now, "parameters": parameters, "tags": list(dict.fromkeys([*deployment.tags, *tags])),
+        "work_queue_id": deployment.work_queue_id, "priority": priority, "due": due or now, "created": now,
+        "created_by": actor.write(), "stamp": now,
+    }  # fmt: skip
+
+
+def get(session: Session, run_id: uuid.UUID) -> FlowRun:
+    """One flow run. Raises NotFound."""
+    found = session.get(FlowRun, run_id)
+    if found is None:
+        raise NotFound(f"there is no flow run {run_id}")
+    return found
+
+
+def row(session: Session, run_id: uuid.UUID) -> RunRow:
+    """One flow run with the names that go with it. Raises NotFound."""
+    found = session.execute(_rows().where(FlowRun.id == run_id)).first()
+    if found is None:
+        raise NotFound(f"there is no flow run {run_id}")
+    return _row(found)
+
+
+def listing(
+    session: Session, wanted: RunFilter | None = None, limit: int = 50, cursor: str | None = None
+) -> Page[RunRow]:
+    """A page of flow runs, newest first."""
+    query = _narrow(_rows(), wanted or RunFilter())
+    if cursor:
+        query = query.where(FlowRun.id < decode_id(cursor))
+    found = session.execute(query.order_by(FlowRun.id.desc()).limit(check_limit(limit) + 1)).all()
+    return page([_row(item) for item in found], limit, lambda item: (item.run.id,))
+
+
+def states(session: Session, run_id: uuid.UUID) -> list[FlowRunState]:
+    """The history of one run, oldest first. Raises NotFound."""
+    get(session, run_id)
+    query = select(FlowRunState).where(FlowRunState.flow_run_id == run_id).order_by(FlowRunState.id)
+    return list(session.scalars(query))
+
+
+def describe(item: RunRow) -> records.FlowRun:
+    """The run as the wire tells it."""
+    run = item.run
+    deployment = None
+    if run.deployment_id is not None and item.deployment_name is not None:
+        deployment = records.Reference(run.deployment_id, item.deployment_name)
+    return records.FlowRun(
+        id=run.id, name=run.name, flow=records.Reference(run.flow_id, item.flow_name), deployment=deployment,
+        state=State(S(run.state_type), run.state_name, run.state_message, run.state_at), attempt=run.attempt,
+        parameters=run.parameters, tags=run.tags, work_queue=item.work_queue_name, priority=run.priority, due=run.due,
+        slot=run.slot, started=run.started, ended=run.ended, created=run.created, agent_id=run.agent_id,
+        snapshot=run.snapshot, parent_flow_run_id=run.parent_flow_run_id, parent_task_run_id=run.parent_task_run_id,
+        created_by=records.Actor.read(run.created_by) if run.created_by else None, result=run.result,
+    )  # fmt: skip
+
+
+def cancel(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> FlowRun:
+    """Ask a run to stop: a waiting one is CANCELLED at once, one that is held becomes CANCELLING and its agent is
+    told. Asking twice changes nothing.
+
+    Raises:
+        NotFound: There is no such run.
+        TransitionRefused: It ended already.
+    """
+    run = get(session, run_id)
+    if run.state_type == S.CANCELLING.value:
+        return run
+    proposed = State(S.CANCELLING, message=f"Cancelled by {actor.name or actor.type}.", at=now)
+    return apply(session, run_id, proposed, attempt=None, actor=actor, now=now).run
+
+
+def retry(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> FlowRun:
+    """Queue an ended run again under its own id; the next claim raises its attempt.
+
+    Raises:
+        NotFound: There is no such run.
+        TransitionRefused: It has not ended, ended well, or was started by hand.
+    """
+    if S(get(session, run_id).state_type) is S.SCHEDULED:
+        raise Conflict("the run waits to be started already")
+    proposed = State(S.SCHEDULED, message=f"Retried by {actor.name or actor.type}.", at=now)
+    return apply(session, run_id, proposed, attempt=None, actor=actor, now=now, due=now).run
+
+
+def rerun(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> uuid.UUID:
+    """Create a new run with the parameters of another one.
+
+    Raises:
+        NotFound: There is no such run.
+        Conflict: It was started by hand, or its deployment is gone.
+        ParameterError: The deployment has changed so that the parameters no longer fit.
+    """
+    run = get(session, run_id)
+    deployment = session.get(Deployment, run.deployment_id) if run.deployment_id else None
+    if deployment is None:
+        raise Conflict("the run has no deployment (any more), so no agent can run it again")
+    made, _ = create(
+        session, deployment, parameters=run.parameters, actor=actor, now=now, tags=run.tags, priority=run.priority
+    )
+    return made
+
+
+def delete(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> None:
+    """Delete a run with its tasks, history and artifacts; its logs and events go when their days are dropped.
+
+    Raises:
+        NotFound: There is no such run.
+        Conflict: Something executes it.
+    """
+    run = get(session, run_id)
+    if S(run.state_type) in ACTIVE:
+        raise Conflict(f"the run is {run.state_type}: cancel it first")
+    session.execute(delete_from(FlowRun).where(FlowRun.id == run_id))
+    resource = {"resource.id": f"orchestrator.flow-run.{run_id}", "resource.name": run.name}
+    record(session, [EventRecord("flow-run.deleted", resource, payload={"by": actor.write()})], now)
+
+
+def move(
+    session: Session,
+    run_id: uuid.UUID,
+    state: State,
+    *,
+    attempt: int | None = None,
+    actor: Actor,
+    now: datetime,
+    result: dict[str, Any] | None = None,
+) -> FlowRun:
+    """Propose a state; the rules decide. Agents and runs name the attempt that they speak for.
+
+    Raises:
+        InvalidInput: An agent or a run named no attempt.
+        NotFound: There is no such run.
+        TransitionRefused: A rule refused; ``code`` tells why.
+    """
+    if attempt is None and actor.type in ("agent", "run"):
+        message = "attempt is missing: say which attempt of the run this is about"
+        raise InvalidInput(message, {"attempt": [message]})
+    return apply(session, run_id, state, attempt=attempt, actor=actor, now=now, result=result).run
+
+
+def drop_scheduled(
+    session: Session,
+    now: datetime,
+    *,
+    schedule_ids: Sequence[uuid.UUID] = (),
+    deployment_id: uuid.UUID | None = None,
+) -> int:
+    """Delete the runs that schedules made and nobody claimed; returns how many.
+
+    Args:
+        schedule_ids: Those of these schedules.
+        deployment_id: Those of all schedules of this deployment.
+    """
+    chosen: ColumnElement[bool] = FlowRun.schedule_id.in_(schedule_ids)
+    if deployment_id is not None:
+        chosen = chosen | ((FlowRun.deployment_id == deployment_id) & FlowRun.slot.is_not(None))
+    waiting = (
+        select(FlowRun.id)
+        .where(chosen, FlowRun.state_type == S.SCHEDULED.value, FlowRun.attempt == 0)
+        .order_by(FlowRun.id)
+        .with_for_update()
+    )
+    ids = session.scalars(waiting).all()
+    session.execute(delete_from(FlowRun).where(FlowRun.id.in_(ids)))
+    return len(ids)
+
+
+def _row(found: Any) -> RunRow:
+    return RunRow(*found)
+
+
+def _rows() -> Any:
+    return (
+        select(FlowRun, Flow.name, Deployment.name, WorkQueue.name)
+        .join(Flow, Flow.id == FlowRun.flow_id)
+        .outerjoin(Deployment, Deployment.id == FlowRun.deployment_id)
+        .outerjoin(WorkQueue, WorkQueue.id == FlowRun.work_queue_id)
+    )
+
+
+def _narrow(query: Any, wanted: RunFilter) -> Any:
+    if wanted.state_types:
+        query = query.where(FlowRun.state_type.in_([kind.value for kind in wanted.state_types]))
+    if wanted.state_names:
+        query = query.where(FlowRun.state_name.in_(list(wanted.state_names)))
+    if wanted.flow_id is not None:
+        query = query.where(FlowRun.flow_id == wanted.flow_id)
+    if wanted.deployment_id is not None:
+        query = query.where(FlowRun.deployment_id == wanted.deployment_id)
+    if wanted.work_queue is not None:
+        query = query.where(WorkQueue.name == wanted.work_queue)
+    if wanted.tags:
+        query = query.where(FlowRun.tags.contains(list(wanted.tags)))
+    if wanted.name:
+        query = query.where(FlowRun.name.icontains(wanted.name, autoescape=True))
+    if wanted.parent_flow_run_id is not None:
+        query = query.where(FlowRun.parent_flow_run_id == wanted.parent_flow_run_id)
+    if wanted.scheduled_only:
+        query = query.where(FlowRun.slot.is_not(None))
+    return _within(query, wanted)
+
+
+def _within(query: Any, wanted: RunFilter) -> Any:
+    if wanted.created_after is not None:
+        query = query.where(FlowRun.created >= wanted.created_after)
+        query = query.where(FlowRun.id >= uuid7_floor(wanted.created_after - _CLOCKS_DIFFER))
+    if wanted.created_before is not None:
+        query = query.where(FlowRun.created < wanted.created_before)
+        query = query.where(FlowRun.id < uuid7_floor(wanted.created_before + _CLOCKS_DIFFER))
+    if wanted.due_before is not None:
+        query = query.where(FlowRun.due < wanted.due_before)
+    return query
+
+
+def _existing(
+    session: Session,
+    flow_id: uuid.UUID,
+    idempotency_key: str | None,
+    schedule_id: uuid.UUID | None,
+    slot: datetime | None,
+) -> uuid.UUID:
+    if idempotency_key is not None:
+        query = select(FlowRun.id).where(FlowRun.flow_id == flow_id, FlowRun.idempotency_key == idempotency_key)
+    else:
+        query = select(FlowRun.id).where(FlowRun.schedule_id == schedule_id, FlowRun.slot == slot)
+    found = session.scalar(query)
+    if found is None:
+        raise Conflict("a run with this key was deleted just now: ask again")
+    return found

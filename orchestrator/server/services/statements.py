@@ -1,0 +1,150 @@
+"""SQL that the hot verbs share: whichever way a flow run changes, its history row and its event are written by the
+same statement as the change.
+
+A statement is ``WITH ... moved AS (...), <CHANGE_RECORDED> SELECT ...``, where ``moved`` yields the columns of
+``flow_run`` after the change, ``details`` (jsonb) and ``stamp`` (the server's time, which the ids carry: clocks of
+clients are not trusted to place rows in partitions). Parameters are psycopg's ``%(name)s``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg
+from sqlalchemy.orm import Session
+
+from ... import serializers
+from ...states import TERMINAL
+
+#: SQL list of the terminal types.
+TERMINAL_TYPES = ", ".join(f"'{kind.value}'" for kind in sorted(TERMINAL, key=str))
+#: SQL list of the types in which a run occupies a slot.
+ACTIVE_TYPES = "'PENDING', 'RUNNING', 'CANCELLING'"
+
+#: When a run ``r`` of deployment ``d`` in queue ``q`` can be claimed; needs the parameter ``horizon``.
+CLAIMABLE = f"""r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s AND NOT d.paused AND NOT q.paused
+    AND (q.concurrency_limit IS NULL OR q.concurrency_limit > (
+        SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})))"""
+
+
+def uuid7_sql(instant: str) -> str:
+    """An SQL expression for a new UUIDv7 of an instant, laid out as :func:`orchestrator.ids.uuid7` does."""
+    hexadecimal = f"lpad(to_hex(floor(extract(epoch FROM {instant}) * 4096000)::bigint), 15, '0')"
+    return (
+        f"(left({hexadecimal}, 12) || '7' || right({hexadecimal}, 3)"
+        " || substr(replace(gen_random_uuid()::text, '-', ''), 17))::uuid"
+    )
+
+
+def _related(kind: str, role: str, table: str) -> str:
+    return (
+        f"CASE WHEN {table}.id IS NOT NULL THEN jsonb_build_object('resource.id', 'orchestrator.{kind}.' || {table}.id,"
+        f" 'resource.name', {table}.name, 'resource.role', '{role}') END"
+    )
+
+
+_TAGS = """coalesce((SELECT jsonb_agg(jsonb_build_object(
+        'resource.id', 'orchestrator.tag.' || t, 'resource.name', t, 'resource.role', 'tag'))
+        FROM unnest(m.tags) AS t), '[]'::jsonb)"""
+
+#: The CTEs ``history`` and ``recorded``, which write what ``moved`` did.
+CHANGE_RECORDED = f"""
+history AS (
+    INSERT INTO flow_run_state (id, flow_run_id, attempt, type, name, message, at, details)
+    SELECT {uuid7_sql("m.stamp")}, m.id, m.attempt, m.state_type, m.state_name, m.state_message, m.state_at, m.details
+    FROM moved m
+),
+recorded AS (
+    INSERT INTO event (id, event, occurred, received, resource_id, resource, related, payload)
+    SELECT {uuid7_sql("m.stamp")}, 'flow-run.' || lower(m.state_type), m.state_at, m.stamp,
+        'orchestrator.flow-run.' || m.id,
+        jsonb_build_object('resource.id', 'orchestrator.flow-run.' || m.id, 'resource.name', m.name,
+            'state.type', m.state_type, 'state.name', m.state_name),
+        jsonb_path_query_array(jsonb_build_array(
+            {_related("flow", "flow", "f")}, {_related("deployment", "deployment", "d")},
+            {_related("work-queue", "work-queue", "q")}, {_related("agent", "agent", "a")}
+        ), '$[*] ? (@ != null)') || {_TAGS},
+        jsonb_build_object('attempt', m.attempt, 'message', m.state_message)
+    FROM moved m JOIN flow f ON f.id = m.flow_id LEFT JOIN deployment d ON d.id = m.deployment_id
+    LEFT JOIN work_queue q ON q.id = m.work_queue_id LEFT JOIN agent a ON a.id = m.agent_id
+)"""
+
+_INSERT_RUNS = f"""
+WITH given AS (
+    SELECT * FROM json_to_recordset(%(rows)s::json) AS x(
+        id uuid, flow_id uuid, deployment_id uuid, name text, state_type text, state_name text, state_message text,
+        state_at timestamptz, attempt int, parameters jsonb, tags text[], work_queue_id uuid, priority int,
+        idempotency_key text, schedule_id uuid, slot timestamptz, due timestamptz, started timestamptz,
+        ended timestamptz, hinted timestamptz, hints int, parent_task_run_id uuid, parent_flow_run_id uuid,
+        created timestamptz, created_by jsonb, details jsonb, stamp timestamptz, result jsonb)
+),
+fresh AS (
+    INSERT INTO flow_run (id, flow_id, deployment_id, name, state_type, state_name, state_message, state_at, attempt,
+        parameters, tags, work_queue_id, priority, idempotency_key, schedule_id, slot, due, started, ended, hinted,
+        hints, parent_task_run_id, parent_flow_run_id, created, created_by, result)
+    SELECT id, flow_id, deployment_id, name, state_type, state_name, coalesce(state_message, ''), state_at,
+        coalesce(attempt, 0), coalesce(parameters, '{{}}'), coalesce(tags, '{{}}'), work_queue_id,
+        coalesce(priority, 0), idempotency_key, schedule_id, slot, due, started, ended, hinted, coalesce(hints, 0),
+        parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result
+    FROM given ORDER BY id
+    ON CONFLICT DO NOTHING
+    RETURNING *
+),
+moved AS (SELECT fresh.*, given.details, given.stamp FROM fresh JOIN given ON given.id = fresh.id),
+{CHANGE_RECORDED}
+SELECT id FROM moved"""
+
+
+def fetch(session: Session, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+    """Run one statement in psycopg's own form on the session's connection; gives all its rows."""
+    return list(session.connection().exec_driver_sql(statement, dict(parameters)))
+
+
+def execute(session: Session, statement: str, parameters: Mapping[str, Any]) -> int:
+    """As :func:`fetch`, for statements without rows; gives how many rows were changed."""
+    return session.connection().exec_driver_sql(statement, dict(parameters)).rowcount
+
+
+def insert_runs(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[uuid.UUID]:
+    """Insert flow runs with their first state and its event; rows that hit a unique key are left out.
+
+    Args:
+        rows: Columns by name, with ``stamp`` and, if any, ``details`` of the state.
+
+    Returns:
+        The ids that are new.
+    """
+    return {run_id for (run_id,) in fetch(session, _INSERT_RUNS, {"rows": json_text(list(rows))})}
+
+
+def json_text(value: Any) -> str:
+    """JSON text for a ``json`` or ``jsonb`` parameter; numbers that JSON lacks (NaN, infinities) become null."""
+    try:
+        return serializers.text(value)
+    except TypeError:  # an integer of more than 64 bits: Postgres holds it, orjson does not write it
+        return json.dumps(_finite(value), default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def copy_rows(session: Session, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """COPY rows into a table, in the session's transaction. Values of jsonb columns are JSON text."""
+    if not rows:
+        return
+    link = session.connection().connection.driver_connection
+    assert isinstance(link, psycopg.Connection)
+    with link.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,88 @@
+"""What an agent says to the API, beside reports."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.client import Client
+from orchestrator.records import Job, Registration
+
+#: Seconds beyond the wait that was asked for before a held call is given up.
+PATIENCE = 10.0
+#: Seconds for a call that is not held.
+PROMPT = 10.0
+#: Longest pause between two tries of something the API could not take, in seconds.
+BACK_OFF_MAX = 30.0
+
+Held = tuple[uuid.UUID, int]
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The answer to a heartbeat: which of the attempts shall be cancelled, and which are not the agent's any more."""
+
+    cancel: list[Held]
+    lost: list[Held]
+
+
+class AgentApi:
+    """The calls of one agent. Every call raises what :meth:`orchestrator.client.Client.request` raises."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def register(self, document: dict[str, Any]) -> Registration:
+        """Make the agent known; the server gives it an id."""
+        return Registration.read(self._post("agents", document))
+
+    def heartbeat(self, agent_id: uuid.UUID, running: Iterable[Held]) -> Pulse:
+        """Renew the leases of the attempts that run."""
+        body = {"running": [{"run_id": str(run), "attempt": attempt} for run, attempt in running]}
+        answer = self._post(f"agents/{agent_id}/heartbeat", body)
+        return Pulse(_held(answer.get("cancel")), _held(answer.get("lost")))
+
+    def claim(
+        self,
+        agent_id: uuid.UUID,
+        queues: Iterable[str],
+        preferred: str | None = None,
+        cached: Iterable[str] = (),
+        wait_s: float = 0,
+    ) -> Job | None:
+        """Get the most urgent run of the queues; None when there is none after ``wait_s`` seconds."""
+        body = {"queues": [*queues], "preferred": preferred, "cached": [*cached], "wait_s": wait_s}
+        timeout = wait_s + PATIENCE if wait_s else PROMPT
+        answer = self.client.request("POST", f"agents/{agent_id}/claim", json=body, timeout=timeout)
+        return Job.read(answer) if answer else None
+
+    def confirm(self, run_id: uuid.UUID, attempt: int) -> None:
+        """Say that user code is about to start. Raises TransitionRefused or Conflict when it must not."""
+        self._post(f"flow-runs/{run_id}/state", {"type": "RUNNING", "attempt": attempt})
+
+    def give_back(self, run_id: uuid.UUID, attempt: int) -> None:
+        """Let another agent have a run that was claimed and not begun."""
+        message = "handed back by an agent that is being stopped"
+        self._post(f"flow-runs/{run_id}/state", {"type": "SCHEDULED", "attempt": attempt, "message": message})
+
+    def goodbye(self, agent_id: uuid.UUID) -> None:
+        """The agent takes no more work."""
+        self.client.request("DELETE", f"agents/{agent_id}", timeout=PROMPT)
+
+    def _post(self, path: str, body: dict[str, Any]) -> Any:
+        return self.client.request("POST", path, json=body, timeout=PROMPT)
+
+
+def back_off(first: float = 0.5, most: float = BACK_OFF_MAX) -> Iterator[float]:
+    """Pauses between tries, in seconds: doubling from ``first`` to ``most``, each somewhere in its upper half."""
+    pause = first
+    while True:
+        yield pause * random.uniform(0.5, 1.0)
+        pause = min(pause * 2, most)
+
+
+def _held(items: Any) -> list[Held]:
+    return [(uuid.UUID(str(item["run_id"])), int(item["attempt"])) for item in items or ()]

@@ -1,0 +1,216 @@
+"""The agent's slots: claiming runs into them and executing what was claimed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import Conflict, NotFound, OrchestratorError
+from orchestrator.ids import uuid7
+from orchestrator.records import Job
+from orchestrator.reporting import Reporter
+
+from .api import AgentApi, back_off
+from .identity import Identity, Outage
+from .roster import Roster
+from .supervision import Supervision, Surroundings
+from .verdict import Ask
+
+log = logging.getLogger("orchestrator.agent")
+
+#: Seconds for which a hint at a run that was claimed without it is dropped unasked. Shorter than the time after which
+#: the server hints again, so that a hint at the run's next attempt is at most delayed.
+STALE = 4.0
+#: Seconds to wait for the server to know of ends, before asking it a last time for work that they may have freed.
+FREED = 2.0
+#: Snapshots that a claim names as cached.
+CACHED_NAMED = 200
+
+
+class Desk:
+    """Claims and executes, never more than ``limit`` runs at a time, whatever brought the news of them.
+
+    Args:
+        api: The calls.
+        identity: The agent.
+        roster: Where running attempts are entered.
+        reporter: Takes the reports of all runs.
+        around: What supervisions are given.
+        queues: Work queues to claim from.
+        limit: The number of slots.
+        cache: Folder of cached snapshots.
+        outage: Told of how the API does.
+    """
+
+    def __init__(
+        self,
+        api: AgentApi,
+        identity: Identity,
+        roster: Roster,
+        reporter: Reporter,
+        around: Surroundings,
+        queues: list[str],
+        limit: int,
+        cache: Path,
+        outage: Outage,
+    ) -> None:
+        self._api, self._identity, self._roster, self._reporter = api, identity, roster, reporter
+        self._around = around
+        self._queues = queues
+        self._cache = cache
+        self._outage = outage
+        self.limit = limit
+        self._slots = threading.Semaphore(limit)
+        self.stopping = threading.Event()
+        self._taken: OrderedDict[str, float] = OrderedDict()
+        self._lock = threading.Lock()
+        #: Monotonic time of the last claim that the server answered.
+        self.claimed_at = time.monotonic()
+
+    def on_hint(self, run_id: str) -> None:
+        """A message hints at a run: claim, and execute until there is nothing more to claim."""
+        if self.stopping.is_set() or self._is_stale(run_id):
+            return
+        with self._slots:
+            self._work_off(run_id)
+
+    def take_slot(self, timeout: float) -> bool:
+        """Occupy a slot, to claim into it later; give it back by :meth:`free_slot` or :meth:`start`."""
+        return self._slots.acquire(timeout=timeout)
+
+    def free_slot(self) -> None:
+        """Give a slot back."""
+        self._slots.release()
+
+    def start(self, job: Job) -> None:
+        """Execute a job in a thread of its own and in the slot that the caller occupies."""
+        threading.Thread(target=self._work_from, args=(job, time.monotonic()), name=f"run-{job.name}").start()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every slot is occupied."""
+        if self._slots.acquire(blocking=False):
+            self._slots.release()
+            return False
+        return True
+
+    def claim(self, preferred: str | None = None, wait_s: float = 0.0) -> Job | None:
+        """Ask for the most urgent run. Raises what the call raises; an agent that was forgotten registers anew."""
+        agent_id = self._identity.id
+        cached = cached_snapshots(self._cache)
+        try:
+            job = self._api.claim(agent_id, self._queues, preferred, cached, wait_s)
+        except NotFound:
+            self._identity.renew(agent_id)
+            return None
+        self._outage.ends()
+        self.claimed_at = time.monotonic()
+        return job
+
+    def hand_back(self, job: Job) -> None:
+        """A job came after all claiming had stopped: let another agent have it."""
+        try:
+            self._api.give_back(job.id, job.attempt)
+        except OrchestratorError as error:
+            # Its lease runs out, and the server says what becomes of it.
+            log.warning("the run %s could not be handed back: %s", job.id, error)
+
+    def confirm(self, job: Job, wanted: Callable[[], bool]) -> Ask:
+        """Ask whether the job's code may start; what to do with the run, :attr:`Ask.NOTHING` to let it go on."""
+        for pause in back_off(0.2, 5.0):
+            if not wanted():
+                return Ask.NOTHING
+            try:
+                self._api.confirm(job.id, job.attempt)
+                return Ask.NOTHING
+            except NotFound:
+                return Ask.LOST
+            except Conflict as error:
+                log.info("the run %s may not start: %s", job.id, error)
+                return Ask.LOST if getattr(error, "code", "") in SUPERSEDED else Ask.CANCEL
+            except OrchestratorError as error:
+                self._outage.begins(error)
+            time.sleep(pause)
+        return Ask.NOTHING  # pragma: no cover - the pauses never end
+
+    def _work_from(self, job: Job, at: float) -> None:
+        try:
+            self._execute(job, at)
+            self._work_off(None)
+        finally:
+            self._slots.release()
+
+    def _work_off(self, hinted: str | None) -> None:
+        """Claim and execute until the server has nothing more for us; the caller occupies a slot."""
+        preferred, asked_again = hinted, False
+        while not self.stopping.is_set():
+            try:
+                job = self.claim(preferred)
+            except OrchestratorError as error:
+                # Claiming goes on with the next hint; the server sends one when it is back.
+                self._outage.begins(error)
+                return
+            preferred = None
+            if job is not None:
+                self._remember(str(job.id), hinted)
+                self._execute(job, time.monotonic())
+                asked_again = False
+            elif asked_again or not self._roster.has_unsettled:
+                return
+            else:
+                # A run that has just ended may hold what the next one needs until the server knows.
+                self._roster.wait_settled(FREED)
+                asked_again = True
+
+    def _execute(self, job: Job, at: float) -> None:
+        if self.stopping.is_set():
+            self.hand_back(job)
+            return
+        producer = uuid7()
+        put: Callable[[dict[str, Any] | bytes], None] = partial(_put, self._reporter, producer)
+        supervision = Supervision(job, put, self._around, at)
+        held = (job.id, job.attempt)
+        self._roster.add(held, supervision)
+        state = None
+        log.info("run %s (%s) begins, attempt %d", job.name, job.id, job.attempt)
+        try:
+            state = supervision.run()
+        finally:
+            self._roster.end(held, producer, state is not None)
+        log.info("run %s (%s) ended: %s", job.name, job.id, state.name if state else "not ours any more")
+
+    def _remember(self, run_id: str, hinted: str | None) -> None:
+        if run_id == hinted:
+            return
+        with self._lock:
+            self._taken[run_id] = time.monotonic()
+            while self._taken and next(iter(self._taken.values())) < time.monotonic() - STALE:
+                self._taken.popitem(last=False)
+
+    def _is_stale(self, run_id: str) -> bool:
+        """Whether the run was claimed a moment ago without this hint."""
+        with self._lock:
+            return time.monotonic() - self._taken.pop(run_id, 0.0) < STALE
+
+
+#: Codes of refusals which say that the attempt is over for us.
+SUPERSEDED = frozenset({"stale-attempt", "terminal"})
+
+
+def cached_snapshots(cache: Path) -> list[str]:
+    """Names of the snapshots that lie in the cache."""
+    try:
+        return [path.name for path in cache.iterdir() if not path.name.startswith(".") and path.is_dir()][:CACHED_NAMED]
+    except OSError:
+        return []
+
+
+def _put(reporter: Reporter, producer: uuid.UUID, item: dict[str, Any] | bytes) -> None:
+    reporter.put(item, producer)

@@ -1,0 +1,76 @@
+"""What a run is executed in: a plain process, or what an infrastructure block makes of it."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import OrderedDict
+from datetime import datetime
+from typing import Any
+
+from orchestrator.block import Block, installed
+from orchestrator.client import Client
+from orchestrator.errors import BlockError, OrchestratorError
+from orchestrator.interfaces import Infrastructure, LaunchSpec, ProcessHost, Running
+from orchestrator.records import Job
+
+from .launcher import LaunchFailed
+
+#: Where the kinds that an agent imports come from; the code of others is a user's, and runs in a run's process only.
+SHIPPED = "orchestrator.blocks."
+#: Block documents that are remembered.
+CACHED = 64
+
+
+class Infrastructures:
+    """Launches runs in what their deployments ask for.
+
+    Args:
+        client: Loads the block documents; each is asked for once per version.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._documents: OrderedDict[tuple[uuid.UUID, datetime | None], dict[str, Any]] = OrderedDict()
+
+    def launch(self, job: Job, spec: LaunchSpec, host: ProcessHost) -> Running:
+        """Start the run.
+
+        Raises:
+            LaunchFailed: The block cannot be loaded or used, or no process can be started.
+        """
+        if job.infrastructure.block_id is None:
+            return host.start(spec)
+        try:
+            return self._block(job).launch(spec, host)
+        except LaunchFailed:
+            raise
+        except OrchestratorError as error:
+            raise LaunchFailed(f"its infrastructure block cannot be used: {error}") from error
+
+    def _block(self, job: Job) -> Infrastructure:
+        document = self._document(job)
+        slug = str(document.get("type"))
+        if not installed().get(slug, "").startswith(SHIPPED):
+            raise BlockError(f"infrastructure of the type {slug!r} is not among those that an agent can launch")
+        data = {**document["data"], **job.infrastructure.overrides}
+        block = Block.from_document({**document, "data": data})
+        if not isinstance(block, Infrastructure):
+            raise BlockError(f"the block {slug}/{document.get('name')} is no infrastructure")
+        return block
+
+    def _document(self, job: Job) -> dict[str, Any]:
+        block_id = job.infrastructure.block_id
+        assert block_id is not None
+        key = (block_id, job.infrastructure.updated)
+        with self._lock:
+            if key in self._documents:
+                self._documents.move_to_end(key)
+                return self._documents[key]
+        document: dict[str, Any] = self._client.post(f"blocks/{block_id}/load")
+        with self._lock:
+            self._documents[key] = document
+            while len(self._documents) > CACHED:
+                self._documents.popitem(last=False)
+        return document

@@ -1,0 +1,9 @@
+"""``celery -A orchestrator.workers.app beat``: the application of this installation's Redis."""
+
+from __future__ import annotations
+
+from orchestrator.settings import load
+
+from .broker import make_app
+
+app = make_app(load().redis_url, include=("orchestrator.workers.beat", "orchestrator.workers.ticks"))

@@ -1,0 +1,85 @@
+"""One step of a loop when a tick asks for it, or when ticks stay away."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from orchestrator.clock import now
+from orchestrator.server import loops
+
+from .app import app
+from .broker import TICK_TASK
+
+log = logging.getLogger("orchestrator.services")
+
+#: A loop whose ticks stay away for this many of its intervals is stepped without.
+PATIENCE = 3
+
+
+class Steps:
+    """Runs steps, one at a time per loop, and remembers when each was last begun.
+
+    Args:
+        intervals: Seconds between two steps, by name of the loop.
+        step: Called with the name of the loop.
+    """
+
+    def __init__(self, intervals: Mapping[str, float], step: Callable[[str], object]) -> None:
+        self._intervals = dict(intervals)
+        self._step = step
+        self._locks = {name: threading.Lock() for name in intervals}
+        began = time.monotonic()
+        self._last = dict.fromkeys(intervals, began)
+        self._alone: set[str] = set()
+
+    def tick(self, name: str) -> bool:
+        """A tick came. Returns whether a step was taken; a name that is no loop is ignored."""
+        if name not in self._intervals:
+            log.warning("ignored a tick for %r, which is no loop", name)
+            return False
+        if name in self._alone:
+            self._alone.discard(name)
+            log.info("ticks of %s are back", name)
+        return self._run(name)
+
+    def overdue(self) -> list[str]:
+        """The loops whose last step is :data:`PATIENCE` intervals ago, or that go alone and are due again."""
+        at = time.monotonic()
+        patience = {name: 1 if name in self._alone else PATIENCE for name in self._intervals}
+        return [n for n, every in self._intervals.items() if at - self._last[n] >= every * patience[n]]
+
+    def step_overdue(self) -> None:
+        """Take the steps that no tick asked for."""
+        for name in self.overdue():
+            if name not in self._alone:
+                self._alone.add(name)
+                log.warning("no tick of %s for %d intervals: is beat or Redis down? Stepping without", name, PATIENCE)
+            self._run(name)
+
+    def _run(self, name: str) -> bool:
+        if not self._locks[name].acquire(blocking=False):
+            return False
+        try:
+            self._last[name] = time.monotonic()
+            self._step(name)
+        except Exception:
+            # The next tick tries again; the age of the last good step is in /health/ready.
+            log.exception("the step of %s failed", name)
+        finally:
+            self._locks[name].release()
+        return True
+
+
+steps = Steps(
+    {name: loop.INTERVAL.total_seconds() for name, loop in loops.LOOPS.items()},
+    lambda name: loops.run(name, now()),
+)
+
+
+@app.task(name=TICK_TASK, ignore_result=True)
+def tick(name: str) -> None:
+    """Take one step of the loop ``name``."""
+    steps.tick(name)
