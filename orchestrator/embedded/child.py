@@ -102,8 +102,8 @@ class Child:
 
     @property
     def last_words(self) -> str:
-        """The last line it wrote."""
-        return logfiles.last_line(self.log)
+        """What it wrote last that tells why it ended."""
+        return logfiles.last_words(self.log)
 
     def state(self) -> PartState:
         """What is written about it."""

@@ -42,12 +42,19 @@ def test_the_last_lines(log: Path, count: int) -> None:
 
 def test_no_file_has_no_lines(log: Path) -> None:
     assert logfiles.tail(log, 10) == []
-    assert logfiles.last_line(log) == "it wrote nothing"
+    assert logfiles.last_words(log) == "it wrote nothing"
+
+
+def test_the_last_words_are_the_last_error(log: Path) -> None:
+    log.write_text("Traceback:\n  File\nValueError: old\nImportError: no x\n[1] Shutting down\n[1] Worker failed\n")
+    assert logfiles.last_words(log) == "ImportError: no x"
+    log.write_text("starting\nError: no such queue\n")
+    assert logfiles.last_words(log) == "Error: no such queue"
 
 
 def test_the_last_line_is_the_last_one_with_something_in_it(log: Path) -> None:
     log.write_text("first\nthe reason \n\n  \n")
-    assert logfiles.last_line(log) == "the reason"
+    assert logfiles.last_words(log) == "the reason"
 
 
 def test_following_gives_whole_lines_and_survives_a_cut(log: Path) -> None:
