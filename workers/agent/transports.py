@@ -125,7 +125,7 @@ class Hints:
         self._identity, self._desk, self._heart, self._fallback = identity, desk, heart, fallback
         self._outage = Outage("Redis", "asking the API for work instead")
         app = make_app(broker_url, self._queues)
-        app.task(desk.on_hint, name=RUN_TASK, ignore_result=True)
+        app.task(desk.on_hint, name=RUN_TASK, ignore_result=True, shared=False)
         self._worker = HintWorker(app, desk.limit, f"agent-{identity.id}")
         self._redis = redis.Redis.from_url(broker_url, **SOCKETS)
         self._stopping = threading.Event()
