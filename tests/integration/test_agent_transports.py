@@ -1,10 +1,10 @@
-"""A whole agent against an API over HTTP: claims, hints, outages, stopping. The flows are functions of a fake engine."""
+"""A whole agent against an API over HTTP: claims, hints, outages, stopping. The flows are those of a fake engine."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
