@@ -17,7 +17,7 @@ import json
 import pkgutil
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -175,6 +175,8 @@ class Block(BaseModel):
                 f"{name!r} cannot name a block: use letters, digits, '_', '.', '-', a letter or digit first"
             )
         data = self.to_document()["data"]
+        if any((held._slug, held._document_name) == (self._slug, name) for held in _blocks_in(vars(self))):
+            raise BlockError(f"{self._slug}/{name} would hold itself, by one of the blocks in it")
         store = current_store()
         store.register(self.type_facts())
         self._document_id = str(store.save(self._slug, name, data, overwrite))
@@ -192,8 +194,8 @@ class Block(BaseModel):
         return cls.from_document(current_store().load(cls._reference(name)))
 
     @classmethod
-    def delete(cls, name: str) -> None:
-        """Delete a saved block; addressed as in :meth:`load`."""
+    def delete_saved(cls, name: str) -> None:
+        """Delete a saved document; addressed as in :meth:`load`."""
         current_store().delete(cls._reference(name))
 
     @classmethod
@@ -327,9 +329,19 @@ def _to_reference(value: Block, place: tuple[Block, str]) -> dict[str, str]:
             f"the field {field!r} of {type(holder).__name__} holds a {kind} that is not saved: "
             f"save it first, for example {field}.save('dev'), so that it can be referred to"
         )
-    if value._document_id == holder._document_id:
-        raise BlockError(f"the field {field!r} of {type(holder).__name__} holds the block itself")
     return {REFERENCE: value._document_id}
+
+
+def _blocks_in(value: Any) -> Iterator[Block]:
+    """All blocks inside a value, those inside them too."""
+    if isinstance(value, Block):
+        yield value
+    if isinstance(value, BaseModel):
+        value = vars(value)
+    inner = value.values() if isinstance(value, Mapping) else value
+    if isinstance(inner, Iterable) and not isinstance(inner, (str, bytes)):
+        for item in inner:
+            yield from _blocks_in(item)
 
 
 def _from_data(value: Any) -> Any:

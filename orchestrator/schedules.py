@@ -369,7 +369,7 @@ def _read_cron(value: Any) -> str:
             raise _error("cron", f"{cron} is not known; write one of {', '.join(_CRON_ALIASES)}")
     elif fields != 5:
         hint = "; seconds and years are not taken" if fields in (6, 7) else ""
-        raise _error("cron", f"{cron!r} has {fields} fields in place of 5 (minute hour day month weekday){hint}")
+        raise _error("cron", f"{cron!r} does not have the 5 fields minute, hour, day, month, weekday{hint}")
     if _HASHED.search(cron):
         raise _error("cron", f"{cron!r}: H and R are not taken, write the number itself")
     _is_hourly_cron(cron)

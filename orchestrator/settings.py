@@ -167,6 +167,13 @@ def write_profile(home: Path, name: str, values: Mapping[str, Any], activate: bo
     return _write_private(home / "profiles.toml", tomli_w.dumps(document))
 
 
+def delete_profile(home: Path, name: str) -> Path:
+    """Remove one profile with all its entries; nothing happens when there is none."""
+    document = read_profiles(home)
+    document.get("profiles", {}).pop(name, None)
+    return _write_private(home / "profiles.toml", tomli_w.dumps(document))
+
+
 def _write_private(path: Path, content: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)

@@ -19,6 +19,7 @@ from flask import Response, abort, flash, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
+from orchestrator.records import Actor
 from orchestrator.server.db import session as database
 from orchestrator.server.db.models import ApiKey
 from orchestrator.server.services import keys
@@ -36,6 +37,12 @@ def may(role: str) -> bool:
     """Whether the visitor's role includes ``role``."""
     visitor: Principal | None = g.get("visitor")
     return visitor is not None and role in RIGHTS[visitor.role]
+
+
+def actor() -> Actor:
+    """Who is written beside what the visitor does."""
+    found: Actor = g.visitor.actor
+    return found
 
 
 def session_key(settings: Settings) -> str:
@@ -61,10 +68,15 @@ def to_login() -> AnyResponse:
         flash("Your session has ended: the key it was opened with is revoked or has expired.", "warning")
         session.clear()
     back = request.full_path.rstrip("?") if request.method == "GET" and not is_part() else None
-    address = url_for("login.show", next=None if back == "/" else back)
+    address = login_address(None if back == "/" else back)
     if is_part():
         return Response(status=401, headers={"HX-Redirect": address})
     return redirect(address, 303)
+
+
+def login_address(onward: str | None = None) -> str:
+    """Where one logs in, to be sent to ``onward`` afterwards."""
+    return url_for("login.show", next=onward)
 
 
 def is_part() -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from flask import Response, flash, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from orchestrator import serializers
+
 from .access import is_part
 
 
@@ -26,10 +28,22 @@ def unchanged_or(response: Response) -> Response:
     return response.make_conditional(request)  # type: ignore[return-value]
 
 
-def done(message: str, address: str, kind: str = "success") -> AnyResponse:
-    """Tell that a post did its work: a script gets a toast and a call to refresh, a plain form is sent on."""
-    if is_part():
-        tell = {"orchestrator:toast": {"text": message, "kind": kind}, "orchestrator:refresh": {}}
-        return Response(status=204, headers={"HX-Trigger": json.dumps(tell)})
-    flash(message, kind)
-    return redirect(address, 303)
+def data(value: Any) -> Response:
+    """JSON for one of our own scripts; 304 when it has the same already."""
+    return unchanged_or(Response(serializers.dumps(value), mimetype="application/json"))
+
+
+def done(message: str, address: str, kind: str = "success", go: bool = False) -> AnyResponse:
+    """Tell that a post did its work: a script gets a toast and a call to refresh, a plain form is sent on.
+
+    Args:
+        go: Whether the browser leaves for ``address`` in any case.
+    """
+    if not is_part():
+        flash(message, kind)
+        return redirect(address, 303)
+    if go:
+        flash(message, kind)
+        return Response(status=204, headers={"HX-Redirect": address})
+    tell = {"orchestrator:toast": {"text": message, "kind": kind}, "orchestrator:refresh": {}}
+    return Response(status=204, headers={"HX-Trigger": json.dumps(tell)})

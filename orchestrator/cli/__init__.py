@@ -31,7 +31,7 @@ class Noun(NamedTuple):
 
 
 NOUNS: dict[str, Noun] = {
-    "quickstart": Noun("quickstart", "group", "See it all work on this machine, from nothing.", plural=False),
+    "quickstart": Noun("quickstart", "command", "See it all work on this machine, from nothing.", plural=False),
     "server": Noun("server", "group", "Start and stop API, dashboard, beat and services.", plural=False),
     "database": Noun("database", "group", "Migrate the server's database.", plural=False),
     "agent": Noun("agent", "group", "Start agents, which execute runs, and list them."),

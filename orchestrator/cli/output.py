@@ -127,7 +127,7 @@ def _emit_rows(rows: list[Any], columns: Mapping[str, str] | Sequence[str] | Non
         note(empty)
         return
     headings = _headings(columns) or {key: key for key in (rows[0] if isinstance(rows[0], dict) else {"value": ""})}
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
     for key, heading in headings.items():
         table.add_column(heading, no_wrap=key == "id" or key.endswith("_id"), overflow="fold")
     for row in rows:

@@ -28,7 +28,8 @@ class Instant(click.ParamType):  # type: ignore[type-arg]  # generic only in new
         try:
             return read_instant(str(value), clock.now())
         except (ValueError, OverflowError):
-            self.fail(f"{value!r} is no time: write now, -2h, +30m or 2026-01-31T09:00:00Z", param, ctx)
+            message = f"{value!r} is no time: write now, -2h, +30m or 2026-01-31T09:00:00Z"
+            raise click.BadParameter(message, ctx, param) from None
 
 
 INSTANT = Instant()

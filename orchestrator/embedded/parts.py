@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gunicorn.config import KNOWN_SETTINGS
+from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped,unused-ignore]
 
 from ..settings import PREFIX, Settings
 
@@ -120,7 +120,7 @@ def agent(settings: Settings, around: Surroundings, queues: Sequence[str]) -> Pa
 
 def orchestrator_command() -> list[str]:
     """The command line tool, by the interpreter that runs now (a console script may be another's)."""
-    return [sys.executable, "-c", "from orchestrator.cli import main; main()"]
+    return [sys.executable, "-m", "orchestrator"]
 
 
 def base_environment(environ: Mapping[str, str]) -> dict[str, str]:

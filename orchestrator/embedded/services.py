@@ -57,6 +57,22 @@ class EmbeddedServices:
         """The servers' processes by name."""
         return {name: server.process for name, server in self._servers.items() if server.process is not None}
 
+    def claim(self) -> None:
+        """Take the folder, making it where needed, without starting anything. Raises as :meth:`start`."""
+        account = unprivileged()
+        try:
+            make_folder(self.folder, account)
+            self.logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Unavailable(f"the data folder {self.folder} cannot be made: {error.strerror}") from None
+        if account is not None and not account.may_pass(self.folder):
+            raise Unavailable(
+                f"the user {account.name}, as whom Postgres runs, may not enter {self.folder}: set"
+                " ORCHESTRATOR_DATA_DIR to a folder that all may pass through, such as one below /var/lib"
+            )
+        if not self._lock.take():
+            raise Conflict(f"another process runs Postgres and Redis in {self.folder}: stop it, or use another folder")
+
     def start(self) -> None:
         """Start the servers and wait until they can be used.
 
@@ -89,19 +105,8 @@ class EmbeddedServices:
         return server.url != before
 
     def _start(self) -> None:
+        self.claim()
         account = unprivileged()
-        try:
-            make_folder(self.folder, account)
-            self.logs.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Unavailable(f"the data folder {self.folder} cannot be made: {error.strerror}") from None
-        if account is not None and not account.may_pass(self.folder):
-            raise Unavailable(
-                f"the user {account.name}, as whom Postgres runs, may not enter {self.folder}: set"
-                " ORCHESTRATOR_DATA_DIR to a folder that all may pass through, such as one below /var/lib"
-            )
-        if not self._lock.take():
-            raise Conflict(f"another process runs Postgres and Redis in {self.folder}: stop it, or use another folder")
         for kind in self._kinds:
             server = kind(self.folder, self.logs / f"{kind.name}.log", account)
             self._servers[kind.name] = server

@@ -27,6 +27,7 @@ class ServerState:
     """A supervisor and its children. ``started`` is RFC 3339 text."""
 
     pid: int
+    identity: str | None
     api_url: str
     started: str
     version: str
@@ -62,6 +63,12 @@ def read(home: Path) -> ServerState | None:
 def is_running(home: Path) -> bool:
     """Whether a supervisor of ``home`` is alive. A state file alone proves nothing: ``kill -9`` leaves it behind."""
     return lock.is_held(lock_file(home))
+
+
+def supervisor(home: Path) -> ServerState | None:
+    """The state of the server that runs now; None if none does, or it has not written its state yet."""
+    found = read(home) if is_running(home) else None
+    return found if found and found.identity and processes.identity(found.pid) == found.identity else None
 
 
 def end_leftovers(home: Path) -> list[str]:

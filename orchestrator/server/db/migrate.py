@@ -52,6 +52,11 @@ def upgrade(url: str, revision: str = "head") -> bool:
         return _current(connection) != before
 
 
+def head() -> str | None:
+    """The revision that this version's tables are at."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
 def downgrade(url: str, revision: str) -> None:
     """Undo migrations down to ``revision`` (``base``: all of them, and all data)."""
     with _locked(url) as connection:

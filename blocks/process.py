@@ -1,0 +1,48 @@
+"""A process on the agent's own computer: where runs are executed when nothing else is asked for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from orchestrator.block import Block
+from orchestrator.interfaces import Infrastructure, LaunchSpec, ProcessHost, Running
+
+
+class Process(Block, Infrastructure):
+    """Executes runs as processes of the agent's computer, with an environment of their own."""
+
+    _name: ClassVar[str] = "Process"
+    _slug: ClassVar[str] = "process"
+    _logo: ClassVar[str] = (
+        "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' "
+        "stroke='%23667382' stroke-width='2'%3E%3Crect x='3' y='4' width='18' height='16'/%3E"
+        "%3Cpath d='M7 9l3 3-3 3M13 15h4'/%3E%3C/svg%3E"
+    )
+    _code_example: ClassVar[str] = """
+        from orchestrator.blocks.process import Process
+
+        Process(env={"TZ": "UTC"}).save("utc")
+        """
+
+    env: dict[str, str] = Field(
+        default_factory=dict, description="Environment variables, laid over the agent's; no place for secrets."
+    )
+    working_dir: str | None = Field(None, description="Folder to execute in; empty: the run's copy of the project.")
+
+    @field_validator("env")
+    @classmethod
+    def _names(cls, env: dict[str, str]) -> dict[str, str]:
+        for name, value in env.items():
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise ValueError(f"{name!r} cannot name an environment variable")
+            if "\0" in value:
+                raise ValueError(f"the value of {name} holds a null character")
+        return env
+
+    def launch(self, spec: LaunchSpec, host: ProcessHost) -> Running:
+        """Start the run on the agent's computer."""
+        return host.start(replace(spec, env={**self.env, **spec.env}, working_dir=self.working_dir or spec.working_dir))

@@ -1,0 +1,236 @@
+"""``orchestrator flow-run``: look at runs, follow them, stop and repeat them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import click
+
+from ..client import Client
+from ..states import NAMED, TERMINAL, StateType
+from .output import confirm, console, emit, fail, limit_option, note, output_option, yes_option
+from .references import deployment_id, flow_id, flow_run_id
+from .times import INSTANT, local_text
+
+#: Seconds between two questions to the API while something is being watched.
+_POLL = 1.0
+_LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+_COLUMNS = {
+    "id": "ID",
+    "name": "Name",
+    "flow.name": "Flow",
+    "deployment.name": "Deployment",
+    "state": "State",
+    "work_queue": "Queue",
+    "due": "Due",
+    "started": "Started",
+    "ended": "Ended",
+}
+
+
+class StateName(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
+    """A state type (``RUNNING``) or one of our names (``Late``), whatever its case."""
+
+    name = "state"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """The query argument to use and its value."""
+        if isinstance(value, tuple):
+            return value
+        for kind in StateType:
+            if value.upper() == kind.value:
+                return "state_type", kind.value
+        for name in NAMED:
+            if value.lower() == name.lower():
+                return "state_name", name
+        known = ", ".join([*(kind.value for kind in StateType), *NAMED])
+        raise click.BadParameter(f"{value!r} is no state; choose from {known}", ctx, param)
+
+
+@click.group()
+def group() -> None:
+    """Watch, cancel and retry flow runs; read their logs.
+
+    RUN is a run's id, or its name where that is unique.
+    """
+
+
+@group.command("ls")
+@click.option("--state", "states", type=StateName(), multiple=True, help="Type or name; may be repeated.")
+@click.option("--flow", metavar="FLOW", help="Only runs of this flow.")
+@click.option("--deployment", metavar="FLOW/NAME", help="Only runs of this deployment.")
+@click.option("--work-queue", "-q", metavar="NAME", help="Only runs of this work queue.")
+@click.option("--tag", metavar="TAG", multiple=True, help="Only runs with this tag; may be repeated.")
+@click.option("--name", metavar="TEXT", help="Only runs whose name contains this.")
+@click.option("--since", type=INSTANT, help="Only runs created after this: a time, or such as -2h.")
+@click.option("--before", type=INSTANT, help="Only runs created before this.")
+@limit_option
+@output_option
+def listing(
+    states: tuple[tuple[str, str], ...],
+    flow: str | None,
+    deployment: str | None,
+    work_queue: str | None,
+    tag: tuple[str, ...],
+    name: str | None,
+    since: datetime | None,
+    before: datetime | None,
+    limit: int,
+    output: str,
+) -> None:
+    """List flow runs, newest first."""
+    client = Client.from_settings()
+    params: dict[str, Any] = {"work_queue": work_queue, "name": name, "tag": tag}
+    params.update(created_after=since, created_before=before, limit=min(limit, 200))
+    for argument, value in states:
+        params.setdefault(argument, []).append(value)
+    if flow:
+        params["flow_id"] = flow_id(client, flow)
+    if deployment:
+        params["deployment_id"] = deployment_id(client, deployment)
+    runs = list(islice(client.pages("flow-runs", params), limit))
+    emit(runs, output, columns=_COLUMNS, empty="No flow run fits.")
+
+
+@group.command()
+@click.argument("run")
+@output_option
+def inspect(run: str, output: str) -> None:
+    """Show all that is known of one run, its states included."""
+    client = Client.from_settings()
+    identifier = flow_run_id(client, run)
+    facts = client.get(f"flow-runs/{identifier}")
+    facts["states"] = list(client.pages(f"flow-runs/{identifier}/states"))
+    if output == "json":
+        emit(facts, output)
+        return
+    states = facts.pop("states")
+    emit(facts)
+    click.echo()
+    emit(states, columns={"at": "At", "type": "State", "name": "Name", "message": "Message"})
+
+
+@group.command()
+@click.argument("run")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
+@click.option("--level", type=click.Choice(_LEVELS, case_sensitive=False), help="Only this level and more severe ones.")
+@click.option("--search", metavar="TEXT", help="Only messages that contain this.")
+@click.option("--attempt", type=click.IntRange(min=1), help="Only one attempt of the run.")
+@output_option
+def logs(run: str, follow: bool, level: str | None, search: str | None, attempt: int | None, output: str) -> None:
+    """Print a run's log, oldest line first."""
+    if follow and output == "json":
+        raise click.UsageError("--follow has no end, and json is one document: leave one of them out")
+    client = Client.from_settings()
+    identifier = flow_run_id(client, run)
+    params = {"flow_run_id": identifier, "level": level, "search": search, "attempt": attempt, "limit": 200}
+    if output == "json":
+        emit(list(client.pages("logs", params)), output)
+        return
+    for line in _followed(client, identifier, params) if follow else client.pages("logs", params):
+        click.echo(_log_line(line))
+
+
+@group.command()
+@click.argument("run")
+@click.option("--logs", "with_logs", is_flag=True, help="Print the run's log, too.")
+@click.option("--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Give up after this long (exit 1).")
+@output_option
+def watch(run: str, with_logs: bool, timeout: float | None, output: str) -> None:
+    """Follow a run to its end. Exits 0 only if it COMPLETED."""
+    client = Client.from_settings()
+    identifier = flow_run_id(client, run)
+    facts = watch_run(client, identifier, with_logs=with_logs, timeout=timeout)
+    emit(facts, output, columns={"id": "ID", "name": "Name", "state": "State", "result": "Result"})
+    if facts["state"]["type"] != StateType.COMPLETED.value:
+        raise click.exceptions.Exit(1)
+
+
+@group.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+def cancel(runs: tuple[str, ...]) -> None:
+    """Cancel runs: waiting ones at once, running ones as soon as their processes are down."""
+    client = Client.from_settings()
+    for run in runs:
+        facts = client.post(f"flow-runs/{flow_run_id(client, run)}/cancel")
+        note(f"{facts['name']} ({facts['id']}): {facts['state']['name']}")
+
+
+@group.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+def retry(runs: tuple[str, ...]) -> None:
+    """Run ended runs again, under the same ids."""
+    client = Client.from_settings()
+    for run in runs:
+        facts = client.post(f"flow-runs/{flow_run_id(client, run)}/retry")
+        note(f"{facts['name']} ({facts['id']}): {facts['state']['name']}")
+
+
+@group.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@yes_option
+def delete(runs: tuple[str, ...], yes: bool) -> None:
+    """Delete runs with their task runs, logs and artifacts."""
+    client = Client.from_settings()
+    identifiers = [flow_run_id(client, run) for run in runs]
+    confirm(f"Delete {', '.join(runs)}?", yes)
+    for identifier in identifiers:
+        client.delete(f"flow-runs/{identifier}")
+        note(f"deleted {identifier}")
+
+
+def watch_run(
+    client: Client, identifier: str, *, with_logs: bool = False, timeout: float | None = None
+) -> dict[str, Any]:
+    """Tell each change of a run's state on stderr (and its log lines, if wished) until it has ended.
+
+    Returns:
+        The run as it ended. Ends the command (exit 1) when ``timeout`` seconds pass before.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    told, last_log = 0, None
+    while True:
+        facts: dict[str, Any] = client.get(f"flow-runs/{identifier}")
+        states = list(client.pages(f"flow-runs/{identifier}/states"))
+        for state in states[told:]:
+            _tell(state)
+        told = len(states)
+        if with_logs:
+            for line in client.pages("logs", {"flow_run_id": identifier, "after": last_log, "limit": 200}):
+                note(_log_line(line))
+                last_log = line["id"]
+        if facts["state"]["type"] in TERMINAL:
+            return facts
+        if deadline is not None and time.monotonic() >= deadline:
+            fail(f"run {identifier} is still {facts['state']['name']} after {timeout:g} s")
+        time.sleep(_POLL)
+
+
+def _followed(client: Client, identifier: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    last = None
+    while True:
+        # Asked first, so that the lines read after it are all there will be.
+        ended = client.get(f"flow-runs/{identifier}")["state"]["type"] in TERMINAL
+        for line in client.pages("logs", {**params, "after": last}):
+            yield line
+            last = line["id"]
+        if ended:
+            return
+        time.sleep(_POLL)
+
+
+def _log_line(line: dict[str, Any]) -> str:
+    return f"{local_text(line['at'])} | {line['level']:<8} | {line['message']}"
+
+
+def _tell(state: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    text = Text(f"{local_text(state['at'])}  {state['name']}", style="bold")
+    if state.get("message"):
+        text.append(f": {state['message']}", style="not bold")
+    console(stderr=True).print(text)

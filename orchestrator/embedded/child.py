@@ -1,0 +1,120 @@
+"""One part of a server while it runs: started, watched, started again with growing pauses, stopped."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from . import logfiles, processes
+from .parts import Part
+from .state import PartState
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+#: Whoever stayed up that long is well again.
+WELL_AFTER_S = 60.0
+
+
+class Backoff:
+    """The pause before something is started again: 1 s, doubling to 30 s, anew once it was well for a minute."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+
+    def pause(self, lived_s: float) -> float:
+        """Seconds to wait, after it ended having lived ``lived_s`` seconds."""
+        self.failures = 1 if lived_s >= WELL_AFTER_S else self.failures + 1
+        return min(FIRST_PAUSE_S * 2.0 ** (self.failures - 1), LONGEST_PAUSE_S)
+
+
+class Child:
+    """A part and its process.
+
+    Args:
+        part: What to run.
+        home: Its working folder; its output is added to ``logs/<name>.log`` there.
+        base: The environment it is started from.
+    """
+
+    def __init__(self, part: Part, home: Path, base: Mapping[str, str]) -> None:
+        self.part = part
+        self.log = home / "logs" / f"{part.name}.log"
+        self.restarts = 0
+        self.backoff = Backoff()
+        self._home = home
+        self._base = base
+        self._process: subprocess.Popen[bytes] | None = None
+        self._identity: str | None = None
+        self._since = 0.0
+        self._due = 0.0
+
+    def start(self) -> None:
+        """Start the process."""
+        with open(self.log, "ab") as log:
+            self._process = processes.spawn(
+                self.part.argv, cwd=self._home, env=self.part.environment(self._base), log=log
+            )
+        self._identity = processes.identity(self._process.pid)
+        self._since = time.monotonic()
+
+    def watch(self) -> str | None:
+        """Look after it: start it again when that is due. A line to show when something happened."""
+        now = time.monotonic()
+        if self._process is None:
+            if now < self._due:
+                return None
+            return self._start_again(now)
+        code = self._process.poll()
+        if code is None:
+            return None
+        processes.send(self._process.pid, signal.SIGKILL, group=True)
+        self._process = None
+        pause = self.backoff.pause(now - self._since)
+        self._due = now + pause
+        return f"{self.part.name} {how_it_ended(code)} and is started again in {pause:g} s (log: {self.log})"
+
+    def _start_again(self, now: float) -> str:
+        self.restarts += 1
+        try:
+            self.start()
+        except OSError as error:
+            pause = self.backoff.pause(0.0)
+            self._due = now + pause
+            return f"{self.part.name} cannot be started ({error}); tried again in {pause:g} s"
+        return f"{self.part.name} is started again"
+
+    def replace(self, part: Part, hurry: Callable[[], bool]) -> None:
+        """Run it with other facts from now on."""
+        self.stop(hurry)
+        self.part = part
+        self.start()
+
+    def stop(self, hurry: Callable[[], bool]) -> None:
+        """Ask it to end, wait its grace, then kill it and what it started."""
+        if self._process is not None:
+            processes.end(self._process, [(signal.SIGTERM, self.part.grace_s)], hurry)
+            self._process = None
+        self._due = float("inf")
+
+    @property
+    def last_words(self) -> str:
+        """The last line it wrote."""
+        return logfiles.last_line(self.log)
+
+    def state(self) -> PartState:
+        """What is written about it."""
+        pid = self._process.pid if self._process is not None else None
+        return PartState(self.part.name, pid, self._identity if pid else None, self.restarts, str(self.log))
+
+
+def how_it_ended(code: int) -> str:
+    """A process's return code, in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"

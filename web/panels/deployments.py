@@ -1,0 +1,129 @@
+"""Deployments: the list with each one's past and future, and one deployment's page."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from orchestrator.clock import from_text
+from orchestrator.errors import InvalidInput, OrchestratorError, ParameterError
+from orchestrator.serializers import loads
+from orchestrator.server.db.models import Block, Deployment, Schedule
+from orchestrator.server.services import activity, deployments, runs, schedules
+from orchestrator.server.services.activity import RunBrief
+from orchestrator.server.services.deployments import DeploymentFilter
+from orchestrator.server.services.paging import Page
+from orchestrator.server.services.runs import RunFilter, RunRow
+
+#: Runs shown in a history bar, and firings shown ahead of a schedule.
+HISTORY, AHEAD = 14, 5
+
+
+@dataclass(frozen=True)
+class DeploymentsPage:
+    """One page of the list, with the runs behind and ahead of each."""
+
+    rows: Page[Deployment]
+    history: dict[uuid.UUID, list[RunBrief]]
+    upcoming: dict[uuid.UUID, list[RunBrief]]
+
+
+@dataclass(frozen=True)
+class DeploymentPage:
+    """What one deployment's page shows."""
+
+    deployment: Deployment
+    name: str
+    storage: Block | None
+    infrastructure: Block | None
+    ahead: list[tuple[Schedule, list[datetime]]]
+    history: list[RunBrief]
+    runs: list[RunRow]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A run as its form asks for it."""
+
+    parameters: dict[str, Any]
+    due: datetime | None
+    name: str | None
+    tags: tuple[str, ...]
+
+
+def choices(session: Session) -> list[tuple[uuid.UUID, str]]:
+    """Deployments to choose from in a filter."""
+    return activity.deployment_names(session)
+
+
+def listing(session: Session, text: str, tag: str, cursor: str | None) -> DeploymentsPage:
+    """Read one page of the list."""
+    page = deployments.listing(session, DeploymentFilter(name=text or None, tag=tag or None), 50, cursor)
+    ids = [item.id for item in page.items]
+    return DeploymentsPage(page, activity.history(session, ids, HISTORY), activity.upcoming(session, ids))
+
+
+def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> DeploymentPage:
+    """Read one deployment. Raises NotFound."""
+    found = deployments.get(session, deployment_id)
+    blocks = [session.get(Block, key) if key else None for key in (found.storage_block_id, found.infrastructure_block_id)]
+    return DeploymentPage(
+        deployment=found,
+        name=f"{found.flow.name}/{found.name}",
+        storage=blocks[0],
+        infrastructure=blocks[1],
+        ahead=[(item, _ahead(item, now)) for item in found.schedules],
+        history=activity.history(session, [deployment_id], 40)[deployment_id],
+        runs=runs.listing(session, RunFilter(deployment_id=deployment_id), 20, None).items,
+    )
+
+
+def read_launch(form: dict[str, str]) -> Launch:
+    """Read what the form sent.
+
+    Raises:
+        InvalidInput: A field is not what it should be; ``errors`` names it.
+    """
+    return Launch(
+        parameters=_object(form.get("parameters", "")),
+        due=_due(form.get("due", "")) if form.get("when") == "later" else None,
+        name=form.get("name", "").strip() or None,
+        tags=tuple(part.strip() for part in form.get("tags", "").split(",") if part.strip()),
+    )
+
+
+def refusal(error: OrchestratorError) -> dict[str, list[str]]:
+    """An error as messages by field; ``""`` holds what belongs to none."""
+    if isinstance(error, ParameterError) and error.errors:
+        return {f"parameters.{name}": texts for name, texts in error.errors.items()}
+    if isinstance(error, InvalidInput) and error.errors:
+        return dict(error.errors)
+    return {"": [str(error)]}
+
+
+def _ahead(schedule: Schedule, now: datetime) -> list[datetime]:
+    return schedules.upcoming(schedule, now, AHEAD)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = loads(text) if text.strip() else {}
+    except ValueError as error:
+        raise InvalidInput("the parameters are no JSON", {"parameters": [f"This is no JSON: {error}."]}) from None
+    if not isinstance(value, dict):
+        raise InvalidInput("the parameters are no JSON object", {"parameters": ["Give a JSON object: {...}."]})
+    return value
+
+
+def _due(text: str) -> datetime:
+    if not text:
+        raise InvalidInput("the time is missing", {"due": ["Say when the run is to start."]})
+    try:
+        return from_text(text)
+    except ValueError:
+        problem = "This is no time: write 2027-01-31T09:00:00Z, or with an offset such as +01:00."
+        raise InvalidInput("the time cannot be read", {"due": [problem]}) from None

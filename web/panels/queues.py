@@ -1,0 +1,30 @@
+"""The queues, with the agents that serve each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from orchestrator.server.services import agents, work_queues
+from orchestrator.server.services.agents import AgentRow
+from orchestrator.server.services.paging import Page
+from orchestrator.server.services.work_queues import WorkQueueRow
+
+
+@dataclass(frozen=True)
+class QueuesPage:
+    """One page of queues, and by name who serves them."""
+
+    rows: Page[WorkQueueRow]
+    serving: dict[str, list[AgentRow]]
+
+
+def load(session: Session, now: datetime, cursor: str | None) -> QueuesPage:
+    """Read a page of the list."""
+    serving: dict[str, list[AgentRow]] = {}
+    for row in agents.listing(session, now):
+        for name in row.agent.queues if row.status == "ONLINE" else ():
+            serving.setdefault(name, []).append(row)
+    return QueuesPage(work_queues.listing(session, now, cursor=cursor), serving)

@@ -1,0 +1,153 @@
+"""One run: what it is, why it is where it is, and what it left behind."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from orchestrator.clock import to_text
+from orchestrator.errors import InvalidInput
+from orchestrator.server.db.models import Artifact, Event, FlowRun, FlowRunState, Log
+from orchestrator.server.services import activity, agents, runs
+from orchestrator.server.services.activity import RunContext
+from orchestrator.server.services.logs import LogFilter
+from orchestrator.server.services.runs import RunFilter, RunRow
+from orchestrator.states import ACTIVE, TERMINAL, UNSUCCESSFUL, StateType
+
+#: Tabs of the page: key and title.
+TABS = {
+    "overview": "Overview",
+    "artifacts": "Artifacts",
+    "states": "States",
+    "inputs": "Parameters and result",
+    "subflows": "Subflow runs",
+    "events": "Events",
+}
+
+LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
+
+
+@dataclass
+class RunPage:
+    """All that one tab of the page shows."""
+
+    run: FlowRun
+    context: RunContext
+    tab: str
+    why: str
+    tallies: dict[str, int]
+    states: list[FlowRunState] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+    subflows: list[RunRow] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen to the run."""
+        return self.run.state_type in TERMINAL
+
+    @property
+    def can_cancel(self) -> bool:
+        """Whether cancelling would still do something."""
+        return not self.over and self.run.state_type != StateType.CANCELLING
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether the run did not do what was asked of it, and an agent could try once more."""
+        return self.run.state_type in UNSUCCESSFUL and self.run.deployment_id is not None
+
+    @property
+    def can_run_again(self) -> bool:
+        """Whether there is code that an agent could run again."""
+        return self.over and self.run.deployment_id is not None
+
+
+def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPage:
+    """Read what a tab needs, and no more. Raises NotFound; InvalidInput for a tab that does not exist."""
+    if tab not in TABS:
+        raise InvalidInput(f"tab={tab} is none of {', '.join(TABS)}")
+    run = runs.get(session, run_id)
+    context = activity.context(session, run)
+    page = RunPage(run, context, tab, why(session, run, context, now), activity.tallies(session, run_id))
+    if tab == "states":
+        page.states = runs.states(session, run_id)
+    elif tab == "artifacts":
+        page.artifacts = activity.artifacts_of(session, run_id)
+    elif tab == "subflows":
+        page.subflows = runs.listing(session, RunFilter(parent_flow_run_id=run_id), 100, None).items
+    elif tab == "events":
+        page.events = activity.events_of(session, f"orchestrator.flow-run.{run_id}")
+    return page
+
+
+def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> str:
+    """One sentence that says why the run is where it is; empty when the state's own message says it all."""
+    if run.state_type == StateType.SCHEDULED:
+        return _why_waiting(session, run, context, now)
+    if run.state_type == StateType.PENDING:
+        return f"The agent {context.agent.name} is preparing the code." if context.agent else "About to start."
+    if run.state_type == StateType.CANCELLING:
+        return "It was asked to stop; its processes are being taken down."
+    if run.state_type in ACTIVE and run.lease_until and run.lease_until < now:
+        return "Its agent has fallen silent; the run becomes Crashed when it stays so."
+    return ""
+
+
+def _why_waiting(session: Session, run: FlowRun, context: RunContext, now: datetime) -> str:
+    queue = context.work_queue
+    if run.due > now + timedelta(seconds=2):
+        return "Waiting for its time."
+    if queue is None:
+        return "Waiting for the process that started it."
+    if queue.paused:
+        return f"The queue {queue.name} is paused: resume it on the Queues page."
+    serving = [row for row in agents.listing(session, now) if row.status == "ONLINE" and queue.name in row.agent.queues]
+    if not serving:
+        return f"No agent that is online serves the queue {queue.name}: orchestrator agent start -q {queue.name}"
+    if all(row.running >= row.agent.slots for row in serving):
+        return f"All slots of the agents on the queue {queue.name} are taken."
+    if queue.concurrency_limit is not None:
+        return f"Waiting for its turn; the queue {queue.name} runs at most {queue.concurrency_limit} at once."
+    return "Waiting for an agent to claim it."
+
+
+def timeline(session: Session, run_id: uuid.UUID, attempt: int | None, since: datetime | None) -> dict[str, Any]:
+    """The task runs for the timeline, times in milliseconds, and the instant to ask from next time."""
+    run = runs.get(session, run_id)
+    rows = activity.timeline(session, run_id, attempt, since)
+    return {
+        "run": {"start": _ms(run.started), "end": _ms(run.ended), "over": run.state_type in TERMINAL},
+        "tasks": [
+            [str(row.id), row.name, row.state_type, row.state_name, _ms(row.started), _ms(row.ended), row.attempt]
+            for row in rows
+        ],
+        "since": to_text(max(row.state_at for row in rows)) if rows else None,
+        "most": activity.TIMELINE_MAX,
+    }
+
+
+def log_lines(session: Session, wanted: LogFilter, before: uuid.UUID | None) -> dict[str, Any]:
+    """Lines of the log for the page's script."""
+    lines, more = activity.log_lines(session, wanted, before=before)
+    over = runs.get(session, wanted.flow_run_id).state_type in TERMINAL
+    return {
+        "lines": [
+            [str(line.id), _ms(line.at), line.level, LEVELS.get(line.level, str(line.level)), line.logger, line.message]
+            for line in lines
+        ],
+        "more": more,
+        "over": over,
+    }
+
+
+def as_text(line: Log) -> str:
+    """A line as the downloaded file holds it."""
+    return f"{to_text(line.at)} {LEVELS.get(line.level, line.level):<8} {line.logger}: {line.message}\n"
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp() * 1000)
