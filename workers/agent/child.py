@@ -109,8 +109,8 @@ def prepare_streams() -> None:
 
     The streams are made anew: those of the template remember what its own descriptors were.
     """
-    sys.stdout = sys.__stdout__ = _line_stream(1)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _line_stream(2)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _line_stream(1)  # type: ignore[misc, assignment]
+    sys.stderr = sys.__stderr__ = _line_stream(2)  # type: ignore[misc, assignment]
     # The same for programs in Python that the flow starts.
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
 

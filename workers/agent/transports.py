@@ -203,7 +203,7 @@ class Hints:
     def _stuck(self) -> str | None:
         """Whether hints wait although there are free slots: a consumer that lost its connection without noticing."""
         try:
-            waiting = sum(int(self._redis.llen(queue)) for queue in self._queues)  # type: ignore[arg-type]
+            waiting = sum(int(self._redis.llen(queue)) for queue in self._queues)
         except redis.RedisError as error:
             return str(error)
         idle = time.monotonic() - self._desk.claimed_at > LOOK and not self._desk.is_full

@@ -62,7 +62,10 @@ def test_what_is_no_text_is_shown_as_such() -> None:
     assert cut(b"\xff\xfe caf\xc3\xa9 a\x00b\n")[0] == ["\ufffd\ufffd café a\ufffdb"]
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\r\n\x00", codec="utf-8"), min_size=1), min_size=1), st.data())
+WORDS = st.text(st.characters(exclude_characters="\r\n\x00", codec="utf-8"), min_size=1)
+
+
+@given(st.lists(WORDS, min_size=1), st.data())
 def test_any_cutting_of_the_stream_gives_the_same_lines(lines: list[str], data: st.DataObject) -> None:
     stream = "\n".join(lines).encode()
     places = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
