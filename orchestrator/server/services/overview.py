@@ -80,9 +80,10 @@ UNION ALL SELECT 'PAUSED', count(*) FROM flow_run WHERE state_type = 'PAUSED'"""
 
 _QUEUES = """
 SELECT q.name, q.paused, q.concurrency_limit,
-    (SELECT count(*) FROM flow_run r WHERE r.work_queue_id = q.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s),
+    (SELECT count(*) FROM flow_run r WHERE r.work_queue_id = q.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s)
+        AS waiting,
     (SELECT count(*) FROM flow_run r WHERE r.work_queue_id = q.id
-        AND r.state_type IN ('PENDING', 'RUNNING', 'CANCELLING'))
+        AND r.state_type IN ('PENDING', 'RUNNING', 'CANCELLING')) AS running
 FROM work_queue q ORDER BY q.name LIMIT 200"""
 
 
@@ -135,7 +136,10 @@ def queue_loads(session: Session, now: datetime, rows: list[agents.AgentRow] | N
     """Every queue with what waits and runs in it, by name."""
     rows = agents.listing(session, now) if rows is None else rows
     served = Counter(name for row in rows if row.status == agents.ONLINE for name in row.agent.queues)
-    return [QueueLoad(*found, served[found.name]) for found in fetch(session, _QUEUES, {"now": now})]
+    return [
+        QueueLoad(row.name, row.paused, row.concurrency_limit, row.waiting, row.running, served[row.name])
+        for row in fetch(session, _QUEUES, {"now": now})
+    ]
 
 
 def _runs(session: Session, tag: str | None, **facts: object) -> list[RunRow]:
