@@ -111,6 +111,7 @@ def _config() -> dict[str, Any]:
 
 def _register(app: Flask) -> None:
     api = _Api(app)
+    docs.describe_models(api)
     for blueprint in RESOURCES:
         api.register_blueprint(blueprint)
     docs.install(app, api)

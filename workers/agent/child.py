@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import io
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from orchestrator.records import Job, State
 from orchestrator.reporting import PipeSink, frames
@@ -101,12 +100,18 @@ def execute(control: Control, run: Run) -> int:
 
 
 def prepare_streams() -> None:
-    """Write every line out as it ends: a process that is killed, or leaves by ``os._exit``, then loses none."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    """Write every line out as it ends: a process that is killed, or leaves by ``os._exit``, then loses none.
+
+    The streams are made anew: those of the template remember what its own descriptors were.
+    """
+    sys.stdout = sys.__stdout__ = _line_stream(1)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _line_stream(2)  # type: ignore[misc]
     # The same for programs in Python that the flow starts.
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
+
+
+def _line_stream(descriptor: int) -> TextIO:
+    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def finish() -> None:

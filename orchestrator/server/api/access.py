@@ -6,6 +6,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from ...clock import now
 from ...errors import AccessDenied, NotFound
+from ...records import Actor
 from ...settings import Settings
 from ..db.session import reading
 from ..services import keys, tokens
@@ -59,6 +61,12 @@ def principal() -> Principal:
     """Who makes this request."""
     found: Principal = g.principal
     return found
+
+
+def actor() -> Actor:
+    """The same, as history and events name it: what comes with an agent's key comes from an agent."""
+    found = principal()
+    return replace(found.actor, type="agent") if found.role == "agent" else found.actor
 
 
 def own_run_only(run_id: object) -> None:

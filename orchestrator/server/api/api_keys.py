@@ -15,7 +15,7 @@ from ..schemas import api_keys as schemas
 from ..services import keys, logins
 from .access import needs, principal
 from .errors import Refused
-from .resource import Resource, answer, no_content
+from .resource import Resource, answer, answer_all, no_content
 
 blueprint = Resource("api-keys", "Keys that open the API, each with one role.")
 
@@ -23,12 +23,12 @@ blueprint = Resource("api-keys", "Keys that open the API, each with one role.")
 @blueprint.route("/api-keys")
 @needs("admin")
 @blueprint.arguments(schemas.ApiKeyQuery, location="query")
-@blueprint.response(200, schemas.ApiKeyListSchema)
+@blueprint.response(200, schemas.ApiKeyPage)
 def list_api_keys(query: dict[str, Any]) -> Response:
     """List the keys."""
     with reading() as session:
         found = keys.listing(session, include_revoked=query["revoked"])
-    return answer({"items": [present(key) for key in found], "next": None})
+    return answer_all([present(key) for key in found], query)
 
 
 @blueprint.route("/api-keys", methods=["POST"])

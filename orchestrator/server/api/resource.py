@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from typing import Any, NoReturn, TypeVar
 
@@ -18,7 +18,7 @@ from webargs.flaskparser import FlaskParser
 from ...errors import InvalidInput
 from ...serializers import dumps
 from ..schemas.base import NoQuery
-from ..services.paging import Page
+from ..services.paging import Page, decode_id, encode
 from .errors import Refused
 
 PREFIX = "/api/v1"
@@ -74,6 +74,18 @@ class Resource(Blueprint):  # type: ignore[misc]
         return decorator
 
 
+    def routes(self, *rules: str, methods: Iterable[str] = ("GET",)) -> Callable[[V], V]:
+        """As :meth:`route`, for a view that has several addresses: by id and by name."""
+
+        def decorator(view: V) -> V:
+            for number, rule in enumerate(rules):
+                endpoint = view.__name__ if number == 0 else f"{view.__name__}_{number + 1}"
+                self.route(rule, methods=methods, endpoint=endpoint)(view)
+            return view
+
+        return decorator
+
+
 def json_body(req: Request | None = None) -> Any:
     """The decoded JSON body; None when there is none.
 
@@ -111,9 +123,22 @@ def answer(value: Any, code: int = 200, headers: dict[str, str] | None = None) -
     return response
 
 
-def answer_page(page: Page[T], present: Callable[[T], dict[str, Any]]) -> Response:
+def answer_page(page: Page[T], present: Callable[[T], Any]) -> Response:
     """A page of a list."""
     return answer({"items": [present(item) for item in page.items], "next": page.next})
+
+
+def answer_all(items: Sequence[dict[str, Any]], query: dict[str, Any]) -> Response:
+    """A page of a list that is short enough to be made whole; each item has an ``id``."""
+    limit, cursor = query["limit"], query["cursor"]
+    ids = [str(item["id"]) for item in items]
+    start = 0
+    if cursor is not None:
+        last = str(decode_id(cursor))
+        start = ids.index(last) + 1 if last in ids else len(ids)
+    shown = items[start : start + limit]
+    more = start + limit < len(items)
+    return answer({"items": shown, "next": encode(shown[-1]["id"]) if more else None})
 
 
 def no_content() -> Response:
@@ -121,18 +146,20 @@ def no_content() -> Response:
     return Response(status=204)
 
 
-def check_match(present_form: Any) -> None:
+def check_match(present_form: Callable[[], Any]) -> None:
     """Refuse (412) a change when the client named, in ``If-Match``, another version than the present one."""
-    if request.if_match and _etag(dumps(present_form)) not in request.if_match:
+    if request.if_match and _etag(dumps(present_form())) not in request.if_match:
         raise Refused(412, "it was changed by someone else meanwhile: read it again")
 
 
-def as_uuid(ref: str) -> uuid.UUID | None:
-    """The id that a part of an address is, or None when it is a name."""
+def address(ref: str | None = None, kind: str | None = None, name: str | None = None) -> str | uuid.UUID:
+    """What a view was called for: an id, a name, or ``kind/name``."""
+    if ref is None:
+        return f"{kind}/{name}"
     try:
         return uuid.UUID(ref)
     except ValueError:
-        return None
+        return ref
 
 
 def _etag(body: bytes) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from .base import Instant, Strict, Title
+from .base import Instant, PageQuery, Strict, Title, page_of
 
 ROLES = ("admin", "editor", "viewer", "agent")
 
 
-class ApiKeyQuery(Strict):
+class ApiKeyQuery(PageQuery):
     """Which keys to list."""
 
     revoked = fields.Boolean(load_default=False, metadata={"description": "Also those that were revoked."})
@@ -26,13 +26,6 @@ class ApiKeySchema(Strict):
     expires = Instant(required=True, allow_none=True)
     revoked = Instant(required=True, allow_none=True)
     last_used = Instant(required=True, allow_none=True, metadata={"description": "To the minute."})
-
-
-class ApiKeyListSchema(Strict):
-    """All keys."""
-
-    items = fields.List(fields.Nested(ApiKeySchema), required=True)
-    next = fields.String(required=True, allow_none=True)
 
 
 class ApiKeyCreateSchema(Strict):
@@ -54,3 +47,6 @@ class LoginSchema(Strict):
 
     url = fields.String(required=True)
     expires = Instant(required=True)
+
+
+ApiKeyPage = page_of(ApiKeySchema)
