@@ -14,18 +14,8 @@ from orchestrator.server.api.access import open_to_all
 from ..api import ClientAs
 
 LISTS = [
-    "flows",
-    "deployments",
-    "schedules",
-    "flow-runs",
-    "task-runs",
-    "artifacts",
-    "events",
-    "work-queues",
-    "agents",
-    "block-types",
-    "blocks",
-    "api-keys",
+    *("flows", "deployments", "schedules", "flow-runs", "task-runs", "artifacts", "events"),
+    *("work-queues", "agents", "block-types", "blocks", "api-keys"),
 ]
 
 
