@@ -134,7 +134,7 @@ class _Publisher:
             pipe = self._redis.pipeline(transaction=False)
             for name in queue_names:
                 pipe.llen(run_list(name))
-            return dict(zip(queue_names, pipe.execute()))
+            return dict(zip(queue_names, pipe.execute(), strict=True))
         except redis.RedisError as error:
             self._failed(error)
             return None

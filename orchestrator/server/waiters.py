@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..clock import now
 from .config import current
 from .db import session as database
-from .services.statements import CLAIMABLE, execute
+from .services.statements import CLAIMABLE, fetch
 
 #: Seconds between two looks while somebody waits.
 LOOK_S = 0.2
@@ -91,8 +91,9 @@ class _Room:
         agents = [waiter.agent_id for waiter in waiters if waiter.agent_id is not None]
         with database.reading() as session:
             horizon = now() + current().dispatch_ahead
-            ready = {name for (name,) in execute(session, _QUEUES_SQL, {"queues": queues, "horizon": horizon})}
-            cancels = dict(execute(session, _CANCELS_SQL, {"agents": agents}).all()) if agents else {}
+            ready = {name for (name,) in fetch(session, _QUEUES_SQL, {"queues": queues, "horizon": horizon})}
+            rows = fetch(session, _CANCELS_SQL, {"agents": agents}) if agents else []
+        cancels: dict[uuid.UUID | None, datetime] = dict(map(tuple, rows))
         for waiter in waiters:
             asked = cancels.get(waiter.agent_id)
             waiter.found_work = bool(waiter.queues & ready)

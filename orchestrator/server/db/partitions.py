@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, timezone
 
 from sqlalchemy import Connection, text
@@ -15,8 +16,11 @@ AHEAD = 7
 BEHIND = 14
 
 
-def ensure_partitions(connection: Connection, at: datetime) -> list[str]:
+def ensure_partitions(connection: Connection, at: datetime, oldest: Mapping[str, datetime] | None = None) -> list[str]:
     """Make the missing partitions from :data:`BEHIND` days before ``at`` to :data:`AHEAD` after.
+
+    Args:
+        oldest: By table, before which instant rows are dropped: no partition is made of days before it.
 
     Returns:
         Names of those made. Safe to run by many at once.
@@ -24,7 +28,9 @@ def ensure_partitions(connection: Connection, at: datetime) -> list[str]:
     today = at.astimezone(timezone.utc).date()
     days = [today + timedelta(days=offset) for offset in range(-BEHIND, AHEAD + 1)]
     present = _present(connection)
-    missing = [(table, day) for table in PARTITIONED for day in days if partition_name(table, day) not in present]
+    first = {table: instant.astimezone(timezone.utc).date() for table, instant in (oldest or {}).items()}
+    wanted = [(table, day) for table in PARTITIONED for day in days if day >= first.get(table, days[0])]
+    missing = [(table, day) for table, day in wanted if partition_name(table, day) not in present]
     for table, day in missing:
         low, high = (uuid7_floor(_midnight(d)) for d in (day, day + timedelta(days=1)))
         connection.execute(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from ...errors import InvalidInput
 from ...states import NAMED, StateType
@@ -107,9 +108,9 @@ class ArtifactItem(_Item):
 
 
 Item = Annotated[
-    Union[FlowRunItem, FlowRunStateItem, TaskRunItem, LogItem, EventItem, ArtifactItem], Field(discriminator="kind")
+    FlowRunItem | FlowRunStateItem | TaskRunItem | LogItem | EventItem | ArtifactItem, Field(discriminator="kind")
 ]
-AnyItem = Union[FlowRunItem, FlowRunStateItem, TaskRunItem, LogItem, EventItem, ArtifactItem]
+AnyItem = FlowRunItem | FlowRunStateItem | TaskRunItem | LogItem | EventItem | ArtifactItem
 
 
 class Batch(BaseModel):
@@ -135,11 +136,17 @@ _ITEM: TypeAdapter[AnyItem] = TypeAdapter(Item)
 
 def read_batches(body: bytes | str) -> list[Batch]:
     """Read the body of a report; items stay raw until :func:`read_items`. Raises InvalidInput."""
+    text = body.encode() if isinstance(body, str) else body
     try:
-        batches = _REPORT.validate_json(body).batches
+        if b"\\u0000" in text:
+            batches = _REPORT.validate_python(without_nulls(from_json(text))).batches
+        else:
+            batches = _REPORT.validate_json(text).batches
     except ValidationError as error:
         message = explain(error)
         raise InvalidInput(f"the report cannot be read: {message}", {"batches": [message]}) from None
+    except ValueError as error:
+        raise InvalidInput(f"the report is no JSON: {error}") from None
     if sum(len(batch.items) for batch in batches) > ITEMS_MAX:
         message = f"at most {ITEMS_MAX:,} items are taken at once: send less at a time"
         raise InvalidInput(message, {"batches": [message]})
@@ -178,4 +185,3 @@ def without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [without_nulls(item) for item in value]
     return value
-

@@ -17,7 +17,7 @@ from ...states import ACTIVE
 from ..config import current
 from ..db.models import Agent, FlowRun, WorkQueue
 from .events import EventRecord, record
-from .statements import ACTIVE_TYPES, execute
+from .statements import ACTIVE_TYPES, fetch
 
 ONLINE, OFFLINE, STOPPED = "ONLINE", "OFFLINE", "STOPPED"
 
@@ -105,7 +105,7 @@ def heartbeat(
         "lease_until": now + current().lease,
     }
     answer = Heartbeat()
-    for run_id, attempt, renewed, cancel, known in execute(session, _HEARTBEAT, parameters):
+    for run_id, attempt, renewed, cancel, known in fetch(session, _HEARTBEAT, parameters):
         if not known:
             return Heartbeat(lost=list(running), known=False)
         if run_id is not None and not renewed:
@@ -123,7 +123,11 @@ def goodbye(session: Session, agent_id: uuid.UUID, now: datetime) -> None:
     agent.stopped = now
     session.execute(
         update(FlowRun)
-        .where(FlowRun.agent_id == agent_id, FlowRun.state_type.in_([kind.value for kind in ACTIVE]), FlowRun.lease_until > now)
+        .where(
+            FlowRun.agent_id == agent_id,
+            FlowRun.state_type.in_([kind.value for kind in ACTIVE]),
+            FlowRun.lease_until > now,
+        )
         .values(lease_until=now)
     )
     record(session, [_event(session, agent, "agent.stopped", now)], now)

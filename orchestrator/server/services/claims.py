@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ from ...errors import NotFound
 from ...records import Infrastructure, Job, Reference, State, Storage
 from ...states import StateType
 from ..config import current
-from .statements import CHANGE_RECORDED, CLAIMABLE, execute
+from .statements import CHANGE_RECORDED, CLAIMABLE, fetch
 
 #: Locks the limited queues among those asked for. It has to be a statement of its own: the count of runs that
 #: occupy slots must be taken from a snapshot made after the lock was granted, or a burst would overshoot the limit.
@@ -81,18 +81,17 @@ def claim(
     Raises:
         NotFound: The agent is not known, or has said good-bye: it registers anew.
     """
-    if execute(session, _AGENT, {"agent": agent_id}).first() is None:
+    if fetch(session, _AGENT, {"agent": agent_id}) == []:
         raise NotFound(f"there is no agent {agent_id}: register anew")
     settings = current()
     parameters = {
         "queues": list(queues), "agent": agent_id, "cached": list(cached), "now": now,
         "horizon": now + settings.dispatch_ahead, "lease_until": now + settings.lease,
     }  # fmt: skip
-    execute(session, _LOCK_LIMITED, parameters).close()
+    fetch(session, _LOCK_LIMITED, parameters)
     for queue in _by_urgency(session, parameters, preferred):
-        found = execute(session, _CLAIM, {**parameters, "queue": queue}).mappings().first()
-        if found is not None:
-            return _job(dict(found), queue, now, issue_token(found["id"], found["attempt"]))
+        for found in fetch(session, _CLAIM, {**parameters, "queue": queue}):
+            return _job(found._mapping, queue, now, issue_token(found.id, found.attempt))
     return None
 
 
@@ -100,11 +99,11 @@ def _by_urgency(session: Session, parameters: dict[str, Any], preferred: uuid.UU
     queues: list[str] = parameters["queues"]
     if len(queues) < 2:
         return queues
-    heads = execute(session, _HEADS, parameters).all()
+    heads = fetch(session, _HEADS, parameters)
     return [head.name for head in sorted(heads, key=lambda h: (-h.priority, h.id != preferred, h.due, h.id))]
 
 
-def _job(row: dict[str, Any], queue: str, now: datetime, token: str) -> Job:
+def _job(row: Mapping[str, Any], queue: str, now: datetime, token: str) -> Job:
     return Job(
         id=row["id"],
         attempt=row["attempt"],

@@ -11,14 +11,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ... import serializers
 from ...errors import NotFound
 from ...ids import time_of, uuid7, uuid7_floor
 from ..config import current
 from ..db.models import Event
 from ..schemas.events import EventIn, Refusal, read_event
 from .paging import Page, check_limit, decode_id, page
-from .statements import copy_rows, execute
+from .statements import copy_rows, execute, json_text
 
 _COLUMNS = ("id", "event", "occurred", "received", "resource_id", "resource", "related", "payload", "follows")
 #: An id may be this much ahead of the server's clock.
@@ -124,13 +123,12 @@ def store(session: Session, events: Sequence[EventRecord], now: datetime) -> int
     )
     copy_rows(session, "incoming_event", _COLUMNS, rows)
     columns = ", ".join(_COLUMNS)
-    result = execute(
+    return execute(
         session,
-        f"WITH taken AS (DELETE FROM incoming_event RETURNING {columns})"  # noqa: S608
+        f"WITH taken AS (DELETE FROM incoming_event RETURNING {columns})"
         f" INSERT INTO event ({columns}) SELECT {columns} FROM taken ORDER BY id ON CONFLICT DO NOTHING",
         {},
     )
-    return result.rowcount
 
 
 def get(session: Session, event_id: uuid.UUID) -> Event:
@@ -171,6 +169,6 @@ def listing(
 def _row(event: EventRecord, now: datetime) -> tuple[Any, ...]:
     return (
         event.id or uuid7(now), event.event, event.occurred or now, now, event.resource["resource.id"],
-        serializers.text(event.resource), serializers.text(event.related), serializers.text(event.payload),
+        json_text(event.resource), json_text(event.related), json_text(event.payload),
         event.follows,
     )  # fmt: skip

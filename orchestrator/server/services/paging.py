@@ -42,7 +42,7 @@ def decode(cursor: str, *kinds: Callable[[Any], Any]) -> list[Any]:
         values = serializers.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if not isinstance(values, list) or len(values) != len(kinds):
             raise ValueError
-        return [kind(value) for kind, value in zip(kinds, values)]
+        return [kind(value) for kind, value in zip(kinds, values, strict=True)]
     except (ValueError, TypeError, AttributeError, binascii.Error, UnicodeError):
         message = "cursor is none of this list: take it from the `next` of the page before, unchanged"
         raise InvalidInput(message, {"cursor": [message]}) from None

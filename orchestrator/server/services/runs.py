@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy import delete as delete_from
 from sqlalchemy.orm import Session
 
@@ -143,16 +143,18 @@ def row(session: Session, run_id: uuid.UUID) -> RunRow:
     found = session.execute(_rows().where(FlowRun.id == run_id)).first()
     if found is None:
         raise NotFound(f"there is no flow run {run_id}")
-    return RunRow(*found)
+    return _row(found)
 
 
-def listing(session: Session, wanted: RunFilter | None = None, limit: int = 50, cursor: str | None = None) -> Page[RunRow]:
+def listing(
+    session: Session, wanted: RunFilter | None = None, limit: int = 50, cursor: str | None = None
+) -> Page[RunRow]:
     """A page of flow runs, newest first."""
     query = _narrow(_rows(), wanted or RunFilter())
     if cursor:
         query = query.where(FlowRun.id < decode_id(cursor))
     found = session.execute(query.order_by(FlowRun.id.desc()).limit(check_limit(limit) + 1)).all()
-    return page([RunRow(*item) for item in found], limit, lambda item: (item.run.id,))
+    return page([_row(item) for item in found], limit, lambda item: (item.run.id,))
 
 
 def states(session: Session, run_id: uuid.UUID) -> list[FlowRunState]:
@@ -275,7 +277,7 @@ def drop_scheduled(
         schedule_ids: Those of these schedules.
         deployment_id: Those of all schedules of this deployment.
     """
-    chosen = FlowRun.schedule_id.in_(schedule_ids)
+    chosen: ColumnElement[bool] = FlowRun.schedule_id.in_(schedule_ids)
     if deployment_id is not None:
         chosen = chosen | ((FlowRun.deployment_id == deployment_id) & FlowRun.slot.is_not(None))
     waiting = (
@@ -289,7 +291,11 @@ def drop_scheduled(
     return len(ids)
 
 
-def _rows() -> Select[tuple[FlowRun, str, str | None, str | None]]:
+def _row(found: Any) -> RunRow:
+    return RunRow(*found)
+
+
+def _rows() -> Any:
     return (
         select(FlowRun, Flow.name, Deployment.name, WorkQueue.name)
         .join(Flow, Flow.id == FlowRun.flow_id)
@@ -298,7 +304,7 @@ def _rows() -> Select[tuple[FlowRun, str, str | None, str | None]]:
     )
 
 
-def _narrow(query: Select[Any], wanted: RunFilter) -> Select[Any]:
+def _narrow(query: Any, wanted: RunFilter) -> Any:
     if wanted.state_types:
         query = query.where(FlowRun.state_type.in_([kind.value for kind in wanted.state_types]))
     if wanted.state_names:
@@ -320,7 +326,7 @@ def _narrow(query: Select[Any], wanted: RunFilter) -> Select[Any]:
     return _within(query, wanted)
 
 
-def _within(query: Select[Any], wanted: RunFilter) -> Select[Any]:
+def _within(query: Any, wanted: RunFilter) -> Any:
     if wanted.created_after is not None:
         query = query.where(FlowRun.created >= wanted.created_after)
         query = query.where(FlowRun.id >= uuid7_floor(wanted.created_after - _CLOCKS_DIFFER))

@@ -2,19 +2,20 @@
 same statement as the change.
 
 A statement is ``WITH ... moved AS (...), <CHANGE_RECORDED> SELECT ...``, where ``moved`` yields the columns of
-``flow_run`` after the change, ``details`` (jsonb) and ``stamp`` (the server's time, which the ids carry: clocks of
-clients are not trusted to place rows in partitions). Parameters are psycopg's ``%(name)s``.
+``flow_run`` after the change, ``details`` (jsonb) and ``stamp`` (when the server heard of it). The ids of history and
+events carry Postgres's own time, one clock for all writers: neither clients nor several API processes can put them
+out of order, or into a partition that is not there. Parameters are psycopg's ``%(name)s``.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import psycopg
-from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session
 
 from ... import serializers
@@ -55,12 +56,12 @@ _TAGS = """coalesce((SELECT jsonb_agg(jsonb_build_object(
 CHANGE_RECORDED = f"""
 history AS (
     INSERT INTO flow_run_state (id, flow_run_id, attempt, type, name, message, at, details)
-    SELECT {uuid7_sql("m.stamp")}, m.id, m.attempt, m.state_type, m.state_name, m.state_message, m.state_at, m.details
+    SELECT {uuid7_sql("clock_timestamp()")}, m.id, m.attempt, m.state_type, m.state_name, m.state_message, m.state_at, m.details
     FROM moved m
 ),
 recorded AS (
     INSERT INTO event (id, event, occurred, received, resource_id, resource, related, payload)
-    SELECT {uuid7_sql("m.stamp")}, 'flow-run.' || lower(m.state_type), m.state_at, m.stamp,
+    SELECT {uuid7_sql("clock_timestamp()")}, 'flow-run.' || lower(m.state_type), m.state_at, m.stamp,
         'orchestrator.flow-run.' || m.id,
         jsonb_build_object('resource.id', 'orchestrator.flow-run.' || m.id, 'resource.name', m.name,
             'state.type', m.state_type, 'state.name', m.state_name),
@@ -99,9 +100,14 @@ moved AS (SELECT fresh.*, given.details, given.stamp FROM fresh JOIN given ON gi
 SELECT id FROM moved"""
 
 
-def execute(session: Session, statement: str, parameters: Mapping[str, Any]) -> CursorResult[Any]:
-    """Run one statement in psycopg's own form on the session's connection."""
-    return session.connection().exec_driver_sql(statement, dict(parameters))
+def fetch(session: Session, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
+    """Run one statement in psycopg's own form on the session's connection; gives all its rows."""
+    return list(session.connection().exec_driver_sql(statement, dict(parameters)))
+
+
+def execute(session: Session, statement: str, parameters: Mapping[str, Any]) -> int:
+    """As :func:`fetch`, for statements without rows; gives how many rows were changed."""
+    return session.connection().exec_driver_sql(statement, dict(parameters)).rowcount
 
 
 def insert_runs(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[uuid.UUID]:
@@ -113,12 +119,25 @@ def insert_runs(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[uuid
     Returns:
         The ids that are new.
     """
-    return {run_id for (run_id,) in execute(session, _INSERT_RUNS, {"rows": json_text(list(rows))})}
+    return {run_id for (run_id,) in fetch(session, _INSERT_RUNS, {"rows": json_text(list(rows))})}
 
 
 def json_text(value: Any) -> str:
-    """JSON text for a ``json`` or ``jsonb`` parameter."""
-    return serializers.text(value)
+    """JSON text for a ``json`` or ``jsonb`` parameter; numbers that JSON lacks (NaN, infinities) become null."""
+    try:
+        return serializers.text(value)
+    except TypeError:  # an integer of more than 64 bits: Postgres holds it, orjson does not write it
+        return json.dumps(_finite(value), default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
 
 
 def copy_rows(session: Session, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -130,16 +149,3 @@ def copy_rows(session: Session, table: str, columns: Sequence[str], rows: Sequen
     with link.cursor() as cursor, cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
-
-
-def lock_flow_runs(
-    session: Session, ids: Sequence[uuid.UUID], strength: Literal["SHARE", "NO KEY UPDATE"]
-) -> None:
-    """Lock flow runs in the order of their ids, the one order in which every verb takes them."""
-    if ids:
-        execute(
-            session,
-            f"SELECT 1 FROM flow_run WHERE id = ANY(%(ids)s) ORDER BY id FOR {strength}",  # noqa: S608
-            {"ids": sorted(ids)},
-        ).close()
-

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ...ids import uuid7
 from ...records import State
 from .events import EventRecord, record
-from .statements import TERMINAL_TYPES, copy_rows, execute
+from .statements import TERMINAL_TYPES, copy_rows, fetch
 
 #: The message of what was ended because the flow run around it ended. The process's own report of the true end may
 #: still be on the way, and replaces such a state.
@@ -43,7 +43,7 @@ def end_unfinished(session: Session, run_ids: Sequence[uuid.UUID], state: State,
     parameters = {
         "type": state.type.value, "name": state.name, "message": state.message, "at": state.at, "runs": list(run_ids),
     }  # fmt: skip
-    rows = execute(session, _END, parameters).all()
+    rows = fetch(session, _END, parameters)
     write_history(
         session,
         [TaskState(row.id, row.name, row.flow_run_id, row.attempt, row.tags, state) for row in rows],

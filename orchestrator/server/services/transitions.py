@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from ...errors import NotFound, TransitionRefused
 from ...records import Actor, State
-from ...states import ACTIVE, TERMINAL, StateType
+from ...states import ACTIVE, LOST, TERMINAL, StateType
 from .. import hints
 from ..config import current
 from ..db.models import FlowRun, WorkQueue
@@ -90,14 +90,17 @@ def apply(
     _write(session, run, state, actor, now, result, due)
     session.refresh(run)
     if state.type in TERMINAL:
-        end_with([run_id], state, session, now)
+        end_with(session, [run_id], state.type, now)
     _tell(session, run, was_active, now)
     return Change(run, decision)
 
 
-def end_with(run_ids: Sequence[uuid.UUID], state: State, session: Session, now: datetime) -> None:
-    """End what still goes on inside ended flow runs: their task runs, and subflows that ran in their process."""
-    kind = S.CANCELLED if state.type in (S.CANCELLED, S.COMPLETED) else S.CRASHED
+def end_with(session: Session, run_ids: Sequence[uuid.UUID], ended: StateType, now: datetime) -> None:
+    """End what still goes on inside flow runs that ended: their task runs, and subflows that ran in their process.
+
+    Below a crashed or failed run it is CRASHED, below others CANCELLED.
+    """
+    kind = S.CRASHED if ended in (S.CRASHED, S.FAILED) else S.CANCELLED
     end_unfinished(session, run_ids, State(kind, message=ENDED_WITH_RUN, at=now), now)
     subflows = session.scalars(
         select(FlowRun.id)
@@ -110,9 +113,8 @@ def end_with(run_ids: Sequence[uuid.UUID], state: State, session: Session, now: 
     ).all()
     for subflow in subflows:
         # Named Lost when crashed: the process's own report of its end, still on the way, may replace it.
-        name = "Lost" if kind is S.CRASHED else ""
-        ended = State(kind, name, ENDED_WITH_RUN, now)
-        apply(session, subflow, ended, attempt=None, actor=Actor("server"), now=now)
+        state = State(kind, LOST if kind is S.CRASHED else "", ENDED_WITH_RUN, now)
+        apply(session, subflow, state, attempt=None, actor=Actor("server"), now=now)
 
 
 def _locked(session: Session, run_id: uuid.UUID) -> FlowRun:
@@ -157,7 +159,7 @@ def _write(
             "details": json_text(details) if details else None,
             "result": None if result is None else json_text(result),
         },
-    ).close()  # fmt: skip
+    )  # fmt: skip
 
 
 def _tell(session: Session, run: FlowRun, was_active: bool, now: datetime) -> None:
@@ -195,4 +197,3 @@ def _hint_next(session: Session, queue_id: uuid.UUID, now: datetime) -> None:
     next_run = session.scalar(waiting)
     if next_run is not None:
         _hint(session, next_run, queue_id)
-

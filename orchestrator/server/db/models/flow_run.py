@@ -86,7 +86,7 @@ class FlowRun(Base):
         Index("ix_flow_run_flow", "flow_id", text("id DESC")),
         Index("ix_flow_run_deployment", "deployment_id", text("id DESC")),
         Index("ix_flow_run_parent", "parent_flow_run_id", postgresql_where=text("parent_flow_run_id IS NOT NULL")),
-        Index("ix_flow_run_agent", "agent_id", postgresql_where=text(_ACTIVE)),
+        Index("ix_flow_run_agent", "agent_id", postgresql_where=text("agent_id IS NOT NULL")),
         Index("ix_flow_run_ended", "ended", postgresql_where=text("ended IS NOT NULL")),
         Index("ix_flow_run_tags", "tags", postgresql_using="gin"),
     )

@@ -397,7 +397,7 @@ def upgrade() -> None:
         "flow_run",
         ["agent_id"],
         unique=False,
-        postgresql_where=sa.text("state_type IN ('PENDING', 'RUNNING', 'CANCELLING')"),
+        postgresql_where=sa.text("agent_id IS NOT NULL"),
     )
     op.create_index(
         "ix_flow_run_claimable",
@@ -558,7 +558,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_flow_run_agent",
         table_name="flow_run",
-        postgresql_where=sa.text("state_type IN ('PENDING', 'RUNNING', 'CANCELLING')"),
+        postgresql_where=sa.text("agent_id IS NOT NULL"),
     )
     op.drop_index(
         "ix_flow_run_active",

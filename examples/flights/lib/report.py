@@ -1,0 +1,54 @@
+"""Computes the delays of each destination and publishes them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from orchestrator import create_markdown_artifact, flow, task
+
+QUERY = """
+    SELECT airport.code, airport.city, airport.state, count(*) AS flights,
+           round(avg(arrival_delay), 1) AS mean_delay, max(arrival_delay) AS worst_delay
+    FROM flight JOIN airport ON airport.code = flight.destination
+    GROUP BY airport.code HAVING count(*) >= ?
+    ORDER BY avg(arrival_delay) DESC, airport.code
+"""
+
+
+@task
+def query_delays(database: Path, minimum_flights: int) -> list[dict[str, Any]]:
+    """Delays at arrival of each destination with enough flights, the worst first, in minutes."""
+    with closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(QUERY, (minimum_flights,))]
+
+
+@task
+def publish(rows: list[dict[str, Any]]) -> str:
+    """Publish the table; returns it as markdown."""
+    lines = ["| Airport | City | State | Flights | Mean delay (min) | Worst delay (min) |", "|---|---|---|--:|--:|--:|"]
+    lines += [f"| {' | '.join(str(value) for value in row.values())} |" for row in rows]
+    table = "\n".join(lines)
+    create_markdown_artifact(
+        key="delays-per-airport", markdown=table, description="Delays at arrival of flights from New York, 2013"
+    )
+    return table
+
+
+@flow
+def delays_per_airport(
+    database: Path = Path("flights.sqlite"), minimum_flights: int = 20, states: list[str] | None = None
+) -> list[dict[str, Any]]:
+    """Delays at arrival of each destination, published as a markdown table.
+
+    Args:
+        database: The SQLite file that holds the flights.
+        minimum_flights: Destinations with fewer flights are left out.
+        states: Only destinations in these states; all when not given.
+    """
+    rows = [row for row in query_delays(database, minimum_flights) if not states or row["state"] in states]
+    publish(rows)
+    return rows

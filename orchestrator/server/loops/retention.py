@@ -1,0 +1,42 @@
+"""Deletes what is kept no longer, in batches small enough that nothing waits for them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from ..config import current
+from ..services.statements import TERMINAL_TYPES, execute
+
+INTERVAL = timedelta(minutes=1)
+#: Rows of each kind in one step. A run takes its tasks, history and artifacts with it.
+BATCH = 200
+
+#: How long producers of reports are remembered after they were last heard of, and agents after they stopped or fell
+#: silent.
+PRODUCERS, STOPPED, SILENT = timedelta(days=30), timedelta(days=1), timedelta(days=7)
+
+_RUNS = f"""
+DELETE FROM flow_run WHERE id IN (
+    SELECT id FROM flow_run WHERE ended < %(before)s AND state_type IN ({TERMINAL_TYPES})
+    ORDER BY ended LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+_PRODUCERS = """
+DELETE FROM producer WHERE id IN (
+    SELECT id FROM producer WHERE updated < %(before)s ORDER BY updated LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+_AGENTS = """
+DELETE FROM agent WHERE id IN (
+    SELECT id FROM agent a WHERE (stopped < %(stopped)s OR last_heartbeat < %(silent)s)
+        AND NOT EXISTS (SELECT 1 FROM flow_run r WHERE r.agent_id = a.id
+            AND r.state_type IN ('PENDING', 'RUNNING', 'CANCELLING'))
+    ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+_LINKS = "DELETE FROM login_link WHERE expires < %(now)s"
+
+
+def step(session: Session, now: datetime) -> int:
+    """Delete a batch of each kind; returns the size of the largest."""
+    runs = execute(session, _RUNS, {"before": now - current().run_retention, "batch": BATCH})
+    producers = execute(session, _PRODUCERS, {"before": now - PRODUCERS, "batch": BATCH})
+    agents = execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH})
+    execute(session, _LINKS, {"now": now})
+    return max(runs, producers, agents)

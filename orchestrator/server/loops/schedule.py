@@ -1,0 +1,124 @@
+"""Makes the rows of runs that schedules will start, ahead of time: what is expected can be seen, and missed.
+
+Each active schedule has at least :data:`RUNS_AHEAD` runs and reaches at least :data:`TIME_AHEAD` ahead, with at most
+:data:`RUNS_MOST` runs and :data:`TIME_MOST`. UNIQUE(schedule, slot) keeps a slot from being made twice. Of slots that
+passed while nobody made rows, the latest alone is run.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ...errors import ScheduleError
+from ...records import Actor
+from ...schedules import ScheduleSpec, next_times
+from ..db.models import Deployment, FlowRun, Schedule
+from ..services.runs import new_row
+from ..services.statements import fetch, insert_runs
+
+INTERVAL = timedelta(seconds=5)
+#: Schedules in one step.
+BATCH = 100
+
+RUNS_AHEAD, RUNS_MOST = 3, 100
+TIME_AHEAD, TIME_MOST = timedelta(hours=1), timedelta(days=100)
+#: Made beyond :data:`TIME_AHEAD`, so that a schedule is not looked at again for a while.
+SLACK = timedelta(minutes=15)
+#: How far back missed slots are looked for, the nearest first: the latest is wanted, and there may be very many.
+LOOK_BACK = (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(days=366))
+_LOOK_MOST = 5000
+
+_log = logging.getLogger(__name__)
+
+_WANTING = """
+SELECT s.id FROM schedule s JOIN deployment d ON d.id = s.deployment_id
+CROSS JOIN LATERAL (SELECT count(*) AS ahead FROM flow_run r WHERE r.schedule_id = s.id AND r.slot > %(now)s) AS made
+WHERE s.active AND NOT d.paused AND made.ahead < %(most)s AND (
+    s.materialised_to IS NULL OR s.materialised_to < %(near)s
+    OR made.ahead < %(least)s AND s.materialised_to < %(far)s)
+ORDER BY s.materialised_to NULLS FIRST, s.id LIMIT %(batch)s FOR UPDATE OF s SKIP LOCKED"""
+
+
+def step(session: Session, now: datetime) -> int:
+    """Top up the schedules that run low; returns how many were looked at."""
+    parameters = {
+        "now": now, "near": now + TIME_AHEAD, "far": now + TIME_MOST - timedelta(days=1), "least": RUNS_AHEAD,
+        "most": RUNS_MOST, "batch": BATCH,
+    }  # fmt: skip
+    ids = [row.id for row in fetch(session, _WANTING, parameters)]
+    made = _ahead(session, ids, now)
+    query = select(Schedule, Deployment).join(Deployment, Deployment.id == Schedule.deployment_id)
+    rows: list[dict[str, Any]] = []
+    for schedule, deployment in session.execute(query.where(Schedule.id.in_(ids))).unique():
+        rows += _rows(schedule, deployment, made.get(schedule.id, 0), now)
+    insert_runs(session, rows)
+    return len(ids)
+
+
+def spec_of(schedule: Schedule) -> ScheduleSpec:
+    """The schedule as the calendar functions take it."""
+    interval = None if schedule.interval_s is None else timedelta(seconds=schedule.interval_s)
+    return ScheduleSpec(
+        cron=schedule.cron, day_or=schedule.day_or, interval=interval, anchor=schedule.anchor, rrule=schedule.rrule,
+        timezone=schedule.timezone,
+    )  # fmt: skip
+
+
+def slots(spec: ScheduleSpec, made_to: datetime | None, ahead: int, now: datetime) -> tuple[list[datetime], datetime]:
+    """The slots to make now, and the instant up to which all are made then.
+
+    Args:
+        made_to: Up to where they are made; None: the schedule is new, so nothing was missed.
+        ahead: How many future ones there are.
+    """
+    start = max(made_to or now, now)
+    room = RUNS_MOST - ahead
+    coming = next_times(spec, start, room, now + TIME_MOST)
+    near = now + TIME_AHEAD + SLACK
+    wanted = [slot for index, slot in enumerate(coming) if slot <= near or ahead + index < RUNS_AHEAD]
+    if len(wanted) < len(coming):
+        reached = wanted[-1] if wanted else start
+    else:
+        reached = coming[-1] if len(coming) == room else now + TIME_MOST
+    return _missed(spec, made_to, now) + wanted, reached
+
+
+def _missed(spec: ScheduleSpec, made_to: datetime | None, now: datetime) -> list[datetime]:
+    """The latest slot that passed without being made, if any."""
+    if made_to is None or made_to >= now:
+        return []
+    for back in LOOK_BACK:
+        start = max(made_to, now - back)
+        passed = next_times(spec, start, _LOOK_MOST, now)
+        if passed or start == made_to:
+            return passed[-1:]
+    return []
+
+
+def _rows(schedule: Schedule, deployment: Deployment, ahead: int, now: datetime) -> list[dict[str, Any]]:
+    try:
+        wanted, reached = slots(spec_of(schedule), schedule.materialised_to, ahead, now)
+    except ScheduleError as error:
+        _log.error("schedule %s of deployment %s makes no runs: %s", schedule.slug, deployment.name, error)
+        wanted, reached = [], now + TIME_AHEAD
+    schedule.materialised_to = reached
+    actor = Actor("schedule", str(schedule.id), schedule.slug)
+    parameters = {**deployment.parameters, **schedule.parameters}
+    rows = []
+    for slot in wanted:
+        row = new_row(deployment, parameters, actor, now, due=slot)
+        row.update(schedule_id=schedule.id, slot=slot)
+        rows.append(row)
+    return rows
+
+
+def _ahead(session: Session, ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID | None, int]:
+    query = select(FlowRun.schedule_id, func.count(FlowRun.id)).where(FlowRun.schedule_id.in_(ids), FlowRun.slot > now)
+    return {row[0]: row[1] for row in session.execute(query.group_by(FlowRun.schedule_id))}
