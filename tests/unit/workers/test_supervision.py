@@ -282,9 +282,7 @@ def test_reports_pass_in_order_and_its_own_end_is_the_supervisors(watch: Callabl
     assert run.end["state"]["type"] == "COMPLETED"
 
 
-def test_the_process_gets_the_runs_key_and_none_of_the_agents(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_process_gets_the_runs_key_and_none_of_the_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pain 13."""
     monkeypatch.setenv("ORCHESTRATOR_API_KEY", "the-agents-key")
     monkeypatch.setenv("ORCHESTRATOR_SECRET_KEY", "the-servers-key")
