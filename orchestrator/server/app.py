@@ -18,7 +18,8 @@ from . import config, hints
 from .api import RESOURCES, access, background, docs, errors
 from .api.resource import BODY_MAX
 from .db import session
-from .schemas.base import ErrorSchema
+from .schemas.base import ErrorSchema, Instant
+from .schemas.logs import Level
 from .services import secrets
 
 DESCRIPTION = """\
@@ -111,6 +112,8 @@ def _config() -> dict[str, Any]:
 
 def _register(app: Flask) -> None:
     api = _Api(app)
+    api.register_field(Instant, "string", "date-time")
+    api.register_field(Level, "string", None)
     docs.describe_models(api)
     for blueprint in RESOURCES:
         api.register_blueprint(blueprint)

@@ -39,7 +39,7 @@ _EXTENSION = "orchestrator-access"
 
 def needs(*roles: str) -> Callable[[V], V]:
     """Declare who may call a view: ``viewer``, ``editor``, ``admin``, ``agent``, ``run`` (a run's own token)."""
-    allowed = frozenset().union(*(_IMPLIED[role] for role in roles))
+    allowed: frozenset[str] = frozenset().union(*(_IMPLIED[role] for role in roles))
 
     def declare(view: V) -> V:
         view.needs = allowed  # type: ignore[attr-defined]
@@ -142,7 +142,7 @@ def _guard() -> None:
     view = current_app.view_functions.get(request.endpoint) if request.endpoint else None
     if view is None or _guards_itself(current_app, str(request.endpoint)):
         return
-    allowed = getattr(view, "needs", frozenset())
+    allowed: frozenset[str] | None = getattr(view, "needs", frozenset())
     if allowed is None:
         return
     found = authenticate()

@@ -113,9 +113,7 @@ def create_run(body: dict[str, Any], **ref: str) -> Response:
     body["name"] = body["name"] or names.run_name()
     with transaction() as session:
         deployment = deployments.for_run(session, address(**ref))
-        run_id, is_new = runs.create(
-            session, deployment, **body, actor=actor(), now=at, idempotency_key=key
-        )
+        run_id, is_new = runs.create(session, deployment, **body, actor=actor(), now=at, idempotency_key=key)
         if not is_new:
             return answer(runs.describe(runs.row(session, run_id)))
     return answer(_new_run(run_id, deployment, body, at), 201)

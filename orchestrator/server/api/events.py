@@ -16,7 +16,7 @@ from ..schemas import event_views as schemas
 from ..services import events
 from ..services.events import EventFilter
 from .access import needs
-from .docs import described_body
+from .docs import described_body, ref
 from .resource import Resource, answer, answer_page, json_body
 
 #: Most events in one request.
@@ -49,7 +49,7 @@ def get_event(event_id: uuid.UUID) -> Response:
 @blueprint.route("/events", methods=["POST"])
 @needs("editor", "agent")
 @blueprint.response(202, schemas.EventsTakenSchema)
-@blueprint.doc(**described_body("EventIn", or_list=True))
+@blueprint.doc(**described_body({"oneOf": [ref("EventIn"), {"type": "array", "items": ref("EventIn")}]}))
 def send_events() -> Response:
     """Take in one event or a list; each is checked by itself, those refused are named by their index."""
     body = json_body()

@@ -12,17 +12,25 @@ from ..schemas import report_views
 from ..schemas.reports import read_batches
 from ..services import reports
 from .access import needs, principal
-from .docs import described_body
+from .docs import described_body, ref
 from .errors import Refused
 from .resource import Resource, answer
 
 blueprint = Resource("reports", "Reports: what runs tell, in batches; repeating one changes nothing.")
 
+_BODY = {
+    "type": "object",
+    "required": ["batches"],
+    "additionalProperties": False,
+    "properties": {"batches": {"type": "array", "items": ref("Batch")}},
+    "description": "`items` are of the kinds that `ReportItem` shows.",
+}
+
 
 @blueprint.route("/reports", methods=["POST"])
 @needs("editor", "agent", "run")
 @blueprint.response(200, report_views.ReportTakenSchema)
-@blueprint.doc(**described_body("Report"))
+@blueprint.doc(**described_body(_BODY))
 def send_report() -> Response:
     """Store a report; a run's own token may speak of that run and its subflows only."""
     if not request.is_json:

@@ -59,6 +59,25 @@ class Resource(Blueprint):  # type: ignore[misc]
     def __init__(self, name: str, description: str, prefix: str = PREFIX) -> None:
         super().__init__(name, name, url_prefix=prefix, description=description)
 
+    # flask-smorest has no types: its decorators keep those of the view.
+
+    def arguments(self, schema: Any, **options: Any) -> Callable[[V], V]:
+        """As flask-smorest's."""
+        return super().arguments(schema, **options)  # type: ignore[no-any-return]
+
+    def response(self, code: int, schema: Any = None, **options: Any) -> Callable[[V], V]:
+        """As flask-smorest's."""
+        return super().response(code, schema, **options)  # type: ignore[no-any-return]
+
+    def alt_response(self, code: int, **options: Any) -> Callable[[V], V]:
+        """As flask-smorest's."""
+        return super().alt_response(code, **options)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def doc(**options: Any) -> Callable[[V], V]:
+        """As flask-smorest's."""
+        return Blueprint.doc(**options)  # type: ignore[no-any-return]
+
     def route(self, rule: str, *, methods: Iterable[str] = ("GET",), **options: Any) -> Callable[[V], V]:
         """As flask-smorest's; a view that takes no query arguments refuses them, and likewise a body."""
 
@@ -72,7 +91,6 @@ class Resource(Blueprint):  # type: ignore[misc]
             return super(Resource, self).route(rule, methods=tuple(methods), **options)(view)  # type: ignore[no-any-return]
 
         return decorator
-
 
     def routes(self, *rules: str, methods: Iterable[str] = ("GET",)) -> Callable[[V], V]:
         """As :meth:`route`, for a view that has several addresses: by id and by name."""
@@ -106,7 +124,7 @@ def json_body(req: Request | None = None) -> Any:
 
 def invalid(error: ma.ValidationError) -> InvalidInput:
     """A marshmallow error as ours: one line of the first problem, and all of them by field."""
-    found = error.normalized_messages()
+    found: Any = error.normalized_messages()  # type: ignore[no-untyped-call]
     for place in ("json", "query"):
         if set(found) == {place} and isinstance(found[place], dict):
             found = found[place]

@@ -121,4 +121,4 @@ def _rows(schedule: Schedule, deployment: Deployment, ahead: int, now: datetime)
 
 def _ahead(session: Session, ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID | None, int]:
     query = select(FlowRun.schedule_id, func.count(FlowRun.id)).where(FlowRun.schedule_id.in_(ids), FlowRun.slot > now)
-    return dict(map(tuple, session.execute(query.group_by(FlowRun.schedule_id))))
+    return {row[0]: row[1] for row in session.execute(query.group_by(FlowRun.schedule_id))}

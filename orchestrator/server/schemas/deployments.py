@@ -18,9 +18,7 @@ class StorageInputSchema(Strict):
 
     block = fields.String(load_default=None, allow_none=True, metadata=_BLOCK)
     path = fields.String(load_default="", validate=validate.Length(max=1000))
-    snapshot = fields.String(
-        load_default=None, allow_none=True, validate=validate.Regexp(r"[A-Za-z0-9:_-]{1,200}\Z")
-    )
+    snapshot = fields.String(load_default=None, allow_none=True, validate=validate.Regexp(r"[A-Za-z0-9:_-]{1,200}\Z"))
 
 
 class InfrastructureInputSchema(Strict):

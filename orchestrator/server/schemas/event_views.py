@@ -6,7 +6,9 @@ from marshmallow import fields
 
 from .base import Instant, Mapping, PageQuery, Strict, page_of
 
-_LABELS = {"keys": fields.String(), "values": fields.String()}
+
+def _labels() -> fields.Dict:
+    return fields.Dict(keys=fields.String(), values=fields.String(), required=True)
 
 
 class EventSchema(Strict):
@@ -16,8 +18,8 @@ class EventSchema(Strict):
     event = fields.String(required=True)
     occurred = Instant(required=True)
     received = Instant(required=True)
-    resource = fields.Dict(**_LABELS, required=True)
-    related = fields.List(fields.Dict(**_LABELS), required=True)
+    resource = _labels()
+    related = fields.List(_labels(), required=True)
     payload = Mapping(required=True)
     follows = fields.UUID(required=True, allow_none=True)
 

@@ -100,13 +100,9 @@ def delete(session: Session, slug: str, actor: Actor, now: datetime) -> None:
 
 def current_schemas(session: Session, types: Sequence[BlockType]) -> dict[uuid.UUID, BlockSchema]:
     """The newest schema of each type, by the type's id."""
-    newest = (
-        select(BlockSchema)
-        .where(BlockSchema.block_type_id.in_([kind.id for kind in types]))
-        .order_by(BlockSchema.block_type_id, BlockSchema.id.desc())
-        .distinct(BlockSchema.block_type_id)
-    )
-    return {schema.block_type_id: schema for schema in session.scalars(newest)}
+    ids = [kind.id for kind in types]
+    versions = select(BlockSchema).where(BlockSchema.block_type_id.in_(ids)).order_by(BlockSchema.id)
+    return {schema.block_type_id: schema for schema in session.scalars(versions)}
 
 
 def schema_for(

@@ -112,7 +112,7 @@ def get(session: Session, ref: str | uuid.UUID) -> Block:
     else:
         slug, _, name = ref.partition("/")
         query = _select().where(BlockType.slug == slug, Block.name == name)
-    found = session.scalar(query)
+    found: Block | None = session.scalar(query)
     if found is None:
         raise NotFound(f"there is no block {ref}")
     return found
@@ -187,7 +187,7 @@ def label(block: Block) -> str:
     return f"{block.block_type.slug}/{block.name or block.id}"
 
 
-def _select() -> Select[tuple[Block]]:
+def _select() -> Select[Any]:
     return select(Block).join(BlockType, BlockType.id == Block.block_type_id)
 
 
@@ -291,9 +291,7 @@ def _wanted(schema: Mapping[str, Any], path: Path) -> str | None:
     definitions = schema.get("$defs", {})
     nodes: list[dict[str, Any]] = [dict(schema)]
     for part in path:
-        nodes = [
-            resolve(inner, definitions) for node in nodes for inner in _inside(node, part, definitions) if inner
-        ]
+        nodes = [resolve(inner, definitions) for node in nodes for inner in _inside(node, part, definitions) if inner]
     wanted = (option.get("x-block") for node in nodes for option in [node, *node.get("anyOf", [])])
     return next((str(item) for item in wanted if item), None)
 

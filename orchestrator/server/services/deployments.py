@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Select, select, text, tuple_, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.orm import Session, noload
+from sqlalchemy.orm import Session, lazyload
 
 from ...errors import Conflict, InvalidInput, NotFound
 from ...ids import uuid7
@@ -90,7 +90,7 @@ def get(session: Session, ref: str | uuid.UUID) -> Deployment:
 
 def for_run(session: Session, ref: str | uuid.UUID) -> Deployment:
     """As :func:`get`, without its schedules: all that starting a run needs, in one query."""
-    return _find(session, ref, select(Deployment).options(noload(Deployment.schedules)))
+    return _find(session, ref, select(Deployment).options(lazyload(Deployment.schedules)))
 
 
 def listing(
@@ -106,7 +106,9 @@ def listing(
     if wanted.tag is not None:
         query = query.where(Deployment.tags.contains([wanted.tag]))
     if wanted.work_queue is not None:
-        query = query.join(WorkQueue, WorkQueue.id == Deployment.work_queue_id).where(WorkQueue.name == wanted.work_queue)
+        query = query.join(WorkQueue, WorkQueue.id == Deployment.work_queue_id).where(
+            WorkQueue.name == wanted.work_queue
+        )
     if cursor:
         query = query.where(tuple_(Flow.name, Deployment.name) > tuple_(*decode(cursor, str, str)))
     rows = session.scalars(query.order_by(Flow.name, Deployment.name).limit(check_limit(limit) + 1)).all()
@@ -188,7 +190,7 @@ def block_labels(session: Session, deployments: Sequence[Deployment]) -> dict[uu
     return {identifier: f"{slug}/{name or identifier}" for identifier, slug, name in found}
 
 
-def _find(session: Session, ref: str | uuid.UUID, query: Select[tuple[Deployment]]) -> Deployment:
+def _find(session: Session, ref: str | uuid.UUID, query: Select[Any]) -> Deployment:
     if isinstance(ref, uuid.UUID):
         query = query.where(Deployment.id == ref)
     elif "/" in ref:
@@ -196,7 +198,7 @@ def _find(session: Session, ref: str | uuid.UUID, query: Select[tuple[Deployment
         query = query.join(Flow, Flow.id == Deployment.flow_id).where(Flow.name == flow, Deployment.name == name)
     else:
         query = query.where(Deployment.name == ref)
-    found = session.scalars(query.limit(10)).all()
+    found: Sequence[Deployment] = session.scalars(query.limit(10)).all()
     if not found:
         raise NotFound(f"there is no deployment {ref}")
     if len(found) > 1:
@@ -214,8 +216,10 @@ def _locked(session: Session, ref: str | uuid.UUID) -> Deployment:
     return again
 
 
-def _by_name(flow: str, name: str) -> Select[tuple[Deployment]]:
-    return select(Deployment).join(Flow, Flow.id == Deployment.flow_id).where(Flow.name == flow, Deployment.name == name)
+def _by_name(flow: str, name: str) -> Select[Any]:
+    return (
+        select(Deployment).join(Flow, Flow.id == Deployment.flow_id).where(Flow.name == flow, Deployment.name == name)
+    )
 
 
 def _values(session: Session, document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
@@ -347,7 +351,9 @@ def _text(name: str, value: Any, where: Mapping[str, Any]) -> str:
 
 def _labels(deployment: Deployment) -> tuple[dict[str, str], list[dict[str, str]]]:
     name = f"{deployment.flow.name}/{deployment.name}"
-    return resource("deployment", deployment.id, name), [resource("flow", deployment.flow_id, deployment.flow.name, "flow")]
+    return resource("deployment", deployment.id, name), [
+        resource("flow", deployment.flow_id, deployment.flow.name, "flow")
+    ]
 
 
 def _announce(session: Session, verb: str, deployment: Deployment, actor: Actor, now: datetime, **payload: Any) -> None:

@@ -57,7 +57,8 @@ def problems(schema: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
 def _places(error: ValidationError) -> list[tuple[str, str]]:
     path = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "required" and isinstance(error.instance, dict):
-        missing = [name for name in error.validator_value if name not in error.instance]
+        wanted_names: Any = error.validator_value
+        missing = [name for name in wanted_names if name not in error.instance]
         return [(f"{path}.{name}" if path else name, "Is required.") for name in missing]
     wanted = error.validator_value if isinstance(error.validator_value, (str, int, float, list)) else "what it must"
     if error.validator == "type":

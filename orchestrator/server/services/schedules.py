@@ -1,4 +1,4 @@
-"""Schedules of deployments. The loop makes runs of them; here they are changed, and runs they made ahead go with them."""
+"""Schedules of deployments. The loop makes runs of them; here they are changed, and what they made ahead goes along."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ...schedules import ScheduleSpec, next_times, parse
 from ...states import StateType
 from ..db.models import Deployment, FlowRun, Schedule
 from .announcements import announce, resource
-from .paging import Page, check_limit, decode_id, page
 from .json_schemas import parameter_problems
+from .paging import Page, check_limit, decode_id, page
 
 #: Most schedules of a deployment.
 MOST = 100
@@ -199,9 +199,7 @@ def check_parameters(schema: Mapping[str, Any], wanted: Iterable[Wanted]) -> Non
 def spec_of(schedule: Schedule) -> ScheduleSpec:
     """When the schedule fires."""
     interval = None if schedule.interval_s is None else timedelta(seconds=schedule.interval_s)
-    return ScheduleSpec(
-        schedule.cron, schedule.day_or, interval, schedule.anchor, schedule.rrule, schedule.timezone
-    )
+    return ScheduleSpec(schedule.cron, schedule.day_or, interval, schedule.anchor, schedule.rrule, schedule.timezone)
 
 
 def wanted_of(schedule: Schedule) -> Wanted:
@@ -309,5 +307,3 @@ def _free_slug(kind: str, used: set[str]) -> str:
         number += 1
         slug = f"{kind}-{number}"
     return slug
-
-

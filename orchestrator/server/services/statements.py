@@ -2,8 +2,9 @@
 same statement as the change.
 
 A statement is ``WITH ... moved AS (...), <CHANGE_RECORDED> SELECT ...``, where ``moved`` yields the columns of
-``flow_run`` after the change, ``details`` (jsonb) and ``stamp`` (the server's time, which the ids carry: clocks of
-clients are not trusted to place rows in partitions). Parameters are psycopg's ``%(name)s``.
+``flow_run`` after the change, ``details`` (jsonb) and ``stamp`` (when the server heard of it). The ids of history and
+events carry Postgres's own time, one clock for all writers: neither clients nor several API processes can put them
+out of order, or into a partition that is not there. Parameters are psycopg's ``%(name)s``.
 """
 
 from __future__ import annotations
@@ -55,12 +56,12 @@ _TAGS = """coalesce((SELECT jsonb_agg(jsonb_build_object(
 CHANGE_RECORDED = f"""
 history AS (
     INSERT INTO flow_run_state (id, flow_run_id, attempt, type, name, message, at, details)
-    SELECT {uuid7_sql("m.stamp")}, m.id, m.attempt, m.state_type, m.state_name, m.state_message, m.state_at, m.details
+    SELECT {uuid7_sql("clock_timestamp()")}, m.id, m.attempt, m.state_type, m.state_name, m.state_message, m.state_at, m.details
     FROM moved m
 ),
 recorded AS (
     INSERT INTO event (id, event, occurred, received, resource_id, resource, related, payload)
-    SELECT {uuid7_sql("m.stamp")}, 'flow-run.' || lower(m.state_type), m.state_at, m.stamp,
+    SELECT {uuid7_sql("clock_timestamp()")}, 'flow-run.' || lower(m.state_type), m.state_at, m.stamp,
         'orchestrator.flow-run.' || m.id,
         jsonb_build_object('resource.id', 'orchestrator.flow-run.' || m.id, 'resource.name', m.name,
             'state.type', m.state_type, 'state.name', m.state_name),

@@ -1,0 +1,66 @@
+"""Which slots are made ahead, and what becomes of missed ones."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from orchestrator.schedules import ScheduleSpec
+from orchestrator.server.loops import schedule
+from orchestrator.server.loops.schedule import slots
+
+NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=timezone.utc)
+
+
+def every(**span: float) -> ScheduleSpec:
+    return ScheduleSpec(interval=timedelta(**span), anchor=datetime(2026, 1, 1, tzinfo=timezone.utc))
+
+
+def test_a_new_schedule_starts_no_past_run() -> None:
+    made, _ = slots(every(minutes=5), None, 0, NOW)
+    assert made[0] == datetime(2026, 3, 1, 12, 5, tzinfo=timezone.utc)
+
+
+def test_it_reaches_an_hour_ahead() -> None:
+    made, reached = slots(every(minutes=5), None, 0, NOW)
+    assert made[-1] >= NOW + timedelta(hours=1)
+    assert reached == made[-1]
+
+
+def test_a_rare_one_has_three_runs() -> None:
+    made, reached = slots(every(days=1), None, 0, NOW)
+    assert len(made) == 3
+    assert reached == made[-1]
+
+
+def test_a_dense_one_has_a_hundred() -> None:
+    made, reached = slots(every(seconds=1), None, 0, NOW)
+    assert len(made) == schedule.RUNS_MOST
+    assert reached == made[-1]
+
+
+def test_it_goes_on_where_it_was() -> None:
+    first, reached = slots(every(seconds=1), None, 0, NOW)
+    second, _ = slots(every(seconds=1), reached, 60, NOW + timedelta(seconds=40))
+    assert len(second) == 40
+    assert second[0] - first[-1] == timedelta(seconds=1)
+
+
+def test_one_that_never_fires_within_the_window_is_done_with_up_to_there() -> None:
+    made, reached = slots(ScheduleSpec(cron="0 0 1 1 *"), None, 0, NOW)
+    assert made == []
+    assert reached == NOW + schedule.TIME_MOST
+
+
+def test_of_missed_slots_the_latest_alone_is_run() -> None:
+    made, _ = slots(every(minutes=5), NOW - timedelta(hours=1), 0, NOW)
+    assert made[0] == datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+    assert made[1] == datetime(2026, 3, 1, 12, 5, tzinfo=timezone.utc)
+
+
+def test_the_latest_is_found_after_a_long_time_as_well() -> None:
+    made, _ = slots(every(days=1), NOW - timedelta(days=40), 0, NOW)
+    assert made[0] == datetime(2026, 3, 1, tzinfo=timezone.utc)
+
+
+def test_a_missed_slot_is_not_made_again() -> None:
+    assert slots(every(days=1), NOW - timedelta(minutes=1), 3, NOW)[0] == []

@@ -1,0 +1,180 @@
+"""What may become of a flow run: the rules, one by one and together."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.records import State
+from orchestrator.server.rules import policy
+from orchestrator.server.rules.move import Decision, Effect, Facts, Move
+from orchestrator.states import ACTIVE, LOST, TERMINAL, StateType, is_allowed
+
+S = StateType
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+
+
+def decide(
+    before: StateType, after: StateType, attempt: int | None = 1, name: str = "", new_name: str = "", **facts: Any
+) -> Decision:
+    known = Facts(before, name or before.value.capitalize(), attempt=1, due=facts.pop("due", NOW), **facts)
+    return policy.decide(Move(known, State(after, new_name, at=NOW), attempt, NOW))
+
+
+@pytest.mark.parametrize("attempt", [0, 2])
+def test_another_attempt_is_not_heard(attempt: int) -> None:
+    decision = decide(S.RUNNING, S.COMPLETED, attempt)
+    assert (decision.effect, decision.code) == (Effect.ABORT, "stale-attempt")
+
+
+def test_the_rule_that_decided_is_named() -> None:
+    assert decide(S.RUNNING, S.COMPLETED, 7).rule == "AbortOtherAttempt"
+
+
+def test_the_same_report_again_changes_nothing() -> None:
+    decision = decide(S.COMPLETED, S.COMPLETED)
+    assert (decision.effect, decision.is_repeat) == (Effect.ACCEPT, True)
+
+
+@pytest.mark.parametrize("end", sorted(TERMINAL))
+@pytest.mark.parametrize("after", [S.PENDING, S.RUNNING, S.PAUSED, S.CANCELLING])
+def test_ends_absorb(end: StateType, after: StateType) -> None:
+    decision = decide(end, after)
+    assert (decision.effect, decision.code) == (Effect.ABORT, "terminal")
+
+
+@pytest.mark.parametrize("after", [*sorted(TERMINAL - {S.CRASHED}), S.RUNNING])
+def test_a_lost_run_may_tell_how_it_went_on(after: StateType) -> None:
+    assert decide(S.CRASHED, after, name=LOST).effect is Effect.ACCEPT
+
+
+def test_a_lost_run_that_was_superseded_is_not_heard() -> None:
+    assert decide(S.CRASHED, S.COMPLETED, attempt=0, name=LOST).code == "stale-attempt"
+
+
+def test_a_lost_run_is_not_changed_by_people() -> None:
+    assert decide(S.CRASHED, S.COMPLETED, attempt=None, name=LOST).code == "terminal"
+
+
+@pytest.mark.parametrize("end", [S.FAILED, S.CRASHED, S.CANCELLED])
+def test_a_person_may_run_it_again(end: StateType) -> None:
+    assert decide(end, S.SCHEDULED, attempt=None, is_queued=True).effect is Effect.ACCEPT
+
+
+def test_what_completed_is_not_run_again_under_its_id() -> None:
+    assert decide(S.COMPLETED, S.SCHEDULED, attempt=None, is_queued=True).code == "terminal"
+
+
+def test_a_run_by_hand_cannot_be_queued_again() -> None:
+    assert decide(S.FAILED, S.SCHEDULED, attempt=None).code == "not-deployed"
+
+
+def test_a_waiting_run_is_cancelled_at_once() -> None:
+    decision = decide(S.SCHEDULED, S.CANCELLING, attempt=None, is_queued=True)
+    assert decision.effect is Effect.REJECT
+    assert decision.state is not None
+    assert decision.state.type is S.CANCELLED
+
+
+def test_a_held_run_is_stopped_before_it_is_cancelled() -> None:
+    decision = decide(S.RUNNING, S.CANCELLED, attempt=None, is_leased=True)
+    assert decision.effect is Effect.REJECT
+    assert decision.state is not None
+    assert decision.state.type is S.CANCELLING
+
+
+def test_the_holder_itself_may_say_cancelled() -> None:
+    assert decide(S.CANCELLING, S.CANCELLED, is_leased=True, is_cancel_asked=True).effect is Effect.ACCEPT
+
+
+@pytest.mark.parametrize("after", [S.PENDING, S.RUNNING])
+def test_a_queued_run_is_started_by_a_claim_alone(after: StateType) -> None:
+    assert decide(S.SCHEDULED, after, is_queued=True).code == "only-by-claim"
+
+
+def test_running_is_refused_once_a_cancel_was_asked_for() -> None:
+    assert decide(S.PENDING, S.RUNNING, is_leased=True, is_cancel_asked=True).code == "cancel-asked"
+
+
+def test_running_waits_until_it_is_due() -> None:
+    decision = decide(S.PENDING, S.RUNNING, is_queued=True, due=NOW + timedelta(seconds=1.5))
+    assert (decision.effect, decision.code, decision.wait_s) == (Effect.WAIT, "not-due", 1.5)
+
+
+def test_a_clock_that_is_a_little_fast_is_forgiven() -> None:
+    assert decide(S.PENDING, S.RUNNING, is_queued=True, due=NOW + timedelta(milliseconds=90)).effect is Effect.ACCEPT
+
+
+facts = st.builds(
+    Facts,
+    type=st.sampled_from(S),
+    name=st.sampled_from(["", "Late", LOST, "Other"]),
+    attempt=st.integers(0, 3),
+    due=st.none() | st.just(NOW) | st.just(NOW + timedelta(hours=1)),
+    is_leased=st.booleans(),
+    is_queued=st.booleans(),
+    is_cancel_asked=st.booleans(),
+)
+moves = st.builds(
+    Move,
+    facts=facts,
+    proposed=st.sampled_from(S).map(lambda kind: State(kind, at=NOW)),
+    attempt=st.none() | st.integers(0, 3),
+    now=st.just(NOW),
+)
+
+
+def becomes(move: Move) -> StateType:
+    """The type that a run has after a move was decided about."""
+    decision = policy.decide(move)
+    if decision.effect in (Effect.ABORT, Effect.WAIT) or decision.is_repeat:
+        return move.facts.type
+    return (decision.state or move.proposed).type
+
+
+@given(moves)
+def test_whatever_is_proposed_the_table_of_arrows_is_kept(move: Move) -> None:
+    after = becomes(move)
+    returned = move.facts.name == LOST and move.facts.is_terminal and move.attempt == move.facts.attempt
+    assert after is move.facts.type or is_allowed(move.facts.type, after) or returned
+
+
+@given(moves)
+def test_whatever_is_proposed_an_end_stays_but_for_a_retry_or_a_return(move: Move) -> None:
+    after = becomes(move)
+    if move.facts.is_terminal and after is not move.facts.type:
+        retried = after is S.SCHEDULED and move.attempt is None and move.facts.is_queued
+        returned = move.facts.name == LOST and move.attempt == move.facts.attempt
+        assert retried or returned
+
+
+@given(moves)
+def test_whatever_is_proposed_another_attempt_changes_nothing(move: Move) -> None:
+    if move.attempt is not None and move.attempt != move.facts.attempt:
+        assert becomes(move) is move.facts.type
+
+
+@given(moves)
+def test_whatever_is_proposed_a_cancel_is_never_outrun(move: Move) -> None:
+    if move.facts.is_cancel_asked and not move.facts.is_terminal:
+        after = becomes(move)
+        assert after is move.facts.type or after not in {S.RUNNING, S.PENDING, S.SCHEDULED, S.PAUSED}
+
+
+@given(moves)
+def test_refusals_have_a_code_and_a_message(move: Move) -> None:
+    decision = policy.decide(move)
+    if decision.effect is not Effect.ACCEPT:
+        assert decision.code
+        assert decision.message
+        assert decision.rule
+    assert (decision.state is not None) == (decision.effect is Effect.REJECT)
+    assert (decision.wait_s is not None) == (decision.effect is Effect.WAIT)
+
+
+def test_the_rules_know_every_type() -> None:
+    assert {*TERMINAL, *ACTIVE, S.SCHEDULED, S.PAUSED} == set(S)
