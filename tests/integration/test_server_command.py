@@ -215,7 +215,7 @@ def test_a_part_that_does_not_start_is_named_with_its_last_words(stack: Stack) -
 
 def test_sigterm_while_starting_stops_what_was_started(stack: Stack) -> None:
     with serve(stack, "slow") as server:
-        until(lambda: state.read(stack.home) and part_pids(stack).keys() >= {"agent"}, "the parts to be started")
+        until(lambda: state.read(stack.home) and part_pids(stack).keys() >= {"sleeper"}, "the parts to be started")
         children = [item for pid in part_pids(stack).values() for item in family(pid)]
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 130
