@@ -273,6 +273,7 @@ class Supervisor:
             if time.monotonic() > deadline:
                 raise Unavailable(self._why_not_ready())
         self._start_children(after_ready=True)
+        self._logger.warning("ready at %s", self.api_url)
         self._ready.set()
 
     def _why_not_ready(self) -> str:
@@ -342,6 +343,8 @@ class Supervisor:
             self._written = now
 
     def _stop_all(self) -> None:
+        if self._children:
+            self._logger.warning("stopping")
         for child in reversed(self._children):
             child.stop(self._is_hurried)
         self._children = []
