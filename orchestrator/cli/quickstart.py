@@ -44,7 +44,7 @@ def command(leave: bool, host: str | None, port: int | None) -> None:
 
     console = Console(highlight=False)
     console.print("Starting Postgres, Redis, API, beat, services and one agent ...")
-    with Supervisor(Options.from_settings(host=host, port=port, agent=True, queues=("default",))) as server:
+    with Supervisor(Options(host=host, port=port, agent=True, queues=("default",))) as server:
         client = Client.from_settings()
         console.print(f"Ready at {server.api_url}\n")
         _deploy(console, client)

@@ -95,6 +95,8 @@ class FakeApi:
         return {"items": [] if params.get("after") else [line], "next": None}
 
     def get_block_types(self, rest: list[str], _: Any, __: Any) -> Any:
+        if rest and rest[0] not in self.types:
+            raise NotFound(f"there is no block type {rest[0]}: `orchestrator block register` makes one known")
         return self.types[rest[0]] if rest else {"items": [*self.types.values()], "next": None}
 
     def post_block_types(self, _: list[str], body: Any, __: Any) -> Any:
@@ -116,6 +118,7 @@ class FakeApi:
 
     def put_blocks(self, rest: list[str], body: Any, _: Any) -> Any:
         found = self._block("/".join(rest))
+        assert [*body] == ["data"]
         found["data"] = body["data"]
         return self._masked(found)
 

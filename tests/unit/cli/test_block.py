@@ -93,7 +93,7 @@ def test_create_refers_to_another_block_by_its_name(fake_api: FakeApi, command: 
     ("words", "message"),
     [
         (["local-file-system"], "is not TYPE/NAME"),
-        (["nothing/a"], "there is no block type 'nothing'"),
+        (["nothing/a"], "there is no block type nothing"),
         (["process/a", "--set", "env"], "'env' is not FIELD=VALUE"),
         (["process/a", "--set", "evn={}"], "evn is no field of process; the fields are env, working_dir"),
         (["process/a", "--set", 'env={"1": "x"}'], "'1' cannot name an environment variable"),
