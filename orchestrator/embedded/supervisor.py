@@ -278,7 +278,7 @@ class Supervisor:
 
     def _why_not_ready(self) -> str:
         _, answer = health.ready(self.api_url)
-        said = f"it says {answer}" if answer else "it does not answer"
+        said = health.complaints(answer) if answer else "it does not answer"
         return f"{self.api_url} is not ready after {_READY_WITHIN_S:.0f} s: {said} (logs: {self.home / 'logs'})"
 
     def _tick(self) -> None:
