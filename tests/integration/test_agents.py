@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -24,6 +24,16 @@ from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 pytestmark = pytest.mark.usefixtures("database_url")
 S = StateType
 NOW = now()
+
+
+@pytest.fixture(autouse=True)
+def nobody_left(database_url: str) -> Iterator[None]:
+    """The thread that looks for those who wait has gone home before the database does."""
+    yield
+    deadline = time.monotonic() + 10
+    while waiters._current()._thread is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def held(count: int = 1) -> tuple[uuid.UUID, list[tuple[uuid.UUID, int]]]:
