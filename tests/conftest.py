@@ -13,6 +13,8 @@ from sqlalchemy import make_url
 
 from orchestrator.server.db import migrate, session
 
+from .api import app, client_as  # noqa: F401
+
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

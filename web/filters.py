@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -13,11 +14,12 @@ from flask import Flask, g, request, url_for
 from markupsafe import Markup, escape
 
 from orchestrator.clock import now
+from orchestrator.server.services.activity import RunBrief
 
-from . import access
+from . import access, grids
 from .headers import nonce
 from .icons import icon
-from .looks import LOOKS, look
+from .looks import LATE, LOOKS, Look, look
 from .prose import markdown
 
 _STATIC = Path(__file__).parent / "static"
@@ -29,7 +31,9 @@ def install(app: Flask) -> None:
         asset=asset, icon=icon, look=look, LOOKS=LOOKS, nonce=nonce, csrf=access.token, here=here, server_now=now, may=access.may
     )
     app.jinja_env.filters.update(
-        iso=iso, utc=utc, moment=moment, elapsed=elapsed, markdown=markdown, pretty=pretty, short=short, number=number
+        iso=iso, utc=utc, moment=moment, elapsed=elapsed, markdown=markdown, pretty=pretty, compact=compact,
+        short=short, number=number, seconds=seconds, longest=longest, height=height, is_web=is_web, table=grids.table,
+        icon_shapes=icon_shapes,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 
@@ -43,7 +47,7 @@ def here(**changes: Any) -> str:
     """This page's own address, with some query arguments changed (None: removed)."""
     arguments: dict[str, Any] = {**request.args.to_dict(flat=False), **changes}
     kept = {key: value for key, value in arguments.items() if value not in (None, "", [])}
-    return url_for(request.endpoint or "tower.show", **(request.view_args or {}), **kept)
+    return url_for(request.endpoint or "web.tower.show", **(request.view_args or {}), **kept)
 
 
 def iso(at: datetime) -> str:
@@ -104,6 +108,44 @@ def short(identifier: Any, length: int = 8) -> str:
 def number(value: int) -> Markup:
     """A count with thin spaces between thousands."""
     return escape(f"{value:,}".replace(",", "\u202f"))
+
+
+def compact(value: Any) -> str:
+    """A value as JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def seconds(value: float) -> str:
+    """The length of an interval, in the largest unit that it is a whole number of."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if value % length == 0:
+            count = int(value // length)
+            return unit if count == 1 else f"{count} {unit}s"
+    return f"{value:g} seconds"
+
+
+def longest(runs: Sequence[RunBrief]) -> float:
+    """Seconds that the longest of some runs took; what marks are drawn in proportion to."""
+    return max((_took(run) for run in runs), default=0.0)
+
+
+def height(run: RunBrief, most: float) -> int:
+    """Height of a run's mark, in percent of the tallest."""
+    return round(35 + 65 * min(_took(run) / most, 1)) if most else 60
+
+
+def is_web(address: Any) -> bool:
+    """Whether an address may become a link: http and https only, never a script."""
+    return str(address).lower().startswith(("https://", "http://"))
+
+
+def icon_shapes(looks: dict[str, Look]) -> str:
+    """Icons of all states as JSON, for scripts that draw rows themselves."""
+    return json.dumps({key: [item.css, str(icon(item.icon))] for key, item in {**looks, "LATE": LATE}.items()})
+
+
+def _took(run: RunBrief) -> float:
+    return ((run.ended or now()) - run.started).total_seconds() if run.started else 0.0
 
 
 @lru_cache(maxsize=None)

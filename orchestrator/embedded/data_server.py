@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -166,9 +167,10 @@ class DataServer(ABC):
         with open(self.log, "rb") as file:
             file.seek(logged)
             lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-        telling = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "FAIL", "rror", "in use"))]
-        in_use = [line for line in telling if "in use" in line]
-        return next(iter(in_use or telling or lines[-1:]), "it said nothing and did not answer")
+        said = [line for line in lines if any(word in line for word in ("FATAL", "PANIC", "FAIL", "rror", "in use"))]
+        said.sort(key=lambda line: "in use" not in line)
+        reason = next(iter(said or lines[-1:]), "it said nothing and did not answer")
+        return re.sub(r"^.*?(?=FATAL|PANIC)", "", reason)
 
 
 def port_is_free(host: str, port: int) -> bool:

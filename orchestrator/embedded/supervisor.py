@@ -54,13 +54,15 @@ class Options:
     Args:
         host: Address to listen on; None: the setting.
         port: Port to listen on; None: the setting.
-        queues: Work queues of an agent that runs along; none: no agent.
+        agent: Whether an agent runs along.
+        queues: Work queues of that agent.
         embedded: Whether Postgres and Redis may be run here where no address of one is set.
     """
 
     host: str | None = None
     port: int | None = None
-    queues: Sequence[str] = ()
+    agent: bool = False
+    queues: Sequence[str] = ("default",)
     embedded: bool = True
 
 
@@ -220,11 +222,18 @@ class Supervisor:
         self._check_stop()
         self.api_key = self._first_start(self.settings, self.api_url, around.database_url, self._say)
         base = parts.base_environment(os.environ)
-        for part in self._table(self.settings, replace(around, api_key=self.api_key), self.options.queues):
-            child = Child(part, self.home, base)
-            self._children.append(child)
-            child.start()
+        for part in self._parts(replace(around, api_key=self.api_key)):
+            self._children.append(Child(part, self.home, base))
+        self._start_children(after_ready=False)
+
+    def _start_children(self, after_ready: bool) -> None:
+        for child in self._children:
+            if child.part.after_ready == after_ready:
+                child.start()
         self._write_state()
+
+    def _parts(self, around: parts.Surroundings) -> list[parts.Part]:
+        return self._table(self.settings, around, self.options.queues if self.options.agent else ())
 
     def _secret_key(self) -> str:
         return secret_key(self.settings, None if self.settings.database_url else self._data)
@@ -263,12 +272,13 @@ class Supervisor:
                     raise Unavailable(f"{child.part.name} does not start: {child.last_words} (log: {child.log})")
             if time.monotonic() > deadline:
                 raise Unavailable(self._why_not_ready())
-        self._write_state()
+        self._start_children(after_ready=True)
+        self._logger.warning("ready at %s", self.api_url)
         self._ready.set()
 
     def _why_not_ready(self) -> str:
         _, answer = health.ready(self.api_url)
-        said = f"it says {answer}" if answer else "it does not answer"
+        said = health.complaints(answer) if answer else "it does not answer"
         return f"{self.api_url} is not ready after {_READY_WITHIN_S:.0f} s: {said} (logs: {self.home / 'logs'})"
 
     def _tick(self) -> None:
@@ -316,7 +326,7 @@ class Supervisor:
 
     def _move_parts(self) -> None:
         around = self._surroundings(self._secret_key())
-        table = {part.name: part for part in self._table(self.settings, around, self.options.queues)}
+        table = {part.name: part for part in self._parts(around)}
         for child in self._children:
             child.replace(table[child.part.name], self._is_hurried)
 
@@ -333,6 +343,8 @@ class Supervisor:
             self._written = now
 
     def _stop_all(self) -> None:
+        if self._children:
+            self._logger.warning("stopping")
         for child in reversed(self._children):
             child.stop(self._is_hurried)
         self._children = []

@@ -1,8 +1,9 @@
 """A real supervisor over small parts that need nothing but the standard library; run as a subprocess.
 
-``python -m tests.integration.fake_server SCENARIO [PORT]``: parts ``api`` (answers ``/health/ready``), ``sleeper`` (with
-a child of its own) and ``agent`` (writes down the settings it was told). SCENARIO ``well``, or ``hopeless`` (a part
-ends at once), ``slow`` (never ready), ``stubborn`` (a part ignores SIGTERM).
+``python -m tests.integration.fake_server SCENARIO|PART PORT|SCENARIO``: parts ``api`` (answers ``/health/ready``),
+``sleeper`` (with a child of its own) and ``agent`` (writes down the settings it was told). Scenarios: ``well``,
+``hopeless`` (a part ends at once), ``slow`` (never ready), ``stubborn`` (a part ignores SIGTERM), ``attentive`` (what
+parts start ends with them).
 """
 
 from __future__ import annotations
@@ -14,34 +15,39 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import click
 
-from orchestrator.embedded.parts import SERVER_ONLY, Part, Surroundings
+from orchestrator.embedded import parts
 from orchestrator.embedded.supervisor import Options, Supervisor
 from orchestrator.errors import OrchestratorError
 from orchestrator.settings import Settings
 
 
-def table(settings: Settings, around: Surroundings, queues: Sequence[str]) -> list[Part]:
+def table(settings: Settings, around: parts.Surroundings, queues: Sequence[str]) -> list[parts.Part]:
     """The fake parts."""
 
-    def part(name: str, **facts: object) -> Part:
-        argv = [sys.executable, "-m", __spec__.name, name, sys.argv[1]]
-        return Part(name, argv, around.environment(), **facts)  # type: ignore[arg-type]
+    def fake(name: str) -> list[str]:
+        return [sys.executable, "-m", __spec__.name, name, sys.argv[1]]
 
-    agent = part("agent", without=SERVER_ONLY, grace_s=2.0)
-    return [part("api"), part("sleeper", grace_s=1.0), *([agent] if queues else [])]
+    told = around.environment()
+    real_agent = parts.agent(settings, around, queues)
+    return [
+        parts.Part("api", fake("api"), told),
+        parts.Part("sleeper", fake("sleeper"), told, grace_s=1.0),
+        replace(real_agent, argv=fake("agent"), grace_s=2.0),
+    ]
 
 
 class Health(BaseHTTPRequestHandler):
-    """Says that all is well, unless it is ``slow``."""
+    """Says that all is well, unless it is not to be."""
 
     def do_GET(self) -> None:
         """Answer any path."""
-        well = sys.argv[2] != "slow"
+        well = sys.argv[2] not in {"slow", "hopeless"}
         body = json.dumps({"status": "ready" if well else "starting"}).encode()
         self.send_response(200 if well else 503)
         self.send_header("Content-Length", str(len(body)))
@@ -62,7 +68,9 @@ def sleeper() -> None:
     if sys.argv[2] == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     print("sleeping", flush=True)
-    subprocess.run(["sleep", "1000"], check=False)
+    # `cat` ends with us, by the end of its input, as an agent's children do; `sleep` must be killed.
+    words = ["cat"] if sys.argv[2] == "attentive" else ["sleep", "1000"]
+    subprocess.Popen(words, stdin=subprocess.PIPE).wait()
 
 
 def agent() -> None:
@@ -76,7 +84,7 @@ def agent() -> None:
 
 def supervise() -> int:
     """As ``orchestrator server start`` does it."""
-    options = Options(port=int(sys.argv[2]), queues=("default",))
+    options = Options(port=int(sys.argv[2]), agent=True)
     try:
         with Supervisor(options, say=lambda line: click.echo(line, err=True), table=table) as running:
             print("ready", running.api_url, flush=True)

@@ -42,6 +42,8 @@ class DeploymentPage:
     infrastructure: Block | None
     ahead: list[tuple[Schedule, list[datetime]]]
     history: list[RunBrief]
+    #: The next ones, soonest last.
+    coming: list[RunBrief]
     runs: list[RunRow]
 
 
@@ -62,7 +64,7 @@ def choices(session: Session) -> list[tuple[uuid.UUID, str]]:
 
 def listing(session: Session, text: str, tag: str, cursor: str | None) -> DeploymentsPage:
     """Read one page of the list."""
-    page = deployments.listing(session, DeploymentFilter(text=text or None, tag=tag or None), 50, cursor)
+    page = deployments.listing(session, DeploymentFilter(name=text or None, tag=tag or None), 50, cursor)
     ids = [item.id for item in page.items]
     return DeploymentsPage(page, activity.history(session, ids, HISTORY), activity.upcoming(session, ids))
 
@@ -78,7 +80,8 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
         infrastructure=blocks[1],
         ahead=[(item, _ahead(item, now)) for item in found.schedules],
         history=activity.history(session, [deployment_id], 40)[deployment_id],
-        runs=runs.listing(session, RunFilter(deployment_id=deployment_id), 20, None).items,
+        coming=activity.upcoming(session, [deployment_id], 3)[deployment_id],
+        runs=runs.listing(session, RunFilter(deployment_id=deployment_id, due_before=now), 20, None).items,
     )
 
 

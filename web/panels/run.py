@@ -16,7 +16,7 @@ from orchestrator.server.services import activity, agents, runs
 from orchestrator.server.services.activity import RunContext
 from orchestrator.server.services.logs import LogFilter
 from orchestrator.server.services.runs import RunFilter, RunRow
-from orchestrator.states import ACTIVE, TERMINAL, StateType
+from orchestrator.states import ACTIVE, TERMINAL, UNSUCCESSFUL, StateType
 
 #: Tabs of the page: key and title.
 TABS = {
@@ -54,6 +54,11 @@ class RunPage:
     def can_cancel(self) -> bool:
         """Whether cancelling would still do something."""
         return not self.over and self.run.state_type != StateType.CANCELLING
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether the run did not do what was asked of it, and an agent could try once more."""
+        return self.run.state_type in UNSUCCESSFUL and self.run.deployment_id is not None
 
     @property
     def can_run_again(self) -> bool:

@@ -158,7 +158,7 @@ class Agent:
             around,
             list(self._options.queues),
             self._options.limit,
-            settings.path("cache", "snapshots"),
+            settings.path("cache", "code"),
             self._outage,
         )
         return desk

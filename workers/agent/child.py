@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import atexit
-import io
 import os
 import signal
 import socket
@@ -16,7 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 from orchestrator.records import Job, State
 from orchestrator.reporting import PipeSink, frames
@@ -40,6 +39,8 @@ class Control:
         self._buffer = bytearray()
         self._ready: list[bytes] = []
         self.sink = PipeSink(link.fileno())
+        #: The infrastructure's folder; code is loaded in the run's own, and left for this one when it starts.
+        self.working_dir: str | None = None
 
     def receive(self, kind: str) -> dict[str, Any]:
         """Wait for the next frame, which has to be of ``kind``. Raises EOFError when the supervisor is gone."""
@@ -58,6 +59,8 @@ class Control:
         """Ask whether user code may start, and wait for it; where it may not, the supervisor ends this process."""
         self.sink.put({"kind": CONFIRM})
         self.receive(GO)
+        if self.working_dir:
+            os.chdir(self.working_dir)
 
     def announce_timeout(self, seconds: float) -> None:
         """The flow may take this long from now."""
@@ -89,10 +92,11 @@ def execute(control: Control, run: Run) -> int:
     frame = control.receive(JOB)
     os.environ.update(frame["env"])
     job = Job.read(frame["job"])
-    if frame.get("working_dir"):
-        os.chdir(frame["working_dir"])
+    control.working_dir = frame.get("working_dir")
     try:
-        state, result = run(job, control.sink, confirm_running=control.confirm, announce_timeout=control.announce_timeout)
+        state, result = run(
+            job, control.sink, confirm_running=control.confirm, announce_timeout=control.announce_timeout
+        )
     except BaseException as error:
         traceback.print_exc()
         state, result = State(StateType.CRASHED, message=f"{type(error).__name__}: {error}"), None
@@ -101,12 +105,18 @@ def execute(control: Control, run: Run) -> int:
 
 
 def prepare_streams() -> None:
-    """Write every line out as it ends: a process that is killed, or leaves by ``os._exit``, then loses none."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    """Write every line out as it ends: a process that is killed, or leaves by ``os._exit``, then loses none.
+
+    The streams are made anew: those of the template remember what its own descriptors were.
+    """
+    sys.stdout = sys.__stdout__ = _line_stream(1)  # type: ignore[misc, assignment]
+    sys.stderr = sys.__stderr__ = _line_stream(2)  # type: ignore[misc, assignment]
     # The same for programs in Python that the flow starts.
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
+
+
+def _line_stream(descriptor: int) -> TextIO:
+    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
 def finish() -> None:

@@ -1,0 +1,41 @@
+"""The REST API: one file a resource."""
+
+from . import (
+    agents,
+    api_keys,
+    artifacts,
+    block_types,
+    blocks,
+    deployments,
+    events,
+    flow_runs,
+    flows,
+    health,
+    logs,
+    reports,
+    schedules,
+    task_runs,
+    work_queues,
+)
+
+#: Every resource, in the order of the documentation.
+RESOURCES = tuple(
+    module.blueprint
+    for module in (
+        flows,
+        deployments,
+        schedules,
+        flow_runs,
+        task_runs,
+        logs,
+        artifacts,
+        events,
+        work_queues,
+        agents,
+        block_types,
+        blocks,
+        reports,
+        api_keys,
+        health,
+    )
+)

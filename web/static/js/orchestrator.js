@@ -49,6 +49,7 @@ const Orchestrator = (() => {
   }
   function set(node, text) { if (node.textContent !== text) node.textContent = text; }
   function tell(node) {
+    if (node.dataset.style === "clock") return;
     const at = new Date(node.dateTime);
     const style = node.dataset.style === "relative" ? stored.get("times", "relative") : node.dataset.style;
     set(node, style === "both" ? `${absolute(at)} (${relative(at)})` : style === "relative" ? relative(at) : node.dataset.style === "absolute" ? absolute(at) : brief(at));

@@ -1,0 +1,333 @@
+"""How runs go: one generator of steps for flows and one for tasks, driven by a synchronous or an asynchronous loop.
+
+The generators decide (states, retries, what is reported); a step is the only thing that may block: calling user code,
+sleeping, waiting for futures. So flows and tasks behave alike whichever way their functions are written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from . import context, results
+from .clock import now, to_text
+from .context import FlowRun, TaskRun
+from .errors import TimedOut
+from .futures import TaskFuture, found_in, resolved
+from .logs import get_run_logger
+from .results import State
+from .retries import Retries
+from .states import StateType
+from .timeouts import Alarm, Terminated, TimeIsUp
+
+_S = StateType
+
+
+class Call:
+    """A step: enter user code."""
+
+    __slots__ = ("alarm", "args", "fn", "kwargs", "timeout")
+
+    def __init__(self, fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], timeout: float | None):
+        self.fn, self.args, self.kwargs, self.timeout = fn, args, kwargs, timeout
+        self.alarm: Alarm | None = None
+
+    def run(self) -> Any:
+        if self.timeout is None:
+            return self.fn(*self.args, **self.kwargs)
+        with Alarm(self.timeout) as self.alarm:
+            return self.fn(*self.args, **self.kwargs)
+
+    async def run_async(self) -> Any:
+        value = self.fn(*self.args, **self.kwargs)
+        if not inspect.isawaitable(value):
+            return value
+        return await (value if self.timeout is None else within(value, self.timeout))
+
+
+class Sleep:
+    """A step: let time pass."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def run(self) -> None:
+        time.sleep(self.seconds)
+
+    async def run_async(self) -> None:
+        await asyncio.sleep(self.seconds)
+
+
+class Wait:
+    """A step: wait until all futures are done."""
+
+    __slots__ = ("futures",)
+
+    def __init__(self, futures: Iterable[TaskFuture[Any] | State]) -> None:
+        self.futures = [future for future in futures if isinstance(future, TaskFuture) and not future.done()]
+
+    def run(self) -> None:
+        for future in self.futures:
+            future.wait()
+
+    async def run_async(self) -> None:
+        loop = asyncio.get_running_loop()
+        for future in self.futures:
+            passed = asyncio.Event()
+            future.add_done_callback(partial(_announce, loop, passed))
+            await passed.wait()
+
+
+def _announce(loop: asyncio.AbstractEventLoop, passed: asyncio.Event, future: TaskFuture[Any]) -> None:
+    loop.call_soon_threadsafe(passed.set)
+
+
+Step = Call | Sleep | Wait
+Steps = Generator[Step, Any, State]
+
+
+def drive(steps: Steps) -> State:
+    """Run a generator of steps here; its return value."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                value = step.run()
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(value)
+    except StopIteration as stop:
+        state: State = stop.value
+        return state
+
+
+async def drive_async(steps: Steps) -> State:
+    """As :func:`drive`, on the running event loop."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                value = await step.run_async()
+            except BaseException as error:
+                step = steps.throw(error)
+            else:
+                step = steps.send(value)
+    except StopIteration as stop:
+        state: State = stop.value
+        return state
+
+
+async def within(value: Awaitable[Any], seconds: float) -> Any:
+    """Await something for at most ``seconds``; then cancel it and raise :class:`TimeIsUp`."""
+    task = asyncio.ensure_future(value)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        task.cancel()
+        await asyncio.wait({task}, timeout=1)
+        raise
+    if done:
+        return task.result()
+    task.cancel()
+    await asyncio.wait({task}, timeout=1)
+    raise TimeIsUp
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the engine has to know of a flow or a task beside its function."""
+
+    retries: Retries
+    timeout: float | None
+    persist: bool | None
+
+
+def task_steps(
+    run: TaskRun,
+    policy: Policy,
+    fn: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    upstream: list[TaskFuture[Any] | State],
+) -> Steps:
+    """The life of one task run; returns its final state."""
+    if upstream:
+        yield Wait(upstream)
+        if (failed := _first_failed(upstream)) is not None:
+            return _finish(run, failed)
+        args, kwargs = resolved(args), resolved(kwargs)
+    before = context.enter_task(run)
+    try:
+        state = yield from _task_attempts(run, policy, Call(fn, args, kwargs, policy.timeout))
+    finally:
+        context.leave_task(before)
+    return _finish(run, state)
+
+
+def _task_attempts(run: TaskRun, policy: Policy, call: Call) -> Steps:
+    retries = policy.retries
+    while True:
+        run.attempt += 1
+        run.put(_S.RUNNING, "Running" if run.attempt == 1 else "Retrying")
+        state = yield from _attempt(call, run, f"task run {run.name}")
+        if state.type is not _S.FAILED or run.attempt > retries.most:
+            return state
+        delay = retries.delay(run.attempt)
+        due = now() + timedelta(seconds=delay)
+        text = "%s failed: %s; try %d of %d begins in %g s"
+        get_run_logger().warning(text, run.name, state.message, run.attempt + 1, retries.most + 1, delay)
+        details = {"due": to_text(due), **(state.details or {})}
+        run.put(_S.SCHEDULED, "AwaitingRetry", f"after: {state.message}", details)
+        yield Sleep(delay)
+
+
+def _attempt(call: Call, run: TaskRun | FlowRun, what: str) -> Steps:
+    """Enter user code once; the state that it ended in. Only what ends the process gets through as an exception."""
+    try:
+        value = yield call
+        return (yield from _concluded(value))
+    except TimeIsUp as error:
+        if error.alarm is not call.alarm:
+            _report_end(run, State(_S.CANCELLED, "", "the time-out of what called it ran out"))
+            raise
+        return results.failure(TimedOut(f"{what} took longer than {call.timeout:g} s"))
+    except Exception as error:
+        return results.failure(error)
+    except Terminated:
+        _report_end(run, State(_S.CRASHED, "", "the process was told to end (SIGTERM)", details={"signal": "SIGTERM"}))
+        raise
+    except SystemExit as error:
+        if error.code in {None, 0}:
+            return results.Completed("the code exited with 0")
+        message = f"the code exited with {error.code}"
+        return State(_S.FAILED, "", message, details={"exit_code": error.code}).holding(error=error)
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
+        _report_end(run, State(_S.CANCELLED, "", f"interrupted ({type(error).__name__})"))
+        raise
+    except BaseException as error:
+        _report_end(run, State(_S.CRASHED, "", results.describe(error), details=results.details(error)))
+        raise
+
+
+def _report_end(run: TaskRun | FlowRun, state: State) -> None:
+    if isinstance(run, TaskRun):
+        _finish(run, state)
+    else:
+        run.ended = state
+
+
+def _concluded(value: Any) -> Steps:
+    """The final state that a return value stands for."""
+    if type(value) is State:
+        return value
+    found = found_in(value)
+    if not found:
+        return results.Completed(data=value)
+    yield Wait(found)
+    bad = [one for one in map(_final, found) if not one.is_completed]
+    if not bad:
+        return results.Completed(data=resolved(value))
+    message = f"{len(bad)} of {len(found)} returned runs did not complete; the first: {bad[0].name} {bad[0].message}"
+    error = bad[0]._error or results.run_error(bad[0])
+    return State(_S.FAILED, "", message.rstrip()).holding(error=error)
+
+
+def _final(one: TaskFuture[Any] | State) -> State:
+    state = one if isinstance(one, State) else one.state
+    assert state is not None
+    return state
+
+
+def _first_failed(upstream: list[TaskFuture[Any] | State]) -> State | None:
+    for one in upstream:
+        state = _final(one)
+        if not state.is_completed:
+            name = one.name if isinstance(one, TaskFuture) else "a run it depends on"
+            message = f"not run: {name} ended {state.name}"
+            return State(_S.CANCELLED, "UpstreamFailed", f"{message}: {state.message}" if state.message else message)
+    return None
+
+
+def _finish(run: TaskRun, state: State) -> State:
+    run.state = state.holding(run_id=run.id)
+    run.put(state.type, state.name, state.message, state.details, to_text(state.at))
+    if state.type is _S.FAILED and run.flow_run is not None:
+        get_run_logger().error(
+            "%s failed: %s", run.name, state.message, extra={"task_run": run, "flow_run": run.flow_run}
+        )
+    return state
+
+
+def flow_steps(
+    run: FlowRun, policy: Policy, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Steps:
+    """The life of one flow run from RUNNING on; returns its final state, which is not reported yet."""
+    retries = policy.retries
+    # an agent's supervisor enforces the time-out of its run from outside; here it only tells one try from the next
+    outside = run.supervised and run.parent is None and not retries.most
+    call = Call(fn, args, kwargs, None if outside else policy.timeout)
+    tries = 0
+    while True:
+        tries += 1
+        state = yield from _attempt(call, run, f"flow run {run.name}")
+        yield from _settled(run, state)
+        if state.type is not _S.FAILED or tries > retries.most:
+            return state
+        delay = retries.delay(tries)
+        text = f"try {tries + 1} of {retries.most + 1} begins in {delay:g} s, after: {state.message}"
+        get_run_logger().warning(text)
+        if run.supervised and run.parent is None:
+            # it keeps its slot and lease while it waits: SCHEDULED would hand it to another agent
+            run.put_state(State(_S.RUNNING, "Retrying", text))
+        else:
+            due = to_text(now() + timedelta(seconds=delay))
+            run.put_state(State(_S.SCHEDULED, "AwaitingRetry", text, details={"due": due, **(state.details or {})}))
+        yield Sleep(delay)
+        run.put_state(State(_S.RUNNING, "Retrying", f"try {tries + 1} of {retries.most + 1}"))
+
+
+def _settled(run: FlowRun, state: State) -> Generator[Step, Any, None]:
+    """Wait for tasks that were submitted; after a failure those that have not begun never do."""
+    if not state.is_completed:
+        abandon(run, "the flow run ended before it began")
+    while run.pending:
+        yield Wait(list(run.pending))
+
+
+def abandon(run: FlowRun, why: str) -> None:
+    """Cancel the submitted tasks of a flow run that have not begun."""
+    for future in list(run.pending):
+        if (begin := future.claim()) is not None:
+            cancel = getattr(begin, "cancel", None)
+            if cancel is not None:
+                cancel(why)
+
+
+class Begin:
+    """Begins one submitted task run; or ends it before it began."""
+
+    __slots__ = ("_context", "_drive", "future", "run")
+
+    def __init__(self, run: TaskRun, future: TaskFuture[Any], drive_it: Callable[[], State], where: Any) -> None:
+        self.run, self.future, self._drive, self._context = run, future, drive_it, where
+
+    def __call__(self) -> None:
+        try:
+            state = self._context.run(self._drive)
+        except BaseException as error:  # it was reported; a thread of the pool has nobody to raise to
+            state = self.run.state or results.failure(error)
+            state.holding(error=error)
+        self.future.resolve(state)
+
+    def cancel(self, why: str) -> None:
+        """End the task run without running it."""
+        self.future.resolve(_finish(self.run, State(_S.CANCELLED, "", f"not run: {why}")))

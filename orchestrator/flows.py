@@ -1,0 +1,219 @@
+"""Flows: functions whose every call is a run that is seen, however it is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Literal, overload
+
+from . import context, names, parameters, results, settings, timeouts, tracking
+from .context import FlowRun
+from .decorated import Decorated, P, R, fill
+from .engine import Steps, abandon, drive, drive_async, flow_steps
+from .errors import ParameterError
+from .logs import captured, get_run_logger
+from .results import State
+from .retries import Delays
+from .states import StateType
+from .task_runners import TaskRunner
+
+_S = StateType
+
+
+class Flow(Decorated[P, R]):
+    """A flow; :func:`flow` makes it."""
+
+    kind = "flow"
+
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        *,
+        flow_run_name: str | Callable[[], str] | None = None,
+        validate_parameters: bool = True,
+        task_runner: TaskRunner | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(fn, **options)
+        self.flow_run_name = flow_run_name
+        self.validate_parameters = validate_parameters
+        self.task_runner = task_runner
+        own = {"flow_run_name": flow_run_name, "validate_parameters": validate_parameters, "task_runner": task_runner}
+        self._options = {**options, **own}
+
+    @overload
+    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the flow here and now; its return value.
+
+        The run is recorded where an API is configured; where none is, one line on standard error says so. Inside
+        another flow it is a run of its own below that one. ``return_state=True`` gives the final state in place of the
+        value, and does not raise what the flow raised.
+
+        Raises:
+            ParameterError: The arguments do not fit the signature or its type hints.
+        """
+        return_state, _ = self._split(kwargs)
+        if self.is_async:
+            return self._call_async(args, kwargs, return_state)
+        self._must_interrupt()
+        if context.flow_run() is not None:
+            state = drive(self._steps(args, kwargs))
+        else:
+            with timeouts.termination():
+                state = drive(self._steps(args, kwargs))
+        return state if return_state else state.result()
+
+    async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool) -> Any:
+        state = await drive_async(self._steps(args, kwargs))
+        return state if return_state else state.result()
+
+    def _steps(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
+        """The life of a run by hand, or of a subflow."""
+        parent = context.flow_run()
+        values, problem = self._bound(args, kwargs)
+        run = self._run(parent, values)
+        if problem is not None:
+            state = results.failure(problem).holding(run_id=run.id)
+            _announce(run, state)
+            return state
+        _announce(run, State(_S.RUNNING))
+        try:
+            with ExitStack() as stack:
+                state = yield from run_steps(self, run, values, stack)
+                result = concluded(self, run, state)
+        except BaseException:
+            if run.ended is not None:
+                run.put_state(run.ended)
+            raise
+        run.put_state(state, result)
+        return state
+
+    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], ParameterError | None]:
+        try:
+            values = parameters.bind(self.fn, args, kwargs)
+        except ParameterError as error:
+            return dict(kwargs), error
+        try:
+            return (parameters.validate(self.fn, values) if self.validate_parameters else values), None
+        except ParameterError as error:
+            return values, error
+
+    def _run(self, parent: FlowRun | None, values: dict[str, Any]) -> FlowRun:
+        task = context.task_run()
+        found = parent.settings if parent is not None else settings.load()
+        prints = self.log_prints
+        if prints is None:
+            prints = parent.log_prints if parent is not None else found.log_prints
+        name = fill(self.flow_run_name, values, f"flow_run_name of flow {self.name}")
+        return FlowRun(
+            id=context.new_id(),
+            flow_name=self.name,
+            name=name or names.run_name(),
+            parameters=values,
+            settings=found,
+            sink=parent.sink if parent is not None else tracking.sink(found),
+            tags=context.present_tags(),
+            supervised=parent is not None and parent.supervised,
+            log_prints=prints,
+            parent=parent,
+            parent_task_run_id=task.id if task is not None else None,
+        )
+
+
+def run_steps(flow: Flow[Any, Any], run: FlowRun, values: dict[str, Any], stack: ExitStack) -> Steps:
+    """Run a flow with checked parameters as ``run``, which is RUNNING; its final state, not yet reported.
+
+    The run stays the present one until ``stack`` is closed.
+    """
+    run.runner = flow.task_runner.fresh() if flow.task_runner is not None else None
+    stack.enter_context(context.running(run))
+    stack.enter_context(captured(run))
+    args, kwargs = parameters.arguments(flow.fn, values)
+    try:
+        state = yield from flow_steps(run, flow.policy, flow.fn, args, kwargs)
+    finally:
+        abandon(run, "the flow run ended before it began")
+        if run.runner is not None:
+            run.runner.close()
+    return state.holding(run_id=run.id)
+
+
+def concluded(flow: Flow[Any, Any], run: FlowRun, state: State) -> dict[str, Any] | None:
+    """Log how a run ended, and keep its result; what of the result goes to the server."""
+    log, found = get_run_logger(), run.settings
+    if state.type is _S.FAILED:
+        log.error("flow run %s failed: %s", run.name, state.message)
+    if not state.is_completed:
+        return None
+    folder = found.path("results")
+    return results.keep(state.result(), found.results_inline_max, log.logger, flow.policy.persist, folder, run.id)
+
+
+def _announce(run: FlowRun, state: State) -> None:
+    run.put(
+        {
+            "kind": "flow-run",
+            "id": run.id,
+            "flow": run.flow_name,
+            "name": run.name,
+            "parameters": parameters.reported(run.parameters) if run.sink is not None else {},
+            "tags": sorted(run.tags),
+            "parent_flow_run_id": run.parent.id if run.parent is not None else None,
+            "parent_task_run_id": run.parent_task_run_id,
+            "state": state.write(),
+        }
+    )
+
+
+@overload
+def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
+
+
+@overload
+def flow(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    version: str | None = None,
+    flow_run_name: str | Callable[[], str] | None = None,
+    retries: int = 0,
+    retry_delay_seconds: Delays = 0.0,
+    retry_jitter_factor: float | None = None,
+    timeout_seconds: float | None = None,
+    validate_parameters: bool = True,
+    task_runner: TaskRunner | None = None,
+    log_prints: bool | None = None,
+    persist_result: bool | None = None,
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+
+
+def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a flow: ``@flow`` or ``@flow(name="Load")``.
+
+    Args:
+        fn: The function, ordinary or ``async``.
+        name: Name of the flow; the function's, with hyphens, when not given.
+        description: For people; the docstring when not given.
+        version: For people.
+        flow_run_name: Names its runs: a template such as ``load {table}`` over the parameters, or a function.
+        retries: Tries after the first.
+        retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list.
+        retry_jitter_factor: Lengthens each delay by up to this share of it, at random.
+        timeout_seconds: Seconds that one try may take; then the run ends FAILED, ``TimedOut``.
+        validate_parameters: Whether arguments are checked against the type hints, and coerced.
+        task_runner: Where submitted tasks run; threads when not given.
+        log_prints: Whether what it prints reaches the log; the setting of that name when not given.
+        persist_result: False keeps nothing of the return value; True keeps even large ones, below
+            ``ORCHESTRATOR_HOME/results``.
+
+    Raises:
+        InvalidInput: An option has a value that cannot be used.
+    """
+    if fn is None:
+        return lambda function: Flow(function, **options)
+    return Flow(fn, **options)

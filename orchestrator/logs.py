@@ -1,0 +1,206 @@
+"""Logs of runs: the run logger, a handler for everything else that logs, and captured prints."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import threading
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import Any, TextIO
+
+from . import context
+from .clock import to_text
+from .context import FlowRun, TaskRun
+from .reporting import is_sender
+
+FLOW_LOGGER = "orchestrator.flow_runs"
+TASK_LOGGER = "orchestrator.task_runs"
+STDOUT = "stdout"
+
+
+class RunLogger(logging.LoggerAdapter[logging.Logger]):
+    """A logger bound to the run that it was made in: its lines belong there, whatever thread writes them."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        """Add the run to each record."""
+        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        return msg, kwargs
+
+
+def get_run_logger() -> RunLogger:
+    """The logger of the present task run or flow run; outside of any, an ordinary logger.
+
+    Its lines go to the run's log where the run is tracked, and, for a run by hand, to the terminal.
+    """
+    task, run = context.task_run(), context.owner()
+    name = TASK_LOGGER if task is not None else FLOW_LOGGER
+    if run is None and task is None:
+        return RunLogger(logging.getLogger("orchestrator"), {})
+    return RunLogger(logging.getLogger(name), {"flow_run": run, "task_run": task})
+
+
+class RunHandler(logging.Handler):
+    """Turns log records into log items of the run that they belong to."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report a record; records outside of runs, and those of the reporter itself, are none of its business."""
+        if is_sender():
+            return
+        run: FlowRun | None = getattr(record, "flow_run", None) or context.owner()
+        if run is None or run.sink is None:
+            return
+        try:
+            task: TaskRun | None = getattr(record, "task_run", None) or context.task_run()
+            put_line(run, task, record.levelno, record.name, self.format(record), record.created)
+        except Exception:
+            self.handleError(record)
+
+
+def put_line(run: FlowRun, task: TaskRun | None, level: int, logger: str, message: str, at: float) -> None:
+    """Report one log line; a very long one is cut, and what was dropped is named."""
+    run.put(
+        {
+            "kind": "log",
+            "flow_run_id": run.id,
+            "task_run_id": task.id if task is not None else None,
+            "attempt": run.attempt,
+            "level": level,
+            "logger": logger,
+            "message": cut(message, run.settings.log_line_max),
+            "at": to_text(datetime.fromtimestamp(at, timezone.utc)),
+        }
+    )
+
+
+def cut(message: str, most: int) -> str:
+    """The message, at most about ``most`` bytes long, with the number of bytes that were dropped."""
+    if len(message) * 4 <= most:
+        return message
+    data = message.encode("utf-8", "replace")
+    if len(data) <= most:
+        return message
+    return f"{data[:most].decode('utf-8', 'ignore')}... [{len(data) - most} bytes dropped]"
+
+
+class Tee(io.TextIOBase):
+    """Stands in for ``sys.stdout`` during tracked runs by hand: writes through, and reports whole lines."""
+
+    def __init__(self, original: TextIO) -> None:
+        self.original = original
+        self._parts: dict[tuple[str, str], list[str]] = {}
+        self._lock = threading.Lock()
+
+    def write(self, text: str) -> int:
+        """Write through; lines of a run that captures prints become log items."""
+        written = self.original.write(text)
+        run, task = context.owner(), context.task_run()
+        if run is not None and run.sink is not None and (task.log_prints if task is not None else run.log_prints):
+            self._collect(run, task, text)
+        return written if isinstance(written, int) else len(text)
+
+    def _collect(self, run: FlowRun, task: TaskRun | None, text: str) -> None:
+        key = (run.id, task.id if task is not None else "")
+        with self._lock:
+            parts = self._parts.setdefault(key, [])
+            parts.append(text)
+            if "\n" not in text:
+                return
+            *lines, rest = "".join(parts).split("\n")
+            if rest:
+                self._parts[key] = [rest]
+            else:
+                del self._parts[key]
+        moment = datetime.now(timezone.utc).timestamp()
+        for line in lines:
+            put_line(run, task, logging.INFO, STDOUT, line, moment)
+
+    def finish(self, run: FlowRun) -> None:
+        """Report what a run printed without ending its last line."""
+        with self._lock:
+            rest = [key for key in self._parts if key[0] == run.id]
+            texts = ["".join(self._parts.pop(key)) for key in rest]
+        for text in texts:
+            put_line(run, None, logging.INFO, STDOUT, text, datetime.now(timezone.utc).timestamp())
+
+    def flush(self) -> None:
+        """Flush the original."""
+        self.original.flush()
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def isatty(self) -> bool:
+        """As the original."""
+        return self.original.isatty()
+
+    def fileno(self) -> int:
+        """As the original."""
+        return self.original.fileno()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.original, name)
+
+
+class _Terminal(logging.Handler):
+    """Writes the lines of run loggers to whatever ``sys.stderr`` is now; steps back where the user set up logging."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter("%(asctime)s | %(levelname)-7s | %(message)s", "%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, unless an agent watches the run: what it reads from standard error would come twice."""
+        run: FlowRun | None = getattr(record, "flow_run", None)
+        others = [handler for handler in logging.getLogger().handlers if not isinstance(handler, RunHandler)]
+        if others or (run is not None and run.supervised):
+            return
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+        except Exception:
+            self.handleError(record)
+
+
+_handler = RunHandler()
+_lock = threading.Lock()
+_captures = 0
+
+
+def _set_up(level: str) -> None:
+    for name in (FLOW_LOGGER, TASK_LOGGER):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(level)
+        if not any(isinstance(handler, _Terminal) for handler in logger.handlers):
+            logger.addHandler(_Terminal())
+
+
+@contextmanager
+def captured(run: FlowRun) -> Iterator[None]:
+    """While the ``with`` lasts, what is logged, and by hand what is printed, reaches the logs of runs."""
+    global _captures
+    with _lock:
+        _captures += 1
+        _set_up(run.settings.log_level)
+        root = logging.getLogger()
+        if run.sink is not None and _handler not in root.handlers:
+            root.addHandler(_handler)
+        if run.supervised and root.level == logging.WARNING:
+            root.setLevel(run.settings.log_level)
+        if run.sink is not None and not run.supervised and not isinstance(sys.stdout, Tee):
+            sys.stdout = Tee(sys.stdout)
+    try:
+        yield
+    finally:
+        tee = sys.stdout
+        if isinstance(tee, Tee):
+            tee.finish(run)
+        with _lock:
+            _captures -= 1
+            if _captures == 0:
+                logging.getLogger().removeHandler(_handler)
+                if isinstance(sys.stdout, Tee):
+                    sys.stdout = sys.stdout.original

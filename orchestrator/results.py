@@ -1,0 +1,163 @@
+"""States that carry what a run returned or raised, and what of it is kept."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import to_jsonable_python
+
+from . import records, serializers
+from .errors import CancelledRun, CrashedRun, FailedRun, OrchestratorError, TimedOut
+from .states import StateType
+
+#: Longest traceback kept in a state, in characters.
+TRACEBACK_MAX = 16_000
+
+#: Frames of these modules at the head of a traceback are ours, and of no interest to whom the code belongs.
+_OURS = frozenset({"orchestrator.engine", "orchestrator.flows", "orchestrator.tasks"})
+
+_NOTHING = object()
+
+
+class State(records.State):
+    """A state of a run in this process: besides what is reported, it holds the run's value or exception."""
+
+    _value: Any = _NOTHING
+    _error: BaseException | None = None
+    #: The task run or flow run that it belongs to; empty for a state made by hand.
+    run_id: str = ""
+
+    def result(self, raise_on_failure: bool = True) -> Any:
+        """What the run returned.
+
+        Args:
+            raise_on_failure: Whether a run that did not complete raises what it raised; else its exception is returned.
+
+        Raises:
+            FailedRun, CrashedRun, CancelledRun, TimedOut: The run did not complete and raised nothing itself.
+        """
+        if self.type is StateType.COMPLETED:
+            return None if self._value is _NOTHING else self._value
+        error = self._error or run_error(self)
+        if raise_on_failure:
+            raise error
+        return error
+
+    def holding(self, value: Any = _NOTHING, error: BaseException | None = None, run_id: str = "") -> State:
+        """Attach a value, an exception, the run's id; returns the state itself."""
+        if value is not _NOTHING:
+            object.__setattr__(self, "_value", value)
+        if error is not None:
+            object.__setattr__(self, "_error", error)
+        if run_id:
+            object.__setattr__(self, "run_id", run_id)
+        return self
+
+    @property
+    def is_completed(self) -> bool:
+        """Whether the run did what was asked of it."""
+        return self.type is StateType.COMPLETED
+
+
+def Completed(message: str = "", *, name: str = "", data: Any = None) -> State:
+    """A COMPLETED state for a flow or task to return; ``data`` is its value."""
+    return State(StateType.COMPLETED, name, message).holding(data)
+
+
+def Failed(message: str = "", *, name: str = "", error: BaseException | None = None) -> State:
+    """A FAILED state for a flow or task to return; ``error`` is what its caller gets raised."""
+    return State(StateType.FAILED, name, message).holding(error=error)
+
+
+def Crashed(message: str = "", *, name: str = "", error: BaseException | None = None) -> State:
+    """A CRASHED state for a flow or task to return: the world, not the code, was at fault."""
+    return State(StateType.CRASHED, name, message).holding(error=error)
+
+
+def Cancelled(message: str = "", *, name: str = "") -> State:
+    """A CANCELLED state for a flow or task to return."""
+    return State(StateType.CANCELLED, name, message)
+
+
+def failure(error: BaseException) -> State:
+    """The FAILED state of an exception: its type and text as the message, its traceback as a detail."""
+    if isinstance(error, TimedOut):
+        return State(StateType.FAILED, "TimedOut", str(error)).holding(error=error)
+    return State(StateType.FAILED, "", describe(error), details=details(error)).holding(error=error)
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line; never raises, whatever its ``__str__`` does."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "(its text cannot be made)"
+    first = text.strip().splitlines()[0] if text.strip() else ""
+    name = "" if isinstance(error, OrchestratorError) else type(error).__name__
+    return f"{name}: {first}" if name and first else name or first or type(error).__name__
+
+
+def details(error: BaseException) -> dict[str, Any]:
+    """The traceback of an exception, cut in its middle when it is very long."""
+    try:
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_globals.get("__name__") in _OURS:
+            trace = trace.tb_next
+        text = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
+    except Exception:
+        text = f"{type(error).__name__} (its traceback cannot be formatted)"
+    if len(text) > TRACEBACK_MAX:
+        half = TRACEBACK_MAX // 2
+        text = f"{text[:half]}\n... {len(text) - 2 * half} characters left out ...\n{text[-half:]}"
+    return {"traceback": text}
+
+
+def run_error(state: records.State) -> Exception:
+    """The exception that stands for a state that is not COMPLETED."""
+    message = state.message or f"the run is {state.name}"
+    if state.name == "TimedOut":
+        return TimedOut(message)
+    return {StateType.CRASHED: CrashedRun, StateType.CANCELLED: CancelledRun}.get(state.type, FailedRun)(message)
+
+
+def keep(
+    value: Any, most: int, log: logging.Logger, persist: bool | None, folder: Path, run_id: str
+) -> dict[str, Any] | None:
+    """What of a return value goes to the server: ``{"value": ...}`` when it is small JSON, else None and a log line.
+
+    Args:
+        value: What the run returned.
+        most: Largest JSON form to send, in bytes; 0: none.
+        log: Where to tell what was not stored.
+        persist: False: keep nothing; True: what is too large to send is written below ``folder``.
+        folder: Folder of results on this machine.
+        run_id: Name of the file there.
+    """
+    if persist is False or (value is not None and most <= 0 and not persist):
+        return None
+    try:
+        data = serializers.dumps(value, default=to_jsonable_python)
+    except Exception as error:  # to_jsonable_python runs serializers of the user's own types
+        log.warning("the result, a %s, was not stored: it has no JSON form (%s)", type(value).__name__, describe(error))
+        return None
+    if len(data) <= most:
+        return {"value": serializers.loads(data)}
+    if persist:
+        _to_file(data, folder / f"{run_id}.json", log)
+        return None
+    log.warning("the result was not stored: it takes %d bytes, and ORCHESTRATOR_RESULTS_INLINE_MAX is %d",
+                len(data), most)  # fmt: skip
+    return None
+
+
+def _to_file(data: bytes, path: Path, log: logging.Logger) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_bytes(data)
+    except OSError as error:
+        log.warning("the result was not stored in %s: %s", path, error)
+    else:
+        log.info("the result, %d bytes, is kept in %s", len(data), path)

@@ -1,0 +1,151 @@
+"""``agents``: what agents call, and what people see of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+from flask import Response
+
+from ...clock import now
+from ...errors import NotFound
+from ...records import Job, Registration
+from .. import waiters
+from ..config import current
+from ..db.session import reading, transaction
+from ..schemas import agents as schemas
+from ..schemas.base import PageQuery
+from ..services import agents, claims, tokens
+from ..services.agents import AgentRow
+from .access import needs, principal
+from .errors import Refused
+from .resource import Resource, answer, answer_all, no_content
+
+blueprint = Resource("agents", "Agents: processes that claim runs and execute them.")
+
+
+@blueprint.route("/agents")
+@needs("viewer")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, schemas.AgentPage)
+def list_agents(query: dict[str, Any]) -> Response:
+    """List agents, newest first."""
+    with reading() as session:
+        found = agents.listing(session, now())
+    return answer_all([present(row) for row in found], query)
+
+
+@blueprint.route("/agents/<uuid:agent_id>")
+@needs("viewer", "agent")
+@blueprint.response(200, schemas.AgentSchema)
+def get_agent(agent_id: uuid.UUID) -> Response:
+    """Get an agent."""
+    with reading() as session:
+        return answer(present(agents.row(session, agent_id, now())))
+
+
+@blueprint.route("/agents", methods=["POST"])
+@needs("editor", "agent")
+@blueprint.arguments(schemas.AgentInputSchema)
+@blueprint.response(201, schemas.RegistrationSchema)
+def register_agent(body: dict[str, Any]) -> Response:
+    """Register an agent that begins."""
+    with transaction() as session:
+        agent = agents.register(session, **body, now=now(), api_key_id=principal().key_id)
+    settings = current()
+    broker = settings.redis_url if body["transport"] == "redis" else ""
+    registration = Registration(
+        agent.id,
+        broker or None,
+        settings.lease.total_seconds(),
+        settings.heartbeat.total_seconds(),
+        settings.stop_grace.total_seconds(),
+    )
+    return answer(registration, 201, {"Cache-Control": "no-store"})
+
+
+@blueprint.route("/agents/<uuid:agent_id>/heartbeat", methods=["POST"])
+@needs("editor", "agent")
+@blueprint.arguments(schemas.HeartbeatInputSchema)
+@blueprint.response(200, schemas.HeartbeatSchema)
+def heartbeat(body: dict[str, Any], agent_id: uuid.UUID) -> Response:
+    """Keep the runs that an agent executes; 404: it is not known (any more), and registers anew."""
+    held = [(item["run_id"], item["attempt"]) for item in body["running"]]
+    with transaction() as session:
+        heard = agents.heartbeat(session, agent_id, held, now())
+    if not heard.known:
+        raise NotFound(f"there is no agent {agent_id}: register anew")
+    return answer({"cancel": _pairs(heard.cancel), "lost": _pairs(heard.lost)})
+
+
+@blueprint.route("/agents/<uuid:agent_id>/claim", methods=["POST"])
+@needs("editor", "agent")
+@blueprint.arguments(schemas.ClaimInputSchema)
+@blueprint.response(200, schemas.JobSchema)
+@blueprint.alt_response(204, success=True)
+def claim(body: dict[str, Any], agent_id: uuid.UUID) -> Response:
+    """Claim the most urgent run; 204 when there is none within `wait_s`, or when a cancel waits for the agent."""
+    deadline = time.monotonic() + body.pop("wait_s")
+    job = _claim(agent_id, body)
+    if job is None and time.monotonic() < deadline:
+        with _held():
+            job = _wait(agent_id, body, deadline)
+    return no_content() if job is None else answer(job, headers={"Cache-Control": "no-store"})
+
+
+@blueprint.route("/agents/<uuid:agent_id>", methods=["DELETE"])
+@needs("editor", "agent")
+@blueprint.response(204)
+def goodbye(agent_id: uuid.UUID) -> Response:
+    """Note that an agent stopped."""
+    with transaction() as session:
+        agents.goodbye(session, agent_id, now())
+    return no_content()
+
+
+def present(row: AgentRow) -> dict[str, Any]:
+    """An agent as JSON."""
+    shown = ("id", "name", "hostname", "pid", "version", "transport", "queues", "slots", "created", "last_heartbeat")
+    facts = {name: getattr(row.agent, name) for name in shown}
+    return {**facts, "stopped": row.agent.stopped, "status": row.status, "running": row.running}
+
+
+def _claim(agent_id: uuid.UUID, wanted: dict[str, Any]) -> Job | None:
+    with transaction() as session:
+        return claims.claim(session, agent_id, **wanted, now=now(), issue_token=tokens.issue)
+
+
+def _wait(agent_id: uuid.UUID, wanted: dict[str, Any], deadline: float) -> Job | None:
+    while (left := deadline - time.monotonic()) > 0:
+        if not waiters.wait_for_work(wanted["queues"], left, agent_id):
+            return None
+        job = _claim(agent_id, wanted)
+        if job is not None:
+            return job
+    return None
+
+
+@contextmanager
+def _held() -> Iterator[None]:
+    """Hold a request: at most half of the process's threads, the others answer."""
+    places = _places(current().api_threads)
+    if not places.acquire(blocking=False):
+        raise Refused(503, "too many requests wait for work here: ask again", {"Retry-After": "2"})
+    try:
+        yield
+    finally:
+        places.release()
+
+
+@lru_cache(maxsize=8)
+def _places(threads: int) -> threading.BoundedSemaphore:
+    return threading.BoundedSemaphore(max(1, threads // 2))
+
+
+def _pairs(found: list[tuple[uuid.UUID, int]]) -> list[dict[str, Any]]:
+    return [{"run_id": run_id, "attempt": attempt} for run_id, attempt in found]

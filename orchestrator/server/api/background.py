@@ -1,0 +1,71 @@
+"""What each API process does beside answering: it tells that it is up, and writes when keys were last used."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from ...clock import now
+from ..config import current
+from ..db.session import transaction
+from ..services import keys, ticks
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two writes of when keys were last used.
+FLUSH_S = 60.0
+
+_owner: int | None = None
+_lock = threading.Lock()
+os.register_at_fork(after_in_child=lambda: globals().update(_lock=threading.Lock()))
+
+
+def install(app: Flask) -> None:
+    """Start the thread with the first request of each process: servers fork after the application is made.
+    ``BACKGROUND = False`` in the app's configuration leaves it out.
+    """
+    app.config.setdefault("BACKGROUND", True)
+
+    def start() -> None:
+        if app.config["BACKGROUND"] and _owner != os.getpid():
+            ensure()
+
+    app.before_request(start)
+
+
+def ensure() -> None:
+    """Start the thread of this process, once."""
+    global _owner
+    with _lock:
+        if _owner == os.getpid():
+            return
+        _owner = os.getpid()
+    threading.Thread(target=_go_round, name="api background", daemon=True).start()
+
+
+def step(flush: bool) -> None:
+    """One round; a database that is away is waited for."""
+    try:
+        with transaction() as session:
+            ticks.api_alive(session, now())
+            if flush:
+                keys.flush_used(session)
+    except SQLAlchemyError as error:
+        _log.warning("the API cannot tell that it is up: %s", str(error).splitlines()[0])
+    except Exception:
+        _log.exception("the API cannot tell that it is up")
+
+
+def _go_round() -> None:
+    heartbeat = current().heartbeat.total_seconds()
+    rounds_a_flush = max(1, round(FLUSH_S / heartbeat))
+    wait = threading.Event()
+    number = 0
+    while True:
+        step(flush=number % rounds_a_flush == 0)
+        number += 1
+        wait.wait(heartbeat)

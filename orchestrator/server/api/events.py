@@ -1,0 +1,68 @@
+"""``events``."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response
+
+from ...clock import now
+from ...errors import InvalidInput
+from ..db.models import Event
+from ..db.session import reading, transaction
+from ..schemas import event_views as schemas
+from ..services import events
+from ..services.events import EventFilter
+from .access import needs
+from .docs import described_body, ref
+from .resource import Resource, answer, answer_page, json_body
+
+#: Most events in one request.
+EVENTS_MAX = 10_000
+
+blueprint = Resource("events", "Events: what happened to which resource.")
+
+
+@blueprint.route("/events")
+@needs("viewer")
+@blueprint.arguments(schemas.EventQuery, location="query")
+@blueprint.response(200, schemas.EventPage)
+def list_events(query: dict[str, Any]) -> Response:
+    """List events, newest first."""
+    limit, cursor = query.pop("limit"), query.pop("cursor")
+    with reading() as session:
+        found = events.listing(session, EventFilter(**query), limit, cursor)
+    return answer_page(found, present)
+
+
+@blueprint.route("/events/<uuid:event_id>")
+@needs("viewer")
+@blueprint.response(200, schemas.EventSchema)
+def get_event(event_id: uuid.UUID) -> Response:
+    """Get an event."""
+    with reading() as session:
+        return answer(present(events.get(session, event_id)))
+
+
+@blueprint.route("/events", methods=["POST"])
+@needs("editor", "agent")
+@blueprint.response(202, schemas.EventsTakenSchema)
+@blueprint.doc(**described_body({"oneOf": [ref("EventIn"), {"type": "array", "items": ref("EventIn")}]}))
+def send_events() -> Response:
+    """Take in one event or a list; each is checked by itself, those refused are named by their index."""
+    body = json_body()
+    items = body if isinstance(body, list) else [body]
+    if body is None or len(items) > EVENTS_MAX:
+        problem = f"Send an event, or a list of up to {EVENTS_MAX}."
+        raise InvalidInput(problem, {"body": [problem]})
+    with transaction() as session:
+        taken = events.ingest(session, items, now())
+    return answer(asdict(taken), 202)
+
+
+def present(event: Event) -> dict[str, Any]:
+    """An event as JSON."""
+    shown = ("id", "event", "occurred", "received", "resource", "related", "payload", "follows")
+    return {name: getattr(event, name) for name in shown}

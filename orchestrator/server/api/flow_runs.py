@@ -1,0 +1,123 @@
+"""``flow-runs``."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from flask import Response
+
+from ...clock import now
+from ...errors import InvalidInput
+from ...records import State
+from ...states import StateType
+from ..db.models import FlowRunState
+from ..db.session import reading, transaction
+from ..schemas import flow_runs as schemas
+from ..schemas.base import PageQuery
+from ..services import runs
+from ..services.runs import RunFilter
+from .access import actor, needs, own_run_only
+from .resource import Resource, answer, answer_all, answer_page, no_content
+
+blueprint = Resource("flow-runs", "Flow runs, their states, and what can be done to them.")
+
+
+@blueprint.route("/flow-runs")
+@needs("viewer")
+@blueprint.arguments(schemas.FlowRunQuery, location="query")
+@blueprint.response(200, schemas.FlowRunPage)
+def list_flow_runs(query: dict[str, Any]) -> Response:
+    """List flow runs, newest first."""
+    limit, cursor = query.pop("limit"), query.pop("cursor")
+    wanted = RunFilter(
+        state_types=[StateType(kind) for kind in query.pop("state_type", ())],
+        state_names=query.pop("state_name", ()),
+        tags=query.pop("tag", ()),
+        **query,
+    )
+    with reading() as session:
+        found = runs.listing(session, wanted, limit, cursor)
+    return answer_page(found, runs.describe)
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>")
+@needs("viewer", "agent", "run")
+@blueprint.response(200, schemas.FlowRunSchema)
+def get_flow_run(run_id: uuid.UUID) -> Response:
+    """Get a flow run."""
+    own_run_only(run_id)
+    with reading() as session:
+        return answer(runs.describe(runs.row(session, run_id)))
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/states")
+@needs("viewer")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, schemas.HistoryPage)
+def list_flow_run_states(query: dict[str, Any], run_id: uuid.UUID) -> Response:
+    """List the states that a flow run took, oldest first."""
+    with reading() as session:
+        found = runs.states(session, run_id)
+    return answer_all([present_state(item) for item in found], query)
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/cancel", methods=["POST"])
+@needs("editor")
+@blueprint.response(200, schemas.FlowRunSchema)
+def cancel_flow_run(run_id: uuid.UUID) -> Response:
+    """Ask a flow run to stop; asking twice changes nothing."""
+    with transaction() as session:
+        runs.cancel(session, run_id, actor(), now())
+        return answer(runs.describe(runs.row(session, run_id)))
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/retry", methods=["POST"])
+@needs("editor")
+@blueprint.response(200, schemas.FlowRunSchema)
+def retry_flow_run(run_id: uuid.UUID) -> Response:
+    """Queue an ended flow run again, as its next attempt."""
+    with transaction() as session:
+        runs.retry(session, run_id, actor(), now())
+        return answer(runs.describe(runs.row(session, run_id)))
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/rerun", methods=["POST"])
+@needs("editor")
+@blueprint.response(201, schemas.FlowRunSchema)
+def rerun_flow_run(run_id: uuid.UUID) -> Response:
+    """Start a new run with the parameters of this one."""
+    with transaction() as session:
+        made = runs.rerun(session, run_id, actor(), now())
+        return answer(runs.describe(runs.row(session, made)), 201)
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/state", methods=["POST"])
+@needs("editor", "agent")
+@blueprint.arguments(schemas.StateInputSchema)
+@blueprint.response(200, schemas.FlowRunSchema)
+def move_flow_run(body: dict[str, Any], run_id: uuid.UUID) -> Response:
+    """Propose a state; 409 with the rule's code as `status` when a rule refuses."""
+    at, attempt, result = now(), body.pop("attempt"), body.pop("result")
+    try:
+        state = State(StateType(body.pop("type")), at=at, **body)
+    except ValueError as error:
+        raise InvalidInput(f"name: {error}", {"name": [str(error)]}) from None
+    with transaction() as session:
+        runs.move(session, run_id, state, attempt=attempt, actor=actor(), now=at, result=result)
+        return answer(runs.describe(runs.row(session, run_id)))
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>", methods=["DELETE"])
+@needs("editor")
+@blueprint.response(204)
+def delete_flow_run(run_id: uuid.UUID) -> Response:
+    """Delete a flow run that has ended or waits."""
+    with transaction() as session:
+        runs.delete(session, run_id, actor(), now())
+    return no_content()
+
+
+def present_state(state: FlowRunState) -> dict[str, Any]:
+    """A state of the history as JSON."""
+    return {name: getattr(state, name) for name in ("id", "type", "name", "message", "at", "details", "attempt")}

@@ -1,0 +1,125 @@
+"""Deployments."""
+
+from __future__ import annotations
+
+from marshmallow import fields, validate
+
+from .base import Instant, Mapping, Name, PageQuery, Prose, ReferenceSchema, Strict, Tags, Title, page_of
+from .schedules import ScheduleInputSchema, ScheduleSchema
+
+_ENTRYPOINT = validate.Regexp(
+    r"[^:\s][^:]*:[A-Za-z_][\w.]*\Z", error="Must be FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION."
+)
+_BLOCK = {"description": "`type/name` of the block, or its id."}
+
+
+class StorageInputSchema(Strict):
+    """Where the code lies."""
+
+    block = fields.String(load_default=None, allow_none=True, metadata=_BLOCK)
+    path = fields.String(load_default="", validate=validate.Length(max=1000))
+    snapshot = fields.String(load_default=None, allow_none=True, validate=validate.Regexp(r"[A-Za-z0-9:_-]{1,200}\Z"))
+
+
+class InfrastructureInputSchema(Strict):
+    """What runs are executed in."""
+
+    block = fields.String(load_default=None, allow_none=True, metadata=_BLOCK)
+    overrides = Mapping(load_default=dict)
+
+
+class DeploymentInputSchema(Strict):
+    """A deployment as it shall be. A key that is left out means its default; `schedules` left out: unchanged."""
+
+    flow = Name(required=True)
+    name = Name(required=True)
+    description = Prose(load_default="")
+    version = fields.String(load_default="", validate=validate.Length(max=200))
+    tags = Tags(load_default=list)
+    entrypoint = fields.String(required=True, validate=[validate.Length(max=1000), _ENTRYPOINT])
+    storage = fields.Nested(StorageInputSchema, load_default=None, allow_none=True)
+    infrastructure = fields.Nested(InfrastructureInputSchema, load_default=None, allow_none=True)
+    work_queue = Name(load_default="default")
+    parameters = Mapping(load_default=dict)
+    parameter_schema = Mapping(load_default=dict)
+    schedules = fields.List(fields.Nested(ScheduleInputSchema), metadata={"description": "`[]` removes all."})
+
+
+class DeploymentChangeSchema(Strict):
+    """What to change of a deployment."""
+
+    description = Prose()
+    tags = Tags()
+    parameters = Mapping()
+    work_queue = Name()
+    paused = fields.Boolean(truthy={True}, falsy={False})
+
+
+class StorageSchema(Strict):
+    """Where the code lies."""
+
+    block = fields.String(required=True, allow_none=True)
+    block_id = fields.UUID(required=True, allow_none=True)
+    path = fields.String(required=True)
+    snapshot = fields.String(required=True, allow_none=True)
+
+
+class InfrastructureSchema(Strict):
+    """What runs are executed in; no block: a plain process."""
+
+    block = fields.String(required=True, allow_none=True)
+    block_id = fields.UUID(required=True, allow_none=True)
+    overrides = Mapping(required=True)
+
+
+class DeploymentSchema(Strict):
+    """A deployment."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    flow = fields.Nested(ReferenceSchema, required=True)
+    description = fields.String(required=True)
+    version = fields.String(required=True)
+    tags = fields.List(fields.String(), required=True)
+    entrypoint = fields.String(required=True)
+    storage = fields.Nested(StorageSchema, required=True)
+    infrastructure = fields.Nested(InfrastructureSchema, required=True)
+    work_queue = fields.String(required=True)
+    parameters = Mapping(required=True)
+    parameter_schema = Mapping(required=True)
+    paused = fields.Boolean(required=True)
+    schedules = fields.List(fields.Nested(ScheduleSchema), required=True)
+    created = Instant(required=True)
+    updated = Instant(required=True)
+
+
+class AppliedSchema(Strict):
+    """What applying did."""
+
+    deployment = fields.Nested(DeploymentSchema, required=True)
+    created = fields.Boolean(required=True)
+    changes = fields.List(
+        fields.String(), required=True, metadata={"description": "A line each; empty when all was so already."}
+    )
+
+
+class DeploymentQuery(PageQuery):
+    """Which deployments to list."""
+
+    flow = fields.String(metadata={"description": "Name of the flow."})
+    name = fields.String(metadata={"description": "Part of the name."})
+    tag = fields.String()
+    work_queue = fields.String()
+
+
+class RunInputSchema(Strict):
+    """A run to be started."""
+
+    parameters = Mapping(load_default=dict)
+    due = Instant(load_default=None, allow_none=True, metadata={"description": "Not to start before; now by default."})
+    name = Title(load_default=None, allow_none=True)
+    tags = Tags(load_default=list)
+    priority = fields.Integer(strict=True, load_default=0, validate=validate.Range(-1_000_000, 1_000_000))
+
+
+DeploymentPage = page_of(DeploymentSchema)

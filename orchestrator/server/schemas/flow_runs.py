@@ -1,0 +1,86 @@
+"""Flow runs and their states."""
+
+from __future__ import annotations
+
+from marshmallow import fields, validate
+
+from .base import ActorSchema, Instant, Mapping, PageQuery, ReferenceSchema, StateKind, Strict, page_of
+
+
+class StateSchema(Strict):
+    """A state of a run."""
+
+    type = StateKind(required=True)
+    name = fields.String(required=True)
+    message = fields.String(required=True)
+    at = Instant(required=True)
+    details = Mapping(required=True, allow_none=True)
+
+
+class HistoryStateSchema(StateSchema):
+    """A state that a run took, with the attempt that took it."""
+
+    id = fields.UUID(required=True)
+    attempt = fields.Integer(required=True)
+
+
+class FlowRunSchema(Strict):
+    """A flow run."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    flow = fields.Nested(ReferenceSchema, required=True)
+    deployment = fields.Nested(ReferenceSchema, required=True, allow_none=True)
+    state = fields.Nested(StateSchema, required=True)
+    attempt = fields.Integer(required=True)
+    parameters = Mapping(required=True)
+    tags = fields.List(fields.String(), required=True)
+    work_queue = fields.String(required=True, allow_none=True)
+    priority = fields.Integer(required=True)
+    due = Instant(required=True, allow_none=True)
+    slot = Instant(required=True, allow_none=True, metadata={"description": "The schedule's instant."})
+    started = Instant(required=True, allow_none=True)
+    ended = Instant(required=True, allow_none=True)
+    created = Instant(required=True, allow_none=True)
+    agent_id = fields.UUID(required=True, allow_none=True)
+    snapshot = fields.String(required=True, allow_none=True)
+    parent_flow_run_id = fields.UUID(required=True, allow_none=True)
+    parent_task_run_id = fields.UUID(required=True, allow_none=True)
+    created_by = fields.Nested(ActorSchema, required=True, allow_none=True)
+    result = Mapping(required=True, allow_none=True)
+
+
+class FlowRunQuery(PageQuery):
+    """Which flow runs to list; newest first."""
+
+    state_type = fields.List(StateKind(), metadata={"description": "Any of these; give it several times."})
+    state_name = fields.List(fields.String(), metadata={"description": "Any of these, such as `Late`."})
+    flow_id = fields.UUID()
+    deployment_id = fields.UUID()
+    work_queue = fields.String()
+    tag = fields.List(fields.String(), metadata={"description": "All of these."})
+    name = fields.String(metadata={"description": "Part of the name."})
+    parent_flow_run_id = fields.UUID()
+    created_after = Instant()
+    created_before = Instant()
+
+
+class StateInputSchema(Strict):
+    """A state to be taken."""
+
+    type = StateKind(required=True)
+    name = fields.String(load_default="", validate=validate.Length(max=200))
+    message = fields.String(load_default="", validate=validate.Length(max=100_000))
+    details = Mapping(load_default=None, allow_none=True)
+    attempt = fields.Integer(
+        strict=True,
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(0, 2**31 - 1),
+        metadata={"description": "The attempt that speaks; agents and runs give it."},
+    )
+    result = Mapping(load_default=None, allow_none=True)
+
+
+FlowRunPage = page_of(FlowRunSchema)
+HistoryPage = page_of(HistoryStateSchema)

@@ -1,0 +1,249 @@
+"""Tasks: functions whose every call inside a flow run is seen, retried, timed out, and may run on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine, Iterable, Sized
+from typing import Any, Literal, TypeVar, overload
+
+from . import context, parameters
+from .context import TaskRun
+from .decorated import Decorated, P, R, checked_tags, fill
+from .engine import Begin, Steps, drive, drive_async, task_steps
+from .errors import ParameterError
+from .futures import TaskFuture, found_in, unmapped
+from .results import State, failure
+from .retries import Delays
+from .states import StateType
+from .task_runners import TaskRunner, ThreadRunner
+from .timeouts import refuse
+
+T = TypeVar("T")
+#: Tasks on event loops, which hold tasks only weakly.
+_on_loops: set[asyncio.Task[None]] = set()
+_outside: list[TaskRunner] = []
+
+
+class Task(Decorated[P, R]):
+    """A task; :func:`task` makes it."""
+
+    kind = "task"
+
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        *,
+        tags: Iterable[str] | None = None,
+        task_run_name: str | Callable[[], str] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(fn, **options)
+        self.tags = checked_tags(tags)
+        self.task_run_name = task_run_name
+        self._options = {**options, "tags": tags, "task_run_name": task_run_name}
+
+    @overload
+    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task here and now; its return value.
+
+        Two more arguments are taken where the function has none of that name: ``return_state=True`` gives the final
+        state in place of the value, and never raises what the task raised; ``wait_for`` lists futures to wait for.
+
+        Raises:
+            CancelledRun: A task run whose result it takes, or that it waits for, did not complete.
+        """
+        return_state, wait_for = self._split(kwargs)
+        _, steps = self._prepare(args, kwargs, wait_for)
+        if self.is_async:
+            return _result(steps, return_state)
+        self._must_interrupt()
+        state = drive(steps)
+        return state if return_state else state.result()
+
+    @overload
+    def submit(self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> TaskFuture[T]: ...
+
+    @overload
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[R]: ...
+
+    @overload
+    def submit(self, *args: Any, **kwargs: Any) -> TaskFuture[Any]: ...
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task beside the flow; returns a future at once.
+
+        Arguments may be or hold futures: the task begins when they are done, and gets their results. ``wait_for`` lists
+        more to wait for. When one of them does not complete the task is not run: it ends CANCELLED, ``UpstreamFailed``.
+
+        Raises:
+            InvalidInput: A synchronous task has a time-out: nothing can stop it in a thread.
+        """
+        _, wait_for = self._split(kwargs)
+        return self._submit(args, kwargs, wait_for)
+
+    def map(self, *args: Any, **kwargs: Any) -> list[TaskFuture[Any]]:
+        """Submit the task once for each element of the arguments.
+
+        Lists and other sized collections are gone through together and have to be of one length; texts, bytes, dicts,
+        single values and what is marked :class:`unmapped` go to every call whole. A future of a collection is waited
+        for.
+
+        Raises:
+            ParameterError: There is nothing to go through, or lengths differ.
+        """
+        _, wait_for = self._split(kwargs)
+        named = {**{f"argument {number}": value for number, value in enumerate(args, 1)}, **kwargs}
+        columns = {name: _column(value) for name, value in named.items()}
+        lengths = {name: len(column) for name, column in columns.items() if column is not None}
+        if not lengths:
+            raise ParameterError(f"map of {self.name}: none of the arguments is a list or another collection")
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise ParameterError(f"map of {self.name}: all collections have to be of one length, but {told}")
+        rows: list[TaskFuture[Any]] = []
+        for number in range(next(iter(lengths.values()))):
+            row = {name: _whole(named[name]) if column is None else column[number] for name, column in columns.items()}
+            positional = tuple(row.pop(f"argument {place}") for place in range(1, len(args) + 1))
+            rows.append(self._submit(positional, row, wait_for))
+        return rows
+
+    def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> tuple[TaskRun, Steps]:
+        flow_run = context.flow_run()
+        upstream = found_in(args) if args else []
+        if kwargs:
+            upstream += found_in(kwargs)
+        if wait_for is not None:
+            upstream += found_in(wait_for)
+        ids = list(dict.fromkeys(filter(None, map(_id_of, upstream)))) if upstream else []
+        tags = self.tags | context.present_tags()
+        prints = self.log_prints if self.log_prints is not None else flow_run is None or flow_run.log_prints
+        run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
+        return run, task_steps(run, self.policy, self.fn, args, kwargs, upstream)
+
+    def _run_name(self, flow_run: context.FlowRun | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        if self.task_run_name is not None:
+            values = {} if callable(self.task_run_name) else parameters.bind(self.fn, args, kwargs)
+            return fill(self.task_run_name, values, f"task_run_name of task {self.name}") or self.name
+        return f"{self.name}-{flow_run.number(self.name)}" if flow_run is not None else self.name
+
+    def _submit(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> TaskFuture[Any]:
+        if self.policy.timeout is not None and not self.is_async:
+            raise refuse(f"task {self.name}", "when it is submitted")
+        run, steps = self._prepare(args, kwargs, wait_for)
+        future: TaskFuture[Any] = TaskFuture(run.id, run.name)
+        run.put(StateType.PENDING, "Pending")
+        if run.flow_run is not None:
+            run.flow_run.pending.add(future)
+            future.add_done_callback(run.flow_run.pending.discard)
+        loop = asyncio._get_running_loop() if self.is_async else None
+        if loop is not None:
+            _on_loop(loop, run, future, steps)
+            return future
+        here = contextvars.copy_context()
+        begin = (lambda: asyncio.run(drive_async(steps))) if self.is_async else (lambda: drive(steps))
+        future.prepare(Begin(run, future, begin, here))
+        _runner(run.flow_run).submit(future)
+        return future
+
+
+async def _result(steps: Steps, return_state: bool) -> Any:
+    state = await drive_async(steps)
+    return state if return_state else state.result()
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, run: TaskRun, future: TaskFuture[Any], steps: Steps) -> None:
+    async def go() -> None:
+        state: State | None = None
+        try:
+            state = await drive_async(steps)
+        except BaseException as error:
+            state = (run.state or failure(error)).holding(error=error)
+            raise
+        finally:
+            if state is not None:
+                future.resolve(state)
+
+    future.runs_on(loop)
+    work = loop.create_task(go())
+    _on_loops.add(work)
+    work.add_done_callback(_on_loops.discard)
+
+
+def _runner(flow_run: context.FlowRun | None) -> TaskRunner:
+    if flow_run is not None:
+        if flow_run.runner is None:
+            flow_run.runner = ThreadRunner()
+        return flow_run.runner
+    if not _outside:
+        _outside.append(ThreadRunner())
+    return _outside[0]
+
+
+def _id_of(one: TaskFuture[Any] | State) -> str:
+    return one.task_run_id if isinstance(one, TaskFuture) else one.run_id
+
+
+def _column(value: Any) -> list[Any] | None:
+    """What to go through in ``map``; None for what goes to every call whole."""
+    if isinstance(value, TaskFuture):
+        value = value.result()
+    if isinstance(value, (unmapped, str, bytes, bytearray, dict)) or not isinstance(value, Sized):
+        return None
+    return list(value) if isinstance(value, Iterable) else None
+
+
+def _whole(value: Any) -> Any:
+    return value.value if isinstance(value, unmapped) else value
+
+
+@overload
+def task(fn: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def task(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    version: str | None = None,
+    tags: Iterable[str] | None = None,
+    task_run_name: str | Callable[[], str] | None = None,
+    retries: int = 0,
+    retry_delay_seconds: Delays = 0.0,
+    retry_jitter_factor: float | None = None,
+    timeout_seconds: float | None = None,
+    log_prints: bool | None = None,
+    persist_result: bool | None = None,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+
+def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a task: ``@task`` or ``@task(retries=3)``.
+
+    Args:
+        fn: The function, ordinary or ``async``.
+        name: Name of the task; the function's, with hyphens, when not given.
+        description: For people; the docstring when not given.
+        version: For people.
+        tags: Tags of all its runs.
+        task_run_name: Names its runs: a template such as ``load {table}`` over the parameters, or a function.
+        retries: Tries after the first.
+        retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list
+            (:func:`orchestrator.retries.exponential_backoff` makes one).
+        retry_jitter_factor: Lengthens each delay by up to this share of it, at random.
+        timeout_seconds: Seconds that one try may take; then it ends FAILED, ``TimedOut``.
+        log_prints: Whether what it prints reaches the log; as its flow when not given.
+        persist_result: True keeps the result below ``ORCHESTRATOR_HOME/results``.
+
+    Raises:
+        InvalidInput: An option has a value that cannot be used.
+    """
+    if fn is None:
+        return lambda function: Task(function, **options)
+    return Task(fn, **options)
