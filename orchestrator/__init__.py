@@ -1,1 +1,87 @@
-"""Orchestrator."""
+"""Orchestrator: a control tower for a data stack.
+
+The public names are loaded when they are first used, so that ``import orchestrator`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+    from .block import Block
+    from .context import tags
+    from .emitting import emit_event
+    from .flows import Flow, flow
+    from .futures import TaskFuture, as_completed, unmapped, wait
+    from .logs import get_run_logger
+    from .results import Cancelled, Completed, Crashed, Failed, State
+    from .retries import exponential_backoff
+    from .task_runners import ThreadRunner
+    from .tasks import Task, task
+
+_HOMES = {
+    "Block": "block",
+    "Cancelled": "results",
+    "Completed": "results",
+    "Crashed": "results",
+    "Failed": "results",
+    "Flow": "flows",
+    "State": "results",
+    "Task": "tasks",
+    "TaskFuture": "futures",
+    "ThreadRunner": "task_runners",
+    "as_completed": "futures",
+    "create_link_artifact": "artifacts",
+    "create_markdown_artifact": "artifacts",
+    "create_table_artifact": "artifacts",
+    "emit_event": "emitting",
+    "exponential_backoff": "retries",
+    "flow": "flows",
+    "get_run_logger": "logs",
+    "tags": "context",
+    "task": "tasks",
+    "unmapped": "futures",
+    "wait": "futures",
+}
+
+__all__ = [
+    "Block",
+    "Cancelled",
+    "Completed",
+    "Crashed",
+    "Failed",
+    "Flow",
+    "State",
+    "Task",
+    "TaskFuture",
+    "ThreadRunner",
+    "__version__",
+    "as_completed",
+    "create_link_artifact",
+    "create_markdown_artifact",
+    "create_table_artifact",
+    "emit_event",
+    "exponential_backoff",
+    "flow",
+    "get_run_logger",
+    "tags",
+    "task",
+    "unmapped",
+    "wait",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if (home := _HOMES.get(name)) is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -169,27 +169,30 @@ def _is_flow(decorator: ast.expr, names: set[str], modules: set[str]) -> bool:
 
 
 def _inspect(copy: Path, folder: Path, entrypoint: str) -> FlowFacts:
-    answer = copy.parent / "answer.json"
+    answer, said = copy.parent / "answer.json", copy.parent / "stderr"
     command = [sys.executable, "-m", "orchestrator.inspection", str(answer), str(copy), entrypoint]
-    try:
-        told = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={**os.environ, **_python_path()},
-            timeout=IMPORT_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise CodeNotLoadable(f"{entrypoint} in {folder} was not imported within {IMPORT_TIMEOUT:g} s") from None
+    env = {**os.environ, **_python_path()}
+    # A file, not a pipe: what a module leaves running in the background would keep a pipe open.
+    with said.open("wb") as stderr:
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env=env,
+                timeout=IMPORT_TIMEOUT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise CodeNotLoadable(f"{entrypoint} in {folder} was not imported within {IMPORT_TIMEOUT:g} s") from None
     try:
         facts = json.loads(answer.read_bytes())[0]
     except (OSError, ValueError):
-        lines = told.stderr.decode(errors="replace").strip().splitlines()[-_STDERR_LINES:]
-        said = f": {' / '.join(lines)}" if lines else ""
+        lines = said.read_text(errors="replace").strip().splitlines()[-_STDERR_LINES:]
+        last = f": {' / '.join(line.strip() for line in lines)}" if lines else ""
         raise CodeNotLoadable(
-            f"importing {entrypoint} in {folder} ended the process (exit code {told.returncode}){said}"
+            f"importing {entrypoint} in {folder} ended the process (exit code {done.returncode}){last}"
         ) from None
     if "error" in facts:
         raise CodeNotLoadable(str(facts["error"]).replace(str(copy), str(folder)))

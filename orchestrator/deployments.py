@@ -289,7 +289,7 @@ def _name(reader: _Reader, name: str, node: yaml.Node) -> str:
 def _entrypoint(reader: _Reader, name: str, node: yaml.Node) -> str:
     text = _text(reader, name, node)
     file, _, function = text.rpartition(":")
-    if isinstance(node, yaml.ScalarNode) and not (file and function.isidentifier()):
+    if isinstance(node, yaml.ScalarNode) and not (file and all(part.isidentifier() for part in function.split("."))):
         reader.problem(node, f"{name} is file.py:function or package.module:function, not {text!r}")
     return text
 

@@ -272,8 +272,9 @@ def flow_steps(
 ) -> Steps:
     """The life of one flow run from RUNNING on; returns its final state, which is not reported yet."""
     retries = policy.retries
-    # an agent's supervisor enforces the time-out of its run from outside
-    call = Call(fn, args, kwargs, None if run.supervised and run.parent is None else policy.timeout)
+    # an agent's supervisor enforces the time-out of its run from outside; here it only tells one try from the next
+    outside = run.supervised and run.parent is None and not retries.most
+    call = Call(fn, args, kwargs, None if outside else policy.timeout)
     tries = 0
     while True:
         tries += 1

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Literal, overload
 
-from . import context, names, parameters, reporting, results, settings, timeouts
+from . import context, names, parameters, results, settings, timeouts, tracking
 from .context import FlowRun
 from .decorated import Decorated, P, R, fill
 from .engine import Steps, abandon, drive, drive_async, flow_steps
 from .errors import ParameterError
 from .logs import captured, get_run_logger
-from .reporting import Sink
 from .results import State
 from .retries import Delays
 from .states import StateType
 from .task_runners import TaskRunner
 
 _S = StateType
-_said: set[str] = set()
 
 
 class Flow(Decorated[P, R]):
@@ -122,7 +119,7 @@ class Flow(Decorated[P, R]):
             name=name or names.run_name(),
             parameters=values,
             settings=found,
-            sink=parent.sink if parent is not None else _sink(found),
+            sink=parent.sink if parent is not None else tracking.sink(found),
             tags=context.present_tags(),
             supervised=parent is not None and parent.supervised,
             log_prints=prints,
@@ -163,15 +160,6 @@ def _announce(run: FlowRun, state: State) -> None:
             "state": state.write(),
         }
     )
-
-
-def _sink(found: settings.Settings) -> Sink | None:
-    if found.api_url:
-        return reporting.process_reporter(found)
-    if "untracked" not in _said:
-        _said.add("untracked")
-        print("orchestrator: no API is configured (ORCHESTRATOR_API_URL), so this run is not tracked", file=sys.stderr)
-    return None
 
 
 @overload

@@ -18,7 +18,7 @@ def uuid7(at: datetime | None = None) -> uuid.UUID:
         at: The instant it shall carry (aware); now when not given. Resolution: 1/4096 ms, in the 12 bits after the
             version, so that ids made one after another in a process sort in that order.
     """
-    nanoseconds = time.time_ns() if at is None else round((at - _EPOCH) / timedelta(microseconds=1)) * 1000
+    nanoseconds = time.time_ns() if at is None else (at - _EPOCH) // timedelta(microseconds=1) * 1000
     milliseconds, rest = divmod(nanoseconds, 1_000_000)
     fraction = (rest << 12) // 1_000_000
     return _compose(milliseconds, fraction, int.from_bytes(os.urandom(8), "big"))
@@ -26,13 +26,13 @@ def uuid7(at: datetime | None = None) -> uuid.UUID:
 
 def uuid7_floor(at: datetime) -> uuid.UUID:
     """The smallest UUIDv7 of an instant: the lower bound of a partition or of a time range."""
-    return _compose(round((at - _EPOCH) / timedelta(milliseconds=1)), 0, 0)
+    return _compose((at - _EPOCH) // timedelta(milliseconds=1), 0, 0)
 
 
 def uuid7_from(at: datetime, source: str) -> uuid.UUID:
     """A UUIDv7 whose random part is a hash of ``source``: the same foreign thing always gets the same id."""
     digest = hashlib.sha256(source.encode()).digest()
-    milliseconds = round((at - _EPOCH) / timedelta(milliseconds=1))
+    milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
     return _compose(milliseconds, int.from_bytes(digest[:2], "big") & 0xFFF, int.from_bytes(digest[2:10], "big"))
 
 

@@ -141,35 +141,27 @@ class Tee(io.TextIOBase):
         """As the original."""
         return self.original.fileno()
 
-    @property
-    def encoding(self) -> str:
-        """As the original."""
-        return self.original.encoding
-
     def __getattr__(self, name: str) -> Any:
         return getattr(self.original, name)
 
 
-class _Terminal(logging.StreamHandler[TextIO]):
+class _Terminal(logging.Handler):
     """Writes the lines of run loggers to whatever ``sys.stderr`` is now; steps back where the user set up logging."""
 
     def __init__(self) -> None:
-        logging.Handler.__init__(self)
+        super().__init__()
         self.setFormatter(logging.Formatter("%(asctime)s | %(levelname)-7s | %(message)s", "%H:%M:%S"))
 
-    @property
-    def stream(self) -> TextIO:  # type: ignore[override]
-        return sys.stderr
-
-    @stream.setter
-    def stream(self, value: TextIO) -> None:
-        """Nothing to set: it is looked up for each line."""
-
     def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, unless an agent watches the run: what it reads from standard error would come twice."""
         run: FlowRun | None = getattr(record, "flow_run", None)
         others = [handler for handler in logging.getLogger().handlers if not isinstance(handler, RunHandler)]
-        if not others and (run is None or not run.supervised):
-            super().emit(record)
+        if others or (run is not None and run.supervised):
+            return
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+        except Exception:
+            self.handleError(record)
 
 
 _handler = RunHandler()

@@ -16,6 +16,9 @@ from .states import StateType
 #: Longest traceback kept in a state, in characters.
 TRACEBACK_MAX = 16_000
 
+#: Frames of these modules at the head of a traceback are ours, and of no interest to whom the code belongs.
+_OURS = frozenset({"orchestrator.engine", "orchestrator.flows", "orchestrator.tasks"})
+
 _NOTHING = object()
 
 
@@ -100,7 +103,10 @@ def describe(error: BaseException) -> str:
 def details(error: BaseException) -> dict[str, Any]:
     """The traceback of an exception, cut in its middle when it is very long."""
     try:
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_globals.get("__name__") in _OURS:
+            trace = trace.tb_next
+        text = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
     except Exception:
         text = f"{type(error).__name__} (its traceback cannot be formatted)"
     if len(text) > TRACEBACK_MAX:

@@ -50,6 +50,11 @@ class Retries:
                 raise InvalidInput(f"retry_delay_seconds holds {delay!r}: each delay has to be 0 or more seconds")
         return cls(most, tuple(float(delay) for delay in listed[: max(most, 1)]) or (0.0,), float(share))
 
+    def longest(self, each: float) -> float:
+        """Seconds that all tries may take together, when each may take ``each``."""
+        waits = sum(self.delays[min(retry, len(self.delays) - 1)] for retry in range(self.most))
+        return each * (self.most + 1) + waits * (1 + self.jitter)
+
     def delay(self, retry: int) -> float:
         """Seconds to wait before the ``retry``-th retry (from 1)."""
         base = self.delays[min(retry, len(self.delays)) - 1]

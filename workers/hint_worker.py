@@ -72,6 +72,8 @@ class HintWorker:
             pause = min(pause * 2, 30.0)
 
     def _serve(self) -> None:
+        # The pool's threads look tasks up in the default application.
+        self._app.set_default()
         self._controller = WorkController(
             app=self._app,
             pool_cls="threads",

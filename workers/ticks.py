@@ -79,7 +79,7 @@ steps = Steps(
 )
 
 
-@app.task(name=TICK_TASK, ignore_result=True)
+@app.task(name=TICK_TASK, ignore_result=True)  # type: ignore[untyped-decorator]
 def tick(name: str) -> None:
     """Take one step of the loop ``name``."""
     steps.tick(name)

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from .. import block as blocks
 from ..block import Block
 from ..client import Client
-from ..errors import BlockError, InvalidInput
+from ..errors import InvalidInput, NotFound
 from .output import confirm, emit, limit_option, note, output_option, yes_option
 
 _COLUMNS = {"address": "Block", "updated": "Updated", "id": "ID"}
@@ -76,9 +76,12 @@ def create(address: str, pairs: tuple[str, ...], file: Any, overwrite: bool, out
     given = {**_from_file(file), **_from_pairs(pairs, kind["schema"])}
     _check_fields(slug, given, kind["schema"])
     given = _referred(client, _ask(given, kind["schema"]), kind["schema"])
-    body = {"type": slug, "name": name, "data": _checked(slug, given)}
+    data = _checked(slug, given)
     existing = _find(client, address) if overwrite else None
-    facts = client.put(f"blocks/{existing['id']}", body) if existing else client.post("blocks", body)
+    if existing:
+        facts = client.put(f"blocks/{existing['id']}", {"data": data})
+    else:
+        facts = client.post("blocks", {"type": slug, "name": name, "data": data})
     note(f"{'replaced' if existing else 'saved'} {address}")
     if output == "json":
         emit(facts, output)
@@ -140,18 +143,19 @@ def _import(source: str) -> ModuleType:
 
 def _kind(client: Client, slug: str) -> dict[str, Any]:
     """The type as the server knows it; one that only this computer knows is registered first."""
-    found = [item for item in client.pages("block-types", {"limit": 200}) if item["slug"] == slug]
-    if not found and slug in blocks.installed():
-        found = [client.post("block-types", blocks.find(slug).type_facts())]
-    if not found:
-        raise BlockError(f"there is no block type {slug!r}; `orchestrator block types` lists them")
-    return dict(found[0] if "schema" in found[0] else client.get(f"block-types/{slug}"))
+    try:
+        return dict(client.get(f"block-types/{slug}"))
+    except NotFound:
+        if slug not in blocks.installed():
+            raise
+    return dict(client.post("block-types", blocks.find(slug).type_facts()))
 
 
 def _find(client: Client, address: str) -> dict[str, Any] | None:
-    slug, _, name = address.partition("/")
-    found = client.pages("blocks", {"type": slug, "name": name, "limit": 200})
-    return next((item for item in found if item["name"] == name), None)
+    try:
+        return dict(client.get(f"blocks/{address}"))
+    except NotFound:
+        return None
 
 
 def _from_file(file: Any) -> dict[str, Any]:
@@ -210,12 +214,8 @@ def _ask(given: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 
 def _referred(client: Client, given: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """Fields that hold a block may be given as its TYPE/NAME."""
-    named = {
-        field: client.get(f"blocks/{value}")["id"]
-        for field, value in given.items()
-        if "x-block" in schema["properties"][field] and isinstance(value, str)
-    }
-    return {**given, **{field: {blocks.REFERENCE: identifier} for field, identifier in named.items()}}
+    named = [key for key, value in given.items() if "x-block" in schema["properties"][key] and isinstance(value, str)]
+    return {**given, **{field: {blocks.REFERENCE: client.get(f"blocks/{given[field]}")["id"]} for field in named}}
 
 
 def _checked(slug: str, given: dict[str, Any]) -> dict[str, Any]:

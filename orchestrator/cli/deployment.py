@@ -18,11 +18,11 @@ from .. import builds, deployments, schedules, snapshots
 from ..block import Block
 from ..client import Client
 from ..deployments import Document
-from ..errors import InvalidInput
+from ..errors import CodeNotLoadable, InvalidInput
 from ..interfaces import FileSystem, Progress
 from ..states import StateType
 from .flow_run import watch_run
-from .output import confirm, console, emit, limit_option, note, output_option, yes_option
+from .output import confirm, console, emit, fail, limit_option, note, output_option, yes_option
 from .references import deployment_id
 from .times import INSTANT
 
@@ -77,7 +77,10 @@ def build(target: str, name: str, file: Path | None, apply_now: bool, skip_uploa
     folder, entrypoint = builds.split_target(target)
     old = _existing(file, name)
     ignore = _own_file(folder, file)
-    facts = builds.find_flow(folder, entrypoint, ignore)
+    try:
+        facts = builds.find_flow(folder, entrypoint, ignore)
+    except CodeNotLoadable as error:
+        fail(str(error), 2)
     if old and old.flow != facts.flow:
         raise InvalidInput(f"{file} is the deployment {old.address} of another flow: choose another file with -o")
     document = builds.compose(facts, name, given, old)
@@ -282,7 +285,8 @@ def _upload(document: Document, folder: Path, block: str | None, skip: bool, ign
         path = (found[2] if found else "") or storage.get("path") or slug_of(document.flow)
         storage = {"block": found[1] if found else block, "path": path}
     if not storage.get("block"):
-        raise click.UsageError("give --storage-block TYPE/NAME; `orchestrator block ls` lists what there is")
+        note(f"no --storage-block: runs use the code in {folder} itself, on agents that see this folder")
+        return replace(document, storage={"block": None, "path": str(folder), "snapshot": None})
     path = storage.get("path") or ""
     if skip:
         snapshot = snapshots.snapshot_hash(snapshots.manifest(folder, ignore))

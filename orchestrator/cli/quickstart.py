@@ -44,7 +44,7 @@ def command(leave: bool, host: str | None, port: int | None) -> None:
 
     console = Console(highlight=False)
     console.print("Starting Postgres, Redis, API, beat, services and one agent ...")
-    with Supervisor(Options.from_settings(host=host, port=port, agent=True, queues=("default",))) as server:
+    with Supervisor(Options(host=host, port=port, agent=True, queues=("default",))) as server:
         client = Client.from_settings()
         console.print(f"Ready at {server.api_url}\n")
         _deploy(console, client)
@@ -67,7 +67,8 @@ def _deploy(console: Console, client: Client) -> None:
     database = project.parent / "flights.sqlite"
     _type(console, project, "block", "create", BLOCK, "--set", f"basepath={storage}", "--overwrite")
     _type(
-        console, project, "deployment", "build", "./", "--name", "quickstart", "--storage-block", BLOCK,
+        console, project, "deployment", "build", "./flow.py:flight_delays", "--name", "quickstart",
+        "--storage-block", BLOCK,
         "--work-queue", "default", "--param", f"database={database}", "-o", "deployment.yaml",
     )  # fmt: skip
     _type(console, project, "deployment", "apply", "deployment.yaml")

@@ -47,7 +47,7 @@ def start(
 
     if queues and not agent:
         raise click.UsageError("-q is for the agent: add --agent")
-    options = Options(host, port, (queues or ("default",)) if agent else (), embedded=not no_embedded)
+    options = Options(host, port, agent, queues or ("default",), embedded=not no_embedded)
     if background:
         _start_in_background(options)
     else:
@@ -142,7 +142,8 @@ def _start_in_background(options: Options) -> None:
     (home / "logs").mkdir(parents=True, exist_ok=True)
     words = [*orchestrator_command(), "server", "start"]
     words += [f"--host={options.host}"] * (options.host is not None) + [f"--port={options.port}"] * bool(options.port)
-    words += ["--agent"] * bool(options.queues) + [f"--queue={queue}" for queue in options.queues]
+    if options.agent:
+        words += ["--agent", *(f"--queue={queue}" for queue in options.queues)]
     words += ["--no-embedded"] * (not options.embedded)
     said = home / "logs" / "background.log"
     with open(said, "wb") as log:
@@ -150,7 +151,7 @@ def _start_in_background(options: Options) -> None:
     deadline = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            fail(logfiles.last_line(said).removeprefix("Error: "))
+            fail(logfiles.last_words(said).removeprefix("Error: "))
         found = state.supervisor(home)
         if found is not None and found.pid == process.pid and health.ready(found.api_url)[0]:
             note(f"Orchestrator is ready at {found.api_url} (`orchestrator server stop` stops it)")

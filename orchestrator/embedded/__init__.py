@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .services import EmbeddedServices
+from .supervisor import Options, Supervisor
 
-__all__ = ["EmbeddedServices"]
+__all__ = ["EmbeddedServices", "Options", "Supervisor"]

@@ -27,7 +27,8 @@ class Backoff:
     def pause(self, lived_s: float) -> float:
         """Seconds to wait, after it ended having lived ``lived_s`` seconds."""
         self.failures = 1 if lived_s >= WELL_AFTER_S else self.failures + 1
-        return min(FIRST_PAUSE_S * 2.0 ** (self.failures - 1), LONGEST_PAUSE_S)
+        doublings = min(self.failures - 1, 16)
+        return min(FIRST_PAUSE_S * 2.0**doublings, LONGEST_PAUSE_S)
 
 
 class Child:
@@ -101,8 +102,8 @@ class Child:
 
     @property
     def last_words(self) -> str:
-        """The last line it wrote."""
-        return logfiles.last_line(self.log)
+        """What it wrote last that tells why it ended."""
+        return logfiles.last_words(self.log)
 
     def state(self) -> PartState:
         """What is written about it."""

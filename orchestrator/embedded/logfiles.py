@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,8 @@ from pathlib import Path
 LIMIT = 10 * 1024 * 1024
 KEPT = 3
 _BLOCK = 64 * 1024
+#: The last line of a traceback, or a line of a command that failed.
+_ERROR = re.compile(r"([A-Za-z_][\w.]*(Error|Exception|Refused|Denied|Unavailable|Conflict|Unreachable)|Error): ")
 
 
 def trim(path: Path, limit: int = LIMIT, kept: int = KEPT) -> bool:
@@ -53,9 +56,11 @@ def tail(path: Path, lines: int) -> list[str]:
     return data.decode("utf-8", "replace").splitlines()[-lines:] if lines > 0 else []
 
 
-def last_line(path: Path) -> str:
-    """The last line that is not empty, for a message about a part that ended."""
-    return next((line.strip() for line in reversed(tail(path, 20)) if line.strip()), "it wrote nothing")
+def last_words(path: Path) -> str:
+    """The line that best says why a part ended: the last error of its last lines, else the last line of all."""
+    lines = [line.strip() for line in tail(path, 100) if line.strip()]
+    errors = [line for line in lines if _ERROR.match(line)]
+    return (errors or lines or ["it wrote nothing"])[-1]
 
 
 def follow(

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from . import processes, wheels
 from .data_server import DataServer, write_private
@@ -61,7 +63,7 @@ class EmbeddedRedis(DataServer):
     def answers(self) -> bool:
         """Whether it answers a ping, with its data loaded."""
         try:
-            with contextlib.closing(redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2)) as link:
+            with contextlib.closing(_connection(self.url)) as link:
                 return bool(link.ping())
         except redis.RedisError:
             return False
@@ -71,7 +73,12 @@ class EmbeddedRedis(DataServer):
         with contextlib.suppress(OSError, ValueError, redis.RedisError):
             port = int((self.folder / "redis.port").read_text("ascii"))
             url = f"redis://:{self.password()}@127.0.0.1:{port}/0"
-            with contextlib.closing(redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)) as link:
+            with contextlib.closing(_connection(url)) as link:
                 pid = int(link.info("server")["process_id"])
             return pid if str(self._config) in processes.command_line(pid) else None
         return None
+
+
+def _connection(url: str) -> redis.Redis:
+    """A connection that does not try again by itself: whoever waits here asks again anyway."""
+    return redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))

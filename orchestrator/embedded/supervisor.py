@@ -54,13 +54,15 @@ class Options:
     Args:
         host: Address to listen on; None: the setting.
         port: Port to listen on; None: the setting.
-        queues: Work queues of an agent that runs along; none: no agent.
+        agent: Whether an agent runs along.
+        queues: Work queues of that agent.
         embedded: Whether Postgres and Redis may be run here where no address of one is set.
     """
 
     host: str | None = None
     port: int | None = None
-    queues: Sequence[str] = ()
+    agent: bool = False
+    queues: Sequence[str] = ("default",)
     embedded: bool = True
 
 
@@ -220,11 +222,14 @@ class Supervisor:
         self._check_stop()
         self.api_key = self._first_start(self.settings, self.api_url, around.database_url, self._say)
         base = parts.base_environment(os.environ)
-        for part in self._table(self.settings, replace(around, api_key=self.api_key), self.options.queues):
+        for part in self._parts(replace(around, api_key=self.api_key)):
             child = Child(part, self.home, base)
             self._children.append(child)
             child.start()
         self._write_state()
+
+    def _parts(self, around: parts.Surroundings) -> list[parts.Part]:
+        return self._table(self.settings, around, self.options.queues if self.options.agent else ())
 
     def _secret_key(self) -> str:
         return secret_key(self.settings, None if self.settings.database_url else self._data)
@@ -316,7 +321,7 @@ class Supervisor:
 
     def _move_parts(self) -> None:
         around = self._surroundings(self._secret_key())
-        table = {part.name: part for part in self._table(self.settings, around, self.options.queues)}
+        table = {part.name: part for part in self._parts(around)}
         for child in self._children:
             child.replace(table[child.part.name], self._is_hurried)
 

@@ -37,12 +37,12 @@ FLIGHTS_SCHEMA: dict[str, Any] = {
     "title": "Parameters",
     "type": "object",
     "properties": {
-        "airport": {"title": "Airport", "type": "string", "description": "Three letters, as on a ticket.", "pattern": "^[A-Z]{3}$"},
-        "limit": {"title": "Limit", "type": "integer", "minimum": 1, "default": 500, "description": "Most flights to read."},
-        "since": {"title": "Since", "type": "string", "format": "date-time", "default": "2026-01-01T00:00:00Z"},
-        "mode": {"title": "Mode", "type": "string", "enum": ["full", "delta"], "default": "delta"},
-        "dry_run": {"title": "Dry run", "type": "boolean", "default": False},
-        "carriers": {"title": "Carriers", "type": "array", "items": {"type": "string"}, "default": ["AA", "UA"]},
+        "airport": {"title": "Airport", "type": "string", "description": "Three letters, as on a ticket.", "pattern": "^[A-Z]{3}$", "position": 0},
+        "limit": {"title": "Limit", "type": "integer", "minimum": 1, "default": 500, "description": "Most flights to read.", "position": 1},
+        "since": {"title": "Since", "type": "string", "format": "date-time", "default": "2026-01-01T00:00:00Z", "position": 2},
+        "mode": {"title": "Mode", "type": "string", "enum": ["full", "delta"], "default": "delta", "position": 3},
+        "dry_run": {"title": "Dry run", "type": "boolean", "default": False, "position": 4},
+        "carriers": {"title": "Carriers", "type": "array", "items": {"type": "string"}, "default": ["AA", "UA"], "position": 5},
     },
     "required": ["airport"],
 }  # fmt: skip
@@ -88,6 +88,12 @@ def add_keys(session: Session, now: datetime) -> dict[str, str]:
     return {role: keys.create(session, f"{role} of the tests", role, now)[1] for role in keys.ROLES}
 
 
+def beat(session: Session, now: datetime) -> None:
+    """Let the agents that are there, and the server's loops, give a sign of life."""
+    session.query(Agent).filter(Agent.name.like("agent-berlin-%")).update({"last_heartbeat": now})
+    session.query(Tick).update({"at": now})
+
+
 class _Filler:
     def __init__(self, session: Session, now: datetime, chance: random.Random) -> None:
         self.session, self.now, self.chance, self.seeded = session, now, chance, Seeded()
@@ -100,7 +106,7 @@ class _Filler:
             self._deployment(*facts, days=days)
         self._special_runs()
         for loop in ("schedule", "dispatch", "leases", "late", "partitions", "retention"):
-            self.session.add(Tick(loop=loop, at=self.now + timedelta(days=1), took_ms=4.2, by="tower:811", error=None))
+            self.session.add(Tick(loop=loop, at=self.now, took_ms=4.2, by="tower:811", error=None))
         self.session.flush()
         return self.seeded
 
@@ -123,7 +129,7 @@ class _Filler:
             agent = Agent(
                 id=uuid7(self.now), name=name, hostname=f"{name}.internal", pid=self.chance.randint(300, 9000),
                 version="0.1.0", transport=transport, queues=queues, slots=4, created=self.now - timedelta(days=2),
-                last_heartbeat=self.now + timedelta(days=1) if ago < 60 else self.now - timedelta(seconds=ago),
+                last_heartbeat=self.now - timedelta(seconds=ago),
                 stopped=self.now - stopped if stopped else None,
             )  # fmt: skip
             self.agents.append(agent)

@@ -21,7 +21,7 @@ class FakeApi:
     Attributes:
         broker_url: What a registration answers.
         heartbeat_s, stop_grace_s: Likewise.
-        down: Answer everything with 503.
+        down, reports_down: Answer everything, or reports, with 503.
         key: The key that is right; empty: any.
     """
 
@@ -29,7 +29,8 @@ class FakeApi:
         self.broker_url: str | None = None
         self.heartbeat_s = 10.0
         self.stop_grace_s = 2.0
-        self.down = False
+        self.down = self.reports_down = False
+        self.refused_reports = 0
         self.key = ""
         self.change = threading.Condition()
         self.jobs: deque[dict[str, Any]] = deque()
@@ -71,7 +72,7 @@ class FakeApi:
         with self.change:
             while not (found := condition()):
                 left = deadline - time.monotonic()
-                assert left > 0, f"waited {timeout} s in vain; states: {self.states[-5:]}"
+                assert left > 0, f"waited {timeout} s in vain; last items: {self.items[-5:]}"
                 self.change.wait(min(left, 0.1))
             return found
 
@@ -151,6 +152,9 @@ class FakeApi:
         return 200, {"id": run_id}
 
     def _reports(self, body: Any) -> tuple[int, Any]:
+        if self.reports_down:
+            self.refused_reports += 1
+            return 503, error(503, "unavailable", "no reports now")
         accepted = {}
         for batch in body["batches"]:
             mark = self._marks.get(batch["producer"], 0)

@@ -84,7 +84,7 @@ def agent() -> None:
 
 def supervise() -> int:
     """As ``orchestrator server start`` does it."""
-    options = Options(port=int(sys.argv[2]), queues=("default",))
+    options = Options(port=int(sys.argv[2]), agent=True)
     try:
         with Supervisor(options, say=lambda line: click.echo(line, err=True), table=table) as running:
             print("ready", running.api_url, flush=True)

@@ -18,6 +18,8 @@ import psutil
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from orchestrator.embedded import EmbeddedServices, data_server, lock, wheels
 from orchestrator.errors import Conflict, Unavailable
@@ -101,7 +103,7 @@ def test_a_new_folder_gets_servers_that_ask_for_passwords(folder: Path) -> None:
         password = (folder / "postgres.password").read_text()
         with pytest.raises(psycopg.OperationalError, match="password"):
             psycopg.connect(services.database_url.replace(password, "wrong"))
-        stranger = redis.Redis(port=int((folder / "redis.port").read_text()))
+        stranger = redis.Redis(port=int((folder / "redis.port").read_text()), retry=Retry(NoBackoff(), 0))
         with closing(stranger), pytest.raises(redis.AuthenticationError):
             stranger.ping()
         for name in ("postgres.password", "redis.password", "redis.conf"):
@@ -283,7 +285,9 @@ NOBODY = {"user": "nobody", "extra_groups": [], "cwd": "/"}
 def everybody(python_home: Path | None = None) -> dict[str, str]:
     """The environment in which another user finds this project and what it needs."""
     environment = {"PYTHONPATH": os.pathsep.join([os.getcwd(), *site.getsitepackages()]), "PATH": os.defpath}
-    return {**environment, "PYTHONHOME": str(python_home)} if python_home else environment
+    if python_home:
+        environment.update(PYTHONHOME=str(python_home), LD_LIBRARY_PATH=str(python_home / "lib"))
+    return environment
 
 
 def runs_for_nobody(python: Path, environment: dict[str, str]) -> bool:

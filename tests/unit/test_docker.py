@@ -92,7 +92,7 @@ def test_the_image_runs_as_nobody_special() -> None:
     assert user == "orchestrator"
     words = [word for word, _ in steps]
     assert words.index("USER") < words.index("ENTRYPOINT")
-    entrypoint, command = ([rest for word, rest in steps if word == name][0] for name in ("ENTRYPOINT", "CMD"))
+    entrypoint, command = (next(rest for word, rest in steps if word == name) for name in ("ENTRYPOINT", "CMD"))
     assert yaml.safe_load(entrypoint) == ["orchestrator"]
     must_be_a_command(yaml.safe_load(command))
     sources = [rest.split()[0] for word, rest in steps if word == "COPY" and not rest.startswith("--from")]

@@ -49,32 +49,15 @@ def test_a_wing_is_linked_into_the_package(wing: str) -> None:
     assert setup_cfg()["options"]["package_dir"].split().count(f"orchestrator.{wing}") == 1
 
 
-def test_setuptools_finds_every_folder_that_holds_code() -> None:
-    """By its own means, in the tree as it is: links are followed, as a build does."""
-    from setuptools import find_packages
-
-    found = set(find_packages(str(TREE), include=["orchestrator", "orchestrator.*"]))
-    folders = {
-        ".".join(Path(folder).relative_to(TREE).parts)
-        for folder, _, files in os.walk(TREE / "orchestrator", followlinks=True)
-        if any(file.endswith(".py") for file in files) and "__pycache__" not in folder
-    }
-    # A project that is shipped as data: its folders are copied whole, and are no packages of ours.
-    code = {folder for folder in folders if not folder.startswith("orchestrator.examples.")}
-    assert code <= found, f"without __init__.py: {sorted(code - found)}"
-
-
-def test_the_installed_package_holds_the_files_that_are_no_code() -> None:
+def test_the_installed_package_holds_every_file_of_the_tree() -> None:
+    """Under tox it is built from the wheel: a folder that setuptools does not find fails here."""
     home = Path(orchestrator.__file__).parent
-    for pattern in (
-        "py.typed",
-        "server/db/migrations/script.py.mako",
-        "server/db/migrations/versions/0001_*.py",
-        "web/templates/*.html",
-        "web/static/*",
-        "examples/flights/**/*.csv",
-    ):
-        assert list(home.glob(pattern)), f"{pattern} is not in the package"
+    missing = []
+    for folder, folders, files in os.walk(TREE / "orchestrator", followlinks=True):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        below = Path(folder).relative_to(TREE / "orchestrator")
+        missing += [str(below / file) for file in files if not (home / below / file).exists()]
+    assert missing == []
 
 
 @pytest.mark.skipif("TOX_ENV_NAME" not in os.environ, reason="only tox installs the wheel")
@@ -130,6 +113,35 @@ def test_requirements_of_extras_have_a_lowest_version() -> None:
     lines = parser["options"]["install_requires"].splitlines()
     lines += [line for extra in parser["options.extras_require"].values() for line in extra.splitlines()]
     assert [line for line in lines if line and not any(sign in line for sign in (">=", "=="))] == []
+
+
+def contracts() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(TREE / ".importlinter", "utf-8")
+    return parser
+
+
+def floors() -> list[set[str]]:
+    """The modules of each floor of the core, the highest first, as the contract has them."""
+    lines = contracts()["importlinter:contract:floors"]["layers"].split("\n")
+    return [{name.strip(" ()") for name in line.split(":")} for line in lines if line.strip()]
+
+
+def test_contracts_name_every_module_of_the_sdk() -> None:
+    """The floors are exhaustive by themselves; the other contracts list the same modules."""
+    order = floors()
+    server = order.index({"server"})
+    sdk, rules = set().union(*order[server + 1 : -2]), order[-2]
+    optional = {name for name in sdk | rules if not (TREE / "orchestrator" / f"{name}.py").exists()}
+    parser = contracts()
+
+    def listed(contract: str, key: str) -> set[str]:
+        return {line.removeprefix("orchestrator.") for line in parser[f"importlinter:contract:{contract}"][key].split()}
+
+    assert listed("server-and-sdk", "forbidden_modules") == sdk - optional
+    assert listed("blocks", "forbidden_modules") >= sdk - optional
+    assert listed("core-and-wings", "source_modules") >= (sdk | rules) - optional
+    assert listed("light", "source_modules") >= (sdk | rules) - optional
 
 
 def test_modules_import_what_they_need_at_their_head_only() -> None:

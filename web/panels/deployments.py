@@ -42,6 +42,8 @@ class DeploymentPage:
     infrastructure: Block | None
     ahead: list[tuple[Schedule, list[datetime]]]
     history: list[RunBrief]
+    #: The next ones, soonest last.
+    coming: list[RunBrief]
     runs: list[RunRow]
 
 
@@ -78,7 +80,8 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
         infrastructure=blocks[1],
         ahead=[(item, _ahead(item, now)) for item in found.schedules],
         history=activity.history(session, [deployment_id], 40)[deployment_id],
-        runs=runs.listing(session, RunFilter(deployment_id=deployment_id), 20, None).items,
+        coming=activity.upcoming(session, [deployment_id], 3)[deployment_id],
+        runs=runs.listing(session, RunFilter(deployment_id=deployment_id, due_before=now), 20, None).items,
     )
 
 

@@ -50,7 +50,7 @@ class Asked:
         return self != Asked()
 
     def filter(self, now: datetime) -> RunFilter:
-        """As the service wants it."""
+        """As the service wants it; runs that lie ahead are left out unless their state is asked for."""
         after = now - WITHIN[self.within] if self.within else self.since
         return RunFilter(
             state_types=tuple(StateType(name) for name in self.states),
@@ -61,6 +61,7 @@ class Asked:
             work_queue=self.queue or None,
             created_after=after,
             created_before=self.until,
+            due_before=None if self.states or self.late else now,
         )
 
 

@@ -39,6 +39,8 @@ class Control:
         self._buffer = bytearray()
         self._ready: list[bytes] = []
         self.sink = PipeSink(link.fileno())
+        #: The infrastructure's folder; code is loaded in the run's own, and left for this one when it starts.
+        self.working_dir: str | None = None
 
     def receive(self, kind: str) -> dict[str, Any]:
         """Wait for the next frame, which has to be of ``kind``. Raises EOFError when the supervisor is gone."""
@@ -57,6 +59,8 @@ class Control:
         """Ask whether user code may start, and wait for it; where it may not, the supervisor ends this process."""
         self.sink.put({"kind": CONFIRM})
         self.receive(GO)
+        if self.working_dir:
+            os.chdir(self.working_dir)
 
     def announce_timeout(self, seconds: float) -> None:
         """The flow may take this long from now."""
@@ -88,10 +92,11 @@ def execute(control: Control, run: Run) -> int:
     frame = control.receive(JOB)
     os.environ.update(frame["env"])
     job = Job.read(frame["job"])
-    if frame.get("working_dir"):
-        os.chdir(frame["working_dir"])
+    control.working_dir = frame.get("working_dir")
     try:
-        state, result = run(job, control.sink, confirm_running=control.confirm, announce_timeout=control.announce_timeout)
+        state, result = run(
+            job, control.sink, confirm_running=control.confirm, announce_timeout=control.announce_timeout
+        )
     except BaseException as error:
         traceback.print_exc()
         state, result = State(StateType.CRASHED, message=f"{type(error).__name__}: {error}"), None
@@ -104,8 +109,8 @@ def prepare_streams() -> None:
 
     The streams are made anew: those of the template remember what its own descriptors were.
     """
-    sys.stdout = sys.__stdout__ = _line_stream(1)  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _line_stream(2)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _line_stream(1)  # type: ignore[misc, assignment]
+    sys.stderr = sys.__stderr__ = _line_stream(2)  # type: ignore[misc, assignment]
     # The same for programs in Python that the flow starts.
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
 

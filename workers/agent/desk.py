@@ -30,6 +30,8 @@ log = logging.getLogger("orchestrator.agent")
 STALE = 4.0
 #: Seconds to wait for the server to know of ends, before asking it a last time for work that they may have freed.
 FREED = 2.0
+#: Codes of refused starts: the attempt is over for us; or its time has not come by the server's clock.
+SUPERSEDED, NOT_DUE = frozenset({"stale-attempt", "terminal"}), "not-due"
 #: Snapshots that a claim names as cached.
 CACHED_NAMED = 200
 
@@ -133,8 +135,9 @@ class Desk:
             except NotFound:
                 return Ask.LOST
             except Conflict as error:
-                log.info("the run %s may not start: %s", job.id, error)
-                return Ask.LOST if getattr(error, "code", "") in SUPERSEDED else Ask.CANCEL
+                if (code := getattr(error, "code", "")) != NOT_DUE:
+                    log.info("the run %s may not start: %s", job.id, error)
+                    return Ask.LOST if code in SUPERSEDED else Ask.CANCEL
             except OrchestratorError as error:
                 self._outage.begins(error)
             time.sleep(pause)
@@ -198,10 +201,6 @@ class Desk:
         """Whether the run was claimed a moment ago without this hint."""
         with self._lock:
             return time.monotonic() - self._taken.pop(run_id, 0.0) < STALE
-
-
-#: Codes of refusals which say that the attempt is over for us.
-SUPERSEDED = frozenset({"stale-attempt", "terminal"})
 
 
 def cached_snapshots(cache: Path) -> list[str]:

@@ -49,6 +49,8 @@ class Child:
     def __init__(self, key: str) -> None:
         self.key = key
         self.control, self._control_child = socket.socketpair()
+        # Celery sets a default time-out for all sockets while it closes connections; the child's end waits.
+        self._control_child.setblocking(True)
         self.out, self._out_child = os.pipe()
         self.err, self._err_child = os.pipe()
         self.wake, self._waker = os.pipe()
@@ -139,6 +141,7 @@ class ForkLauncher:
         """Start the template and wait until it is loaded."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
+            theirs.setblocking(True)  # whatever default time-out is set just now
             command = [sys.executable, "-m", "orchestrator.workers.fork_server", str(theirs.fileno())]
             command += ["--child", self._child]
             # A session of its own: what is sent to the agent's group must not end it before it has cleaned up.

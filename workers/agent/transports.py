@@ -23,6 +23,8 @@ log = logging.getLogger("orchestrator.agent")
 
 #: Seconds that the API is asked to hold a call. Short, as a stopping agent waits for the last one.
 HOLD = 5.0
+#: Least seconds from one held call to the next: while a run is being taken down, they are answered at once.
+LEAST = 0.3
 #: Seconds between two looks at Redis.
 LOOK = 2.0
 #: Looks with hints waiting, slots free and nothing claimed after which hints are taken for stuck.
@@ -72,24 +74,27 @@ class LongPoll:
             thread.join(HOLD + 5.0)
 
     def _claim(self, stopping: threading.Event) -> None:
-        pauses = back_off()
+        pauses, hold = back_off(), HOLD
         while not stopping.is_set():
             if not self._desk.take_slot(timeout=0.5):
                 continue
+            began = time.monotonic()
             try:
-                job = self._desk.claim(wait_s=HOLD)
+                job = self._desk.claim(wait_s=hold)
             except OrchestratorError as error:
                 self._desk.free_slot()
                 self._outage.begins(error)
                 stopping.wait(next(pauses))
+                hold = 0.0  # a server that holds as many calls as it can may still answer at once
                 continue
-            pauses = back_off()
+            pauses, hold = back_off(), HOLD
             if job is not None:
                 self._desk.start(job)
                 continue
             self._desk.free_slot()
             if self._roster.running:
                 self._heart.beat_now()  # an early answer without work may mean a cancel
+            stopping.wait(max(0.0, LEAST - (time.monotonic() - began)))
 
     def _wait_for_cancels(self, stopping: threading.Event) -> None:
         pauses = back_off()
@@ -106,7 +111,7 @@ class LongPoll:
                 continue
             pauses = back_off()
             self._heart.beat_now()
-            stopping.wait(max(0.0, 0.2 - (time.monotonic() - began)))
+            stopping.wait(max(0.0, LEAST - (time.monotonic() - began)))
 
 
 class Hints:
@@ -125,7 +130,7 @@ class Hints:
         self._identity, self._desk, self._heart, self._fallback = identity, desk, heart, fallback
         self._outage = Outage("Redis", "asking the API for work instead")
         app = make_app(broker_url, self._queues)
-        app.task(desk.on_hint, name=RUN_TASK, ignore_result=True)
+        app.task(desk.on_hint, name=RUN_TASK, ignore_result=True, shared=False)
         self._worker = HintWorker(app, desk.limit, f"agent-{identity.id}")
         self._redis = redis.Redis.from_url(broker_url, **SOCKETS)
         self._stopping = threading.Event()
@@ -198,7 +203,7 @@ class Hints:
     def _stuck(self) -> str | None:
         """Whether hints wait although there are free slots: a consumer that lost its connection without noticing."""
         try:
-            waiting = sum(int(self._redis.llen(queue)) for queue in self._queues)  # type: ignore[arg-type]
+            waiting = sum(int(self._redis.llen(queue)) for queue in self._queues)
         except redis.RedisError as error:
             return str(error)
         idle = time.monotonic() - self._desk.claimed_at > LOOK and not self._desk.is_full

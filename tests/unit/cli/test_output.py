@@ -113,7 +113,7 @@ def test_times_as_people_write_them(text: str, expected: datetime) -> None:
 
 @pytest.mark.parametrize("text", ["", "yesterday", "-soon", "12:00"])
 def test_other_texts_are_no_times(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="RFC|2026-01-31T09:00:00Z"):
+    with pytest.raises(click.BadParameter, match="2026-01-31T09"):
         INSTANT.convert(text, None, None)
 
 

@@ -21,11 +21,23 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!known.length) return false;
     try { const value = JSON.parse(text.value || "{}"); return Object.keys(value).every((name) => known.includes(name) || schema.additionalProperties); } catch { return false; }
   }
+  // The schema as the editor draws it best: parameters in the order of the flow's signature, ticks for booleans, rows for lists.
+  function drawn() {
+    const copy = structuredClone(schema);
+    const required = copy.required || [];
+    Object.entries(copy.properties).forEach(([name, field], index) => {
+      field.propertyOrder = (field.position ?? index) + (field.position === undefined && !required.includes(name) ? 500 : 0);
+      if (field.type === "boolean") field.format = "checkbox";
+      if (field.type === "array" && ["string", "number", "integer"].includes(field.items?.type)) field.format = "table";
+      if (field.format === "date-time") field.description = [field.description, "A time with its zone: 2027-01-31T09:00:00+01:00."].filter(Boolean).join(" ");
+    });
+    return copy;
+  }
   function build() {
     editor = new JSONEditor(holder, {
-      schema: { ...schema, title: " ", options: { disable_collapse: true, disable_edit_json: true, disable_properties: true } },
+      schema: { ...drawn(), title: " ", options: { disable_collapse: true, disable_edit_json: true, disable_properties: true } },
       theme: "bootstrap5", iconlib: null, show_errors: "never", no_additional_properties: !schema.additionalProperties, required_by_default: false,
-      display_required_only: false, disable_array_delete_all_rows: true, disable_array_delete_last_row: true, prompt_before_delete: false, use_default_values: true,
+      display_required_only: false, disable_array_delete_all_rows: true, disable_array_reorder: true, disable_collapse: true, disable_array_delete_last_row: true, prompt_before_delete: false, use_default_values: true,
     });
     editor.on("ready", () => { editor.setValue({ ...editor.getValue(), ...JSON.parse(text.value || "{}") }); tellErrors(); });
   }

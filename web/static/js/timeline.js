@@ -42,7 +42,7 @@ document.addEventListener("DOMContentLoaded", () => {
       mark.textContent = index === 0 ? Orchestrator.clock(new Date(low)) : "+" + Orchestrator.span(span * part);
       return mark;
     }));
-    if (box.clientWidth < 520) [1, 2, 3, 4].forEach((index) => axis.children[index].remove());
+    if (box.clientWidth < 520) [...axis.children].slice(1, -1).forEach((mark) => mark.remove());
   }
   function element() {
     const row = document.createElement("div");

@@ -1,0 +1,48 @@
+"""Blocks by way of the API: what ``Block.save`` and ``Block.load`` use in a client."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from . import block
+from .client import Client
+from .errors import BlockError, SettingsError
+
+
+class ApiBlockStore:
+    """A :class:`orchestrator.block.BlockStore` over REST."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def register(self, type_facts: dict[str, Any]) -> str:
+        """Make a block type known, or bring it up to date; returns its schema's id."""
+        return str(self._client.post("block-types", type_facts)["block_schema_id"])
+
+    def save(self, slug: str, name: str | None, data: dict[str, Any], overwrite: bool) -> str:
+        """Save a document; with ``overwrite`` one of that name is replaced. Raises Conflict where the name is taken."""
+        if overwrite and name is not None:
+            found = self._client.get("blocks", {"type": slug, "name": name})["items"]
+            if found:
+                return str(self._client.put(f"blocks/{found[0]['id']}", {"data": data})["id"])
+        return str(self._client.post("blocks", {"type": slug, "name": name, "data": data})["id"])
+
+    def load(self, ref: str) -> dict[str, Any]:
+        """The document that ``slug/name`` or an id names, secrets in clear. Raises NotFound."""
+        document: dict[str, Any] = self._client.post(f"blocks/{quote(ref)}/load")
+        return document
+
+    def delete(self, ref: str) -> None:
+        """Delete a document. Raises NotFound."""
+        self._client.delete(f"blocks/{quote(ref)}")
+
+
+def _configured() -> ApiBlockStore:
+    try:
+        return ApiBlockStore(Client.from_settings())
+    except SettingsError as error:
+        raise BlockError(f"blocks are saved and loaded by the API, but {error}") from None
+
+
+block.set_default_store(_configured)

@@ -1,0 +1,140 @@
+"""Running a claimed job, inside the process that an agent made for it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from . import block_store, parameters, records, results, settings, snapshots
+from .block import Block, use_store
+from .client import Client
+from .context import FlowRun
+from .engine import Steps, drive, drive_async
+from .errors import BlockError, CodeNotLoadable, OrchestratorError, ParameterError
+from .flows import Flow, run_steps
+from .interfaces import FileSystem
+from .loading import load_flow
+from .logs import get_run_logger
+from .records import Job, Storage
+from .reporting import Sink
+from .results import State
+from .states import StateType
+
+
+def run_job(
+    job: Job, sink: Sink, *, confirm_running: Callable[[], None], announce_timeout: Callable[[float], None]
+) -> tuple[records.State, dict[str, Any] | None]:
+    """Fetch the code of a run, call its flow, tell how it ended.
+
+    It changes the process for good: working folder, ``sys.path``, modules. The run's terminal state is not put into the
+    sink, as the supervisor alone reports it.
+
+    Args:
+        job: What was claimed.
+        sink: Takes the reports of the run.
+        confirm_running: Called once the code is ready and its time has come; returns when user code may start. Not
+            called when the run is RUNNING already.
+        announce_timeout: Called, where the flow has a time-out, with the seconds that all its tries may take from now;
+            the supervisor enforces it.
+
+    Returns:
+        The terminal state, and the result to store: ``{"value": ...}`` or None. Code that does not load, and parameters
+        that do not fit it, end FAILED; storage that cannot be read ends CRASHED.
+    """
+    received = time.monotonic()
+    found = settings.load()
+    scratch = Path(tempfile.mkdtemp(prefix=f"orchestrator-run-{job.id.hex[:12]}-"))
+    try:
+        folder = _code(job, scratch, found)
+        os.chdir(folder)
+        flow = load_flow(folder, job.entrypoint)
+        values = parameters.validate(flow.fn, job.parameters) if flow.validate_parameters else dict(job.parameters)
+    except (CodeNotLoadable, ParameterError, BlockError) as error:
+        return _plain(results.failure(error)), None
+    except OrchestratorError as error:
+        return records.State(StateType.CRASHED, message=f"the code cannot be fetched: {error}"), None
+    else:
+        time.sleep(max(0.0, job.starts_in_ms / 1000 - (time.monotonic() - received)))
+        if job.state.type is not StateType.RUNNING:
+            confirm_running()
+        if flow.policy.timeout is not None:
+            announce_timeout(flow.policy.retries.longest(flow.policy.timeout))
+        return _run(flow, _flow_run(flow, job, values, sink, found))
+    finally:
+        os.chdir(os.sep)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _flow_run(flow: Flow[Any, Any], job: Job, values: dict[str, Any], sink: Sink, found: settings.Settings) -> FlowRun:
+    return FlowRun(
+        id=str(job.id),
+        flow_name=job.flow,
+        name=job.name,
+        attempt=job.attempt,
+        parameters=values,
+        settings=found,
+        sink=sink,
+        tags=frozenset(job.tags),
+        supervised=True,
+        log_prints=found.log_prints if flow.log_prints is None else flow.log_prints,
+    )
+
+
+def _run(flow: Flow[Any, Any], run: FlowRun) -> tuple[records.State, dict[str, Any] | None]:
+    result: list[dict[str, Any] | None] = []
+
+    def steps() -> Steps:
+        with ExitStack() as stack:
+            state = yield from run_steps(flow, run, run.parameters, stack)
+            if state.is_completed:
+                log, found = get_run_logger().logger, run.settings
+                most, folder = found.results_inline_max, found.path("results")
+                result.append(results.keep(state.result(), most, log, flow.policy.persist, folder, run.id))
+            elif state.type is StateType.FAILED:
+                get_run_logger().error("flow run %s failed: %s", run.name, state.message)
+        return state
+
+    try:
+        state = asyncio.run(drive_async(steps())) if flow.is_async else drive(steps())
+    except BaseException as error:  # KeyboardInterrupt and the like: the process ends, its supervisor says why
+        return _plain(State(StateType.CRASHED, "", results.describe(error), details=results.details(error))), None
+    return _plain(state), result[0] if result else None
+
+
+def _code(job: Job, scratch: Path, found: settings.Settings) -> Path:
+    """The folder with the run's code: a copy of its snapshot, or the deployment's folder as it is."""
+    storage = job.storage
+    if storage is None:
+        raise CodeNotLoadable("the deployment has no storage: build it again with --storage-block")
+    if storage.snapshot is None:
+        folder = Path(storage.path).expanduser()
+        if storage.block_id is None and folder.is_dir():
+            return folder.resolve()
+        if storage.block_id is None:
+            raise CodeNotLoadable(f"the deployment's folder {storage.path} is not on this machine")
+        target = scratch / "project"
+        _file_system(storage, found).get_directory(storage.path, str(target))
+        return target
+    code = snapshots.ensure(
+        lambda: _file_system(storage, found), storage.path, storage.snapshot, found.path("cache", "code")
+    )
+    return snapshots.working_copy(code, scratch)
+
+
+def _file_system(storage: Storage, found: settings.Settings) -> FileSystem:
+    with use_store(block_store.ApiBlockStore(Client(found.api_url, found.api_key))):
+        loaded: Any = Block.load(str(storage.block_id))
+    if not isinstance(loaded, FileSystem):
+        raise BlockError(f"the deployment's storage block is a {type(loaded).__name__}, which is no file system")
+    return loaded
+
+
+def _plain(state: State) -> records.State:
+    return records.State(state.type, state.name, state.message, state.at, state.details)

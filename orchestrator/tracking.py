@@ -1,0 +1,29 @@
+"""Where what happens here is reported to."""
+
+from __future__ import annotations
+
+import sys
+
+from . import context, reporting, settings
+from .reporting import Sink
+
+_said: set[str] = set()
+
+
+def sink(found: settings.Settings) -> Sink | None:
+    """The reporter of the configured API; None, after one line that says so, where no API is configured."""
+    if found.api_url:
+        return reporting.process_reporter(found)
+    if "untracked" not in _said:
+        _said.add("untracked")
+        print("orchestrator: no API is configured (ORCHESTRATOR_API_URL), so this run is not tracked", file=sys.stderr)
+    return None
+
+
+def present_sink() -> Sink | None:
+    """Where the present run reports to; outside of runs the configured API, if there is one."""
+    run = context.owner()
+    if run is not None:
+        return run.sink
+    found = settings.load()
+    return reporting.process_reporter(found) if found.api_url else None
