@@ -47,7 +47,7 @@ def here(**changes: Any) -> str:
     """This page's own address, with some query arguments changed (None: removed)."""
     arguments: dict[str, Any] = {**request.args.to_dict(flat=False), **changes}
     kept = {key: value for key, value in arguments.items() if value not in (None, "", [])}
-    return url_for(request.endpoint or "tower.show", **(request.view_args or {}), **kept)
+    return url_for(request.endpoint or "web.tower.show", **(request.view_args or {}), **kept)
 
 
 def iso(at: datetime) -> str:

@@ -160,7 +160,9 @@ class _Filler:
         self.session.flush()
         self.seeded.deployments[name] = deployment.id
         for index, facts in enumerate(schedules):
-            self.session.add(Schedule(deployment_id=deployment.id, slug=f"{next(iter(facts)).split('_')[0]}-{index + 1}", **facts))
+            self.session.add(
+                Schedule(deployment_id=deployment.id, slug=f"{next(iter(facts)).split('_')[0]}-{index + 1}", **facts)
+            )
         self._history(deployment, days, seconds, failing)
 
     def _history(self, deployment: Deployment, days: int, seconds: float, failing: float) -> None:
@@ -168,7 +170,15 @@ class _Filler:
         at = self.now - timedelta(days=days) + timedelta(seconds=self.chance.random() * each)
         while at < self.now - timedelta(seconds=each / 2):
             roll = self.chance.random()
-            kind = S.FAILED if roll < failing else S.CRASHED if roll < failing * 1.3 else S.CANCELLED if roll < failing * 1.5 else S.COMPLETED
+            kind = (
+                S.FAILED
+                if roll < failing
+                else S.CRASHED
+                if roll < failing * 1.3
+                else S.CANCELLED
+                if roll < failing * 1.5
+                else S.COMPLETED
+            )
             took = max(seconds * self.chance.lognormvariate(0, 0.45), 0.4)
             self.run(deployment, kind, at, took)
             at += timedelta(seconds=each * self.chance.uniform(0.9, 1.1))
@@ -244,10 +254,27 @@ class _Filler:
         self.run(deployments["delays-hourly"], S.PENDING, ago(seconds=1), 0, name="ready-robin")
         broken = self.run(flights, S.FAILED, ago(hours=2), 31, name="wary-crane")
         self.run(deployments["extract"], S.CRASHED, ago(minutes=50), 9, name="grounded-gull")
-        self.run(heavy, S.SCHEDULED, ago(minutes=21), 0, name="patient-pelican", state_name="Late", message="21 minutes late.")
-        self.run(heavy, S.SCHEDULED, ago(minutes=4), 0, name="tardy-toucan", state_name="Late", message="4 minutes late.")
+        self.run(
+            heavy,
+            S.SCHEDULED,
+            ago(minutes=21),
+            0,
+            name="patient-pelican",
+            state_name="Late",
+            message="21 minutes late.",
+        )
+        self.run(
+            heavy, S.SCHEDULED, ago(minutes=4), 0, name="tardy-toucan", state_name="Late", message="4 minutes late."
+        )
         self.run(deployments["backfill"], S.CANCELLED, ago(hours=5), 12)
-        self.run(flights, S.COMPLETED, done.started + timedelta(seconds=20), 31, name="steady-kestrel-weather", parent=done.id)
+        self.run(
+            flights,
+            S.COMPLETED,
+            done.started + timedelta(seconds=20),
+            31,
+            name="steady-kestrel-weather",
+            parent=done.id,
+        )
         for run in (done, live, broken):
             self._tasks(run)
             self._logs(run)

@@ -14,6 +14,7 @@ from ...ids import uuid7
 from ...records import Actor, State
 from ...states import TERMINAL, StateType
 from ..config import current
+from ..db.json_text import json_text
 from ..schemas.events import Refusal, read_event
 from ..schemas.reports import (
     AnyItem,
@@ -26,7 +27,7 @@ from ..schemas.reports import (
     TaskRunItem,
 )
 from . import events
-from .statements import TERMINAL_TYPES, copy_rows, execute, fetch, insert_runs, json_text
+from .statements import TERMINAL_TYPES, copy_rows, execute, fetch, insert_runs
 from .task_states import ENDED_WITH_RUN, TaskState, write_history
 from .transitions import apply, end_with
 

@@ -18,11 +18,12 @@ from ...records import Actor, State
 from ...states import ACTIVE, LOST, TERMINAL, StateType
 from .. import hints
 from ..config import current
+from ..db.json_text import json_text
 from ..db.models import FlowRun, WorkQueue
 from ..db.session import after_commit
 from ..rules import policy
 from ..rules.move import Decision, Effect, Facts, Move
-from .statements import CHANGE_RECORDED, TERMINAL_TYPES, execute, json_text
+from .statements import CHANGE_RECORDED, TERMINAL_TYPES, execute
 from .task_states import ENDED_WITH_RUN, end_unfinished
 
 S = StateType

@@ -1,0 +1,70 @@
+"""Agents when Redis is emptied, when they are killed, and when they are stopped under load."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.agents import System, gone, read_pids, system, until
+
+
+@pytest.fixture
+def served(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[System]:
+    with system(
+        tmp_path,
+        database_url,
+        redis_url,
+        ORCHESTRATOR_STOP_GRACE="2s",
+        ORCHESTRATOR_HEARTBEAT="1s",
+        ORCHESTRATOR_LEASE="3s",
+        ORCHESTRATOR_SWEEP="1s",
+    ) as found:
+        yield found
+
+
+def test_a_hundred_runs_survive_an_emptied_redis(served: System, tmp_path: Path) -> None:
+    """Pain 5, and 2: all of them, each once."""
+    deployment, marker = served.deploy("marks"), tmp_path / "marker"
+    runs = [served.run(deployment, path=str(marker)) for _ in range(100)]
+    served.redis.flushdb()
+    with served.agent():
+        for run in runs:
+            ended = served.end_of(run, 60)
+            assert ended["state"]["type"] == "COMPLETED"
+            assert ended["attempt"] == 1
+    assert len(marker.read_text().split()) == 100
+
+
+def test_a_killed_agent_leaves_no_process_and_its_run_is_crashed(served: System, tmp_path: Path) -> None:
+    """Pains 1 and 41."""
+    with served.agent() as agent:
+        run = served.run(served.deploy("stubborn"), pids=str(tmp_path / "pids"))
+        pids = read_pids(tmp_path / "pids")
+        os.kill(agent.pid, signal.SIGKILL)
+        agent.wait()
+        for pid in pids:
+            until(lambda pid=pid: gone(pid), 5, f"the end of process {pid}")
+        state = served.end_of(run, 60)["state"]
+        assert state["type"] == "CRASHED"
+        with served.agent():
+            other = served.run(served.deploy("adds"))
+            assert served.end_of(other)["state"]["type"] == "COMPLETED"
+
+
+def test_a_stopped_agent_ends_its_runs_and_says_goodbye(served: System, tmp_path: Path) -> None:
+    """Pain 22."""
+    with served.agent() as agent:
+        run = served.run(served.deploy("stubborn"), pids=str(tmp_path / "pids"))
+        pids = read_pids(tmp_path / "pids")
+        agent.send_signal(signal.SIGTERM)
+        assert agent.wait(30) == 0, served.logs()
+        state = served.end_of(run)["state"]
+        assert state["type"] == "CRASHED"
+        assert "was stopped" in state["message"]
+        assert all(gone(pid) for pid in pids)
+        (known,) = served.client.get("agents")["items"]
+        assert known["status"] == "STOPPED"
