@@ -216,7 +216,8 @@ class _Filler:
             id=uuid7(self.now), flow_id=self._flow(flow).id, name=name, description=text, tags=tags, version="1.4.0",
             entrypoint=f"{flow.replace('-', '_')}/flow.py:{flow.replace('-', '_')}", storage_path=f"{flow}/code",
             snapshot=uuid.uuid4().hex * 2, work_queue_id=self.seeded.queues[queue],
-            updated=self.now - timedelta(days=3), parameters={"airport": "BER", "limit": 500} if flow == "flights" else {},
+            updated=self.now - timedelta(days=3),
+            parameters={"airport": "BER", "limit": 500} if flow == "flights" else {},
             parameter_schema=FLIGHTS_SCHEMA if flow == "flights" else {"type": "object", "properties": {}},
             paused=name == "backfill",
         )  # fmt: skip
