@@ -159,7 +159,7 @@ def test_behind_a_proxy_the_public_address_counts(app: Flask, monkeypatch: pytes
     for path in ("/orch/api/v1/logins", "/api/v1/logins"):
         answer = made.test_client().post(path, headers={**header, "Host": "data.example.org"})
         assert answer.status_code == 201
-        assert answer.json["url"].startswith("https://data.example.org/orch/login/")
+        assert answer.json["url"].startswith("https://data.example.org/orch/login?token=")
     assert made.test_client().get("/api/v1/flows", headers=header).status_code == 200
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
@@ -287,3 +290,16 @@ def test_deleting_a_deployment_with_many_runs_forgets_them_in_batches(
         editor.post(f"/api/v1/flow-runs/{run['id']}/cancel")
     assert editor.delete("/api/v1/deployments/daily").status_code == 204
     assert [run["deployment"] for run in editor.get("/api/v1/flow-runs").json["items"]] == [None] * 5
+
+
+def test_many_who_apply_the_same_deployment_at_once(app: Flask, client_as: ClientAs) -> None:
+    clients = [client_as("editor") for _ in range(4)]
+    together = threading.Barrier(len(clients))
+
+    def once(client: FlaskClient) -> int:
+        together.wait(20)
+        return client.post("/api/v1/deployments", json=DOCUMENT).status_code
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        assert sorted(pool.map(once, clients)) == [200, 200, 200, 201]
+    assert len(clients[0].get("/api/v1/schedules").json["items"]) == 1

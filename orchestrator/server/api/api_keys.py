@@ -63,7 +63,7 @@ def create_login() -> Response:
     with transaction() as session:
         token = logins.issue(session, key_id, at)
     base = current().public_url or request.host_url.rstrip("/")
-    link = {"url": f"{base}/login/{token}", "expires": at + logins.LIFETIME}
+    link = {"url": f"{base}/login?token={token}", "expires": at + logins.LIFETIME}
     return answer(link, 201, {"Cache-Control": "no-store"})
 
 
