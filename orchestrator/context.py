@@ -54,6 +54,8 @@ class FlowRun:
     parent: FlowRun | None = None
     parent_task_run_id: str | None = None
     runner: TaskRunner | None = None
+    #: The state that an exception which ends the process left it in.
+    ended: State | None = None
     #: Futures of submitted tasks that are not done.
     pending: set[TaskFuture[Any]] = field(default_factory=set)
     _numbers: Counter[str] = field(default_factory=Counter)

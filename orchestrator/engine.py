@@ -221,8 +221,8 @@ def _attempt(call: Call, run: TaskRun | FlowRun, what: str) -> Steps:
 def _report_end(run: TaskRun | FlowRun, state: State) -> None:
     if isinstance(run, TaskRun):
         _finish(run, state)
-    elif run.parent is not None or not run.supervised:
-        run.put_state(state)
+    else:
+        run.ended = state
 
 
 def _concluded(value: Any) -> Steps:

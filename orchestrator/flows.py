@@ -82,17 +82,14 @@ class Flow(Decorated[P, R]):
             _announce(run, state)
             return state
         _announce(run, State(_S.RUNNING))
-        with ExitStack() as stack:
-            state = yield from run_steps(self, run, values, stack)
-            result = None
-            if state.is_completed:
-                found = run.settings
-                result = results.keep(
-                    state.result(), found.results_inline_max, get_run_logger().logger,
-                    self.policy.persist, found.path("results"), run.id,
-                )  # fmt: skip
-            elif state.type is _S.FAILED:
-                get_run_logger().error("flow run %s failed: %s", run.name, state.message)
+        try:
+            with ExitStack() as stack:
+                state = yield from run_steps(self, run, values, stack)
+                result = concluded(self, run, state)
+        except BaseException:
+            if run.ended is not None:
+                run.put_state(run.ended)
+            raise
         run.put_state(state, result)
         return state
 
@@ -144,6 +141,17 @@ def run_steps(flow: Flow[Any, Any], run: FlowRun, values: dict[str, Any], stack:
         if run.runner is not None:
             run.runner.close()
     return state.holding(run_id=run.id)
+
+
+def concluded(flow: Flow[Any, Any], run: FlowRun, state: State) -> dict[str, Any] | None:
+    """Log how a run ended, and keep its result; what of the result goes to the server."""
+    log, found = get_run_logger(), run.settings
+    if state.type is _S.FAILED:
+        log.error("flow run %s failed: %s", run.name, state.message)
+    if not state.is_completed:
+        return None
+    folder = found.path("results")
+    return results.keep(state.result(), found.results_inline_max, log.logger, flow.policy.persist, folder, run.id)
 
 
 def _announce(run: FlowRun, state: State) -> None:

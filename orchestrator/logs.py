@@ -47,7 +47,7 @@ class RunHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Report a record; records outside of runs, and those of the reporter itself, are none of its business."""
-        if is_sender(record.thread):
+        if is_sender():
             return
         run: FlowRun | None = getattr(record, "flow_run", None) or context.owner()
         if run is None or run.sink is None:

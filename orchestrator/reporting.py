@@ -268,7 +268,7 @@ class Reporter:
             return True
 
     def _run(self) -> None:
-        _senders.add(threading.get_ident())
+        _this_thread.sends = True
         while not self._closed:
             self._rest()
             if not self._closed:
@@ -483,9 +483,9 @@ def process_reporter(found: settings.Settings) -> Reporter:
         return current
 
 
-def is_sender(thread: int | None) -> bool:
-    """Whether a thread (by its identifier) sends reports: what it logs must not become a report."""
-    return thread in _senders
+def is_sender() -> bool:
+    """Whether the present thread sends reports: what it logs must not become a report."""
+    return getattr(_this_thread, "sends", False)
 
 
 def _notice(flow_run_id: str, attempt: int, count: int, most: int) -> dict[str, Any]:
@@ -516,7 +516,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 _reporters: weakref.WeakSet[Reporter] = weakref.WeakSet()
-_senders: set[int] = set()
+_this_thread = threading.local()
 _default: dict[Any, Reporter] = {}
 _default_lock = threading.Lock()
 
@@ -530,7 +530,6 @@ def _after_fork() -> None:
     """In a forked child: its parent sends what the parent put; the child has a name and a thread of its own."""
     global _default_lock
     _default_lock = threading.Lock()
-    _senders.clear()
     for reporter in list(_reporters):
         reporter._spool.abandon()
         closed = reporter._closed

@@ -18,10 +18,9 @@ from .client import Client
 from .context import FlowRun
 from .engine import Steps, drive, drive_async
 from .errors import BlockError, CodeNotLoadable, OrchestratorError, ParameterError
-from .flows import Flow, run_steps
+from .flows import Flow, concluded, run_steps
 from .interfaces import FileSystem
 from .loading import load_flow
-from .logs import get_run_logger
 from .records import Job, Storage
 from .reporting import Sink
 from .results import State
@@ -93,12 +92,7 @@ def _run(flow: Flow[Any, Any], run: FlowRun) -> tuple[records.State, dict[str, A
     def steps() -> Steps:
         with ExitStack() as stack:
             state = yield from run_steps(flow, run, run.parameters, stack)
-            if state.is_completed:
-                log, found = get_run_logger().logger, run.settings
-                most, folder = found.results_inline_max, found.path("results")
-                result.append(results.keep(state.result(), most, log, flow.policy.persist, folder, run.id))
-            elif state.type is StateType.FAILED:
-                get_run_logger().error("flow run %s failed: %s", run.name, state.message)
+            result.append(concluded(flow, run, state))
         return state
 
     try:

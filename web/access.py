@@ -57,7 +57,7 @@ def guard() -> AnyResponse | None:
     g.visitor = find_visitor()
     if request.method not in {"GET", "HEAD", "OPTIONS"}:
         check_token()
-    if g.visitor is None and request.blueprint != "login":
+    if g.visitor is None and request.blueprint != "web.login":
         return to_login()
     return None
 
@@ -65,8 +65,8 @@ def guard() -> AnyResponse | None:
 def to_login() -> AnyResponse:
     """Send the browser to the login page, and back here afterwards."""
     if "key" in session:
-        flash("Your session has ended: the key it was opened with is revoked or has expired.", "warning")
         session.clear()
+        flash("Your session has ended: the key it was opened with is revoked or has expired.", "warning")
     back = request.full_path.rstrip("?") if request.method == "GET" and not is_part() else None
     address = login_address(None if back == "/" else back)
     if is_part():
@@ -76,7 +76,7 @@ def to_login() -> AnyResponse:
 
 def login_address(onward: str | None = None) -> str:
     """Where one logs in, to be sent to ``onward`` afterwards."""
-    return url_for("login.show", next=onward)
+    return url_for("web.login.show", next=onward)
 
 
 def is_part() -> bool:
@@ -134,7 +134,7 @@ def safe_next(address: str | None) -> str:
     parts = urlsplit(address or "")
     ours = bool(address) and not parts.scheme and not parts.netloc and parts.path.startswith("/")
     if not ours or "\\" in str(address) or str(address).startswith("//"):
-        return url_for("tower.show")
+        return url_for("web.tower.show")
     return f"{request.script_root}{address}"
 
 

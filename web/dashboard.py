@@ -7,6 +7,7 @@ from datetime import timedelta
 from flask import Blueprint, Flask, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
+from orchestrator.server.api import access as api
 from orchestrator.settings import Settings
 
 from . import access, errors, filters, headers
@@ -15,10 +16,7 @@ from .views import agents, deployment, deployments, login, queues, run, runs, to
 #: How long a browser stays logged in without a visit.
 SESSION_LIFE = timedelta(days=14)
 
-#: Templates and static files; the latter are public and, as their address holds a digest, kept for good.
-assets = Blueprint("web", __name__, static_folder="static", static_url_path="/static", template_folder="templates")
-
-PAGES = (tower, runs, run, deployments, deployment, queues, agents)
+PAGES = (login, tower, runs, run, deployments, deployment, queues, agents)
 
 
 class Cookies(SecureCookieSessionInterface):
@@ -40,7 +38,7 @@ class Cookies(SecureCookieSessionInterface):
         return request.is_secure
 
     def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
-        return request.blueprint not in {"web", None} and super().should_set_cookie(app, session)
+        return (request.blueprint or "").startswith("web.") and super().should_set_cookie(app, session)
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -48,10 +46,17 @@ def install(app: Flask, settings: Settings) -> None:
     app.secret_key = access.session_key(settings)
     app.session_interface = Cookies()
     app.permanent_session_lifetime = SESSION_LIFE
-    app.register_blueprint(assets)
-    for page in (login, *PAGES):
-        page.blueprint.before_request(access.guard)
-        app.register_blueprint(page.blueprint)
+    app.register_blueprint(_rooms())
+    api.add_authenticator(app, lambda _request: access.find_visitor())
     filters.install(app)
     errors.install(app)
     app.after_request(headers.protect)
+
+
+def _rooms() -> Blueprint:
+    """All pages, guarded, with their templates and their static files; the latter are public."""
+    rooms = Blueprint("web", __name__, static_folder="static", static_url_path="/static", template_folder="templates")
+    for page in PAGES:
+        page.blueprint.before_request_funcs[None] = [access.guard]
+        rooms.register_blueprint(page.blueprint)
+    return rooms

@@ -30,7 +30,8 @@ STOP_WITHIN = 10.0
 
 
 def watch(stepping: Steps, stopping: threading.Event) -> None:
-    """Take overdue steps until told to stop."""
+    """Go round all loops once, then take overdue steps until told to stop."""
+    stepping.step_all()
     while not stopping.wait(WATCH):
         stepping.step_overdue()
 

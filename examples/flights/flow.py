@@ -34,10 +34,9 @@ def flight_delays(
         flights = read_flights(Path(folder, "outage") if simulate_outage else None)
     months = clean_month.map(split_by_month(flights), unmapped(airports))
     count = load(database, airports, [month.result() for month in months])
-    rows = delays_per_airport(database, minimum_flights, states)
-    worst = rows[0]["code"] if rows else None
-    get_run_logger().info("%d flights, %d airports; the longest delays are at %s", count, len(rows), worst)
-    return {"flights": count, "airports": len(rows), "longest_delays": worst}
+    delays = delays_per_airport(database, minimum_flights, states)
+    get_run_logger().info("%d flights; the longest delays are at %s", count, ", ".join(delays["longest_delays"]))
+    return {"flights": count, **delays}
 
 
 if __name__ == "__main__":

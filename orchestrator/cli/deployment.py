@@ -76,8 +76,6 @@ def build(target: str, name: str, file: Path | None, apply_now: bool, skip_uploa
     given = _read_options(options)
     folder, entrypoint = builds.split_target(target)
     old = _existing(file, name)
-    if not options["storage_block"] and not (old and old.storage and old.storage.get("block")):
-        raise click.UsageError("give --storage-block TYPE/NAME; `orchestrator block ls` lists what there is")
     ignore = _own_file(folder, file)
     try:
         facts = builds.find_flow(folder, entrypoint, ignore)
@@ -286,6 +284,9 @@ def _upload(document: Document, folder: Path, block: str | None, skip: bool, ign
         found = _BLOCK.fullmatch(block)
         path = (found[2] if found else "") or storage.get("path") or slug_of(document.flow)
         storage = {"block": found[1] if found else block, "path": path}
+    if not storage.get("block"):
+        note(f"no --storage-block: runs use the code in {folder} itself, on agents that see this folder")
+        return replace(document, storage={"block": None, "path": str(folder), "snapshot": None})
     path = storage.get("path") or ""
     if skip:
         snapshot = snapshots.snapshot_hash(snapshots.manifest(folder, ignore))

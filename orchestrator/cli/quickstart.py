@@ -67,7 +67,8 @@ def _deploy(console: Console, client: Client) -> None:
     database = project.parent / "flights.sqlite"
     _type(console, project, "block", "create", BLOCK, "--set", f"basepath={storage}", "--overwrite")
     _type(
-        console, project, "deployment", "build", "./", "--name", "quickstart", "--storage-block", BLOCK,
+        console, project, "deployment", "build", "./flow.py:flight_delays", "--name", "quickstart",
+        "--storage-block", BLOCK,
         "--work-queue", "default", "--param", f"database={database}", "-o", "deployment.yaml",
     )  # fmt: skip
     _type(console, project, "deployment", "apply", "deployment.yaml")

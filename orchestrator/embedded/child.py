@@ -50,7 +50,7 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._identity: str | None = None
         self._since = 0.0
-        self._due = 0.0
+        self._due = float("inf")
 
     def start(self) -> None:
         """Start the process."""

@@ -26,6 +26,7 @@ class Part:
         env: What it is told beside the supervisor's own environment.
         without: Settings (without prefix) that are kept from it.
         grace_s: Seconds from asking it to stop (SIGTERM) to killing it and its children.
+        after_ready: Whether it is started only once the server is ready, which does not depend on it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict)
     without: Sequence[str] = ()
     grace_s: float = 10.0
+    after_ready: bool = False
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """All that it is told."""
@@ -115,6 +117,7 @@ def agent(settings: Settings, around: Surroundings, queues: Sequence[str]) -> Pa
         told,
         without=SERVER_ONLY,
         grace_s=settings.stop_grace.total_seconds() + 5,
+        after_ready=True,
     )
 
 

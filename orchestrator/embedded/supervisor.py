@@ -223,9 +223,13 @@ class Supervisor:
         self.api_key = self._first_start(self.settings, self.api_url, around.database_url, self._say)
         base = parts.base_environment(os.environ)
         for part in self._parts(replace(around, api_key=self.api_key)):
-            child = Child(part, self.home, base)
-            self._children.append(child)
-            child.start()
+            self._children.append(Child(part, self.home, base))
+        self._start_children(after_ready=False)
+
+    def _start_children(self, after_ready: bool) -> None:
+        for child in self._children:
+            if child.part.after_ready == after_ready:
+                child.start()
         self._write_state()
 
     def _parts(self, around: parts.Surroundings) -> list[parts.Part]:
@@ -268,12 +272,13 @@ class Supervisor:
                     raise Unavailable(f"{child.part.name} does not start: {child.last_words} (log: {child.log})")
             if time.monotonic() > deadline:
                 raise Unavailable(self._why_not_ready())
-        self._write_state()
+        self._start_children(after_ready=True)
+        self._logger.warning("ready at %s", self.api_url)
         self._ready.set()
 
     def _why_not_ready(self) -> str:
         _, answer = health.ready(self.api_url)
-        said = f"it says {answer}" if answer else "it does not answer"
+        said = health.complaints(answer) if answer else "it does not answer"
         return f"{self.api_url} is not ready after {_READY_WITHIN_S:.0f} s: {said} (logs: {self.home / 'logs'})"
 
     def _tick(self) -> None:
@@ -338,6 +343,8 @@ class Supervisor:
             self._written = now
 
     def _stop_all(self) -> None:
+        if self._children:
+            self._logger.warning("stopping")
         for child in reversed(self._children):
             child.stop(self._is_hurried)
         self._children = []

@@ -29,7 +29,7 @@ def bucket() -> Iterator[dict[str, str]]:
         region_name="us-east-1",
     )
     client.create_bucket(Bucket="code")
-    yield {**facts, "bucket": "code", "region_name": "us-east-1"}
+    yield {**facts, "bucket": "code", "region": "us-east-1"}
     client.close()
     server.stop()
 

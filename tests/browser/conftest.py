@@ -79,7 +79,9 @@ class Server:
             return f"{self.url}/login?token={logins.issue(writing, key.id, now())}"
 
 
-def serve(database: str, prefix: str = "", fill: bool = True, wrap: Callable[[Any], Any] | None = None) -> Iterator[Server]:
+def serve(
+    database: str, prefix: str = "", fill: bool = True, wrap: Callable[[Any], Any] | None = None
+) -> Iterator[Server]:
     """Serve the whole application on a free port, from a thread."""
     tower.forget()
     session.configure(database)
@@ -92,10 +94,12 @@ def serve(database: str, prefix: str = "", fill: bool = True, wrap: Callable[[An
     listener.app = wrap(app) if wrap else app
     thread = threading.Thread(target=listener.serve_forever, daemon=True)
     thread.start()
-    yield Server(url + prefix, app, seeded)
-    listener.shutdown()
-    thread.join()
-    listener.server_close()
+    try:
+        yield Server(url + prefix, app, seeded)
+    finally:
+        listener.shutdown()
+        thread.join()
+        listener.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -168,29 +172,47 @@ def refresh() -> None:
         seed.beat(writing, now())
 
 
-@pytest.fixture
-def context(chromium: Browser) -> Iterator[BrowserContext]:
+def profile(chromium: Browser, **options: Any) -> BrowserContext:
     """A browser profile of its own."""
-    made = chromium.new_context(viewport={"width": 1440, "height": 900}, timezone_id="Europe/Berlin")
+    made = chromium.new_context(
+        **{"viewport": {"width": 1440, "height": 900}, "timezone_id": "Europe/Berlin", **options}
+    )
     made.set_default_timeout(15_000)
+    return made
+
+
+def watched(context: BrowserContext, server: Server) -> Iterator[Watched]:
+    """A page of that profile; at the end, nothing may have gone wrong on it."""
+    made = Watched(context.new_page(), server)
+    made.listen()
     yield made
-    made.close()
+    made.page.close()
+    made.check()
 
 
 @pytest.fixture
-def guest(context: BrowserContext, server: Server) -> Iterator[Watched]:
+def guest(chromium: Browser, server: Server) -> Iterator[Watched]:
     """A page of somebody who is not logged in."""
-    watched = Watched(context.new_page(), server)
-    watched.listen()
-    yield watched
-    watched.check()
+    context = profile(chromium)
+    yield from watched(context, server)
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def admin_profile(chromium: Browser, server: Server) -> Iterator[BrowserContext]:
+    """A profile in which an admin is logged in."""
+    context = profile(chromium)
+    page = context.new_page()
+    page.goto(server.login_url("admin"))
+    page.close()
+    yield context
+    context.close()
 
 
 @pytest.fixture
-def admin(guest: Watched) -> Watched:
+def admin(admin_profile: BrowserContext, server: Server) -> Iterator[Watched]:
     """A page of an admin."""
-    guest.page.goto(guest.server.login_url("admin"))
-    return guest
+    yield from watched(admin_profile, server)
 
 
 def _not_yet(environ: Any, start_response: Any) -> list[bytes]:

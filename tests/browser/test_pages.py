@@ -39,7 +39,7 @@ def test_a_page_is_sound(path: str, admin: Watched) -> None:
     assert not outside
     assert admin.axe() == []
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("document.documentElement.dataset.bsTheme === 'dark'")
+    page.wait_for_selector("html[data-bs-theme=dark]")
     page.set_viewport_size({"width": 400, "height": 860})
     assert admin.overflow() == 0
     assert admin.axe() == []
@@ -99,3 +99,6 @@ def test_theme_is_kept(admin: Watched) -> None:
     page.select_option("#pref-theme", "dark")
     page.reload()
     assert page.evaluate("document.documentElement.dataset.bsTheme") == "dark"
+    page.click("[data-open=preferences]")
+    page.select_option("#pref-theme", "auto")
+    assert page.evaluate("document.documentElement.dataset.bsTheme") == "light"

@@ -158,7 +158,7 @@ def test_a_slot_is_free_again_when_its_run_ends() -> None:
     with db.transaction() as session:
         deployment, agent = add_deployment(session), add_agent(session)
         session.execute(update(WorkQueue).values(concurrency_limit=1))
-        first, second = (add_run(session, deployment, NOW) for _ in range(2))
+        first, second = (add_run(session, deployment, NOW - timedelta(seconds=9 - n)) for n in range(2))
     assert claim(agent.id)
     assert claim(agent.id) is None
     with db.transaction() as session:

@@ -25,7 +25,7 @@ from orchestrator.server.services import keys
 from orchestrator.settings import load
 
 from ..paths import traversable_folder
-from ..stack import Stack, free_port, until
+from ..stack import Stack, command, free_port, until
 
 READY = "ready http"
 
@@ -215,7 +215,7 @@ def test_a_part_that_does_not_start_is_named_with_its_last_words(stack: Stack) -
 
 def test_sigterm_while_starting_stops_what_was_started(stack: Stack) -> None:
     with serve(stack, "slow") as server:
-        until(lambda: state.read(stack.home) and part_pids(stack).keys() >= {"agent"}, "the parts to be started")
+        until(lambda: state.read(stack.home) and part_pids(stack).keys() >= {"sleeper"}, "the parts to be started")
         children = [item for pid in part_pids(stack).values() for item in family(pid)]
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 130
@@ -275,6 +275,23 @@ def test_database_commands_on_an_external_database(stack: Stack, database_url: s
     assert stack.cli("database", "downgrade", "nonsense", "--yes").returncode == 2
     assert stack.cli("database", "downgrade", "base", "--yes").returncode == 0
     assert "upgraded" in stack.cli("database", "upgrade").stderr
+
+
+def test_two_that_upgrade_an_empty_database_at_once(stack: Stack) -> None:
+    assert stack.cli("database", "downgrade", "base", "--yes").returncode == 0
+    words = [*command(), "database", "upgrade"]
+    both = [subprocess.Popen(words, env=stack.environment, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = sorted(process.communicate(timeout=60)[1].strip().rpartition(": ")[2] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert said == ["nothing to do", "upgraded"]
+
+
+def test_a_database_of_a_newer_version_is_one_line(stack: Stack, database_url: str) -> None:
+    with psycopg.connect(make_url(database_url).set(drivername="postgresql").render_as_string(False)) as link:
+        link.execute("UPDATE alembic_version SET version_num = 'f00d'")
+    line = refused(stack)
+    assert "revision f00d" in line
+    assert "newer version" in line
 
 
 def test_database_commands_on_the_embedded_database(embedded: Stack) -> None:

@@ -56,7 +56,7 @@ def launch(deployment_id: uuid.UUID) -> AnyResponse:
             )
     except InvalidInput as error:
         return _form(deployment_id, sent, deployments.refusal(error), 422)
-    return done("The run is on its way", url_for("run.show", run_id=run_id), go=True)
+    return done("The run is on its way", url_for("web.run.show", run_id=run_id), go=True)
 
 
 @blueprint.post("/quick")
@@ -68,8 +68,8 @@ def quick(deployment_id: uuid.UUID) -> AnyResponse:
             deployment = service.get(session, deployment_id)
             run_id, _ = runs.create(session, deployment, parameters={}, actor=actor(), now=now())
     except InvalidInput as error:
-        return done(str(error), url_for("deployment.form", deployment_id=deployment_id), "warning", go=True)
-    return done("The run is on its way", url_for("run.show", run_id=run_id), go=True)
+        return done(str(error), url_for("web.deployment.form", deployment_id=deployment_id), "warning", go=True)
+    return done("The run is on its way", url_for("web.run.show", run_id=run_id), go=True)
 
 
 @blueprint.post("/pause")
@@ -80,7 +80,7 @@ def pause(deployment_id: uuid.UUID) -> AnyResponse:
         paused = service.get(session, deployment_id).paused
         (service.resume if paused else service.pause)(session, deployment_id, actor(), now())
     text = "Resumed: its schedules make runs again" if paused else "Paused: its schedules make no runs"
-    return done(text, url_for("deployment.show", deployment_id=deployment_id))
+    return done(text, url_for("web.deployment.show", deployment_id=deployment_id))
 
 
 @blueprint.post("/schedules/<uuid:schedule_id>")
@@ -93,7 +93,7 @@ def schedule(deployment_id: uuid.UUID, schedule_id: uuid.UUID) -> AnyResponse:
             raise NotFound("this deployment has no such schedule")
         changed = schedules.change(session, schedule_id, {"active": not present.active}, actor(), now())
     text = f"The schedule {changed.slug} is {'on' if changed.active else 'off'}"
-    return done(text, url_for("deployment.show", deployment_id=deployment_id))
+    return done(text, url_for("web.deployment.show", deployment_id=deployment_id))
 
 
 def _form(deployment_id: uuid.UUID, sent: dict[str, Any], errors: dict[str, list[str]], status: int = 200) -> Response:

@@ -35,7 +35,7 @@ def pause(queue_id: uuid.UUID) -> AnyResponse:
         queue = work_queues.get(session, queue_id)
         work_queues.change(session, queue.id, {"paused": not queue.paused}, actor(), now())
     text = f"The queue {queue.name} is {'paused' if queue.paused else 'open again'}"
-    return done(text, url_for("queues.show"))
+    return done(text, url_for("web.queues.show"))
 
 
 @blueprint.post("/queues/<uuid:queue_id>/limit")
@@ -46,6 +46,8 @@ def limit(queue_id: uuid.UUID) -> AnyResponse:
     if text and not text.isdecimal():
         raise InvalidInput("the limit is a whole number, or empty for none")
     with transaction() as session:
-        queue = work_queues.change(session, queue_id, {"concurrency_limit": int(text) if text else None}, actor(), now())
+        queue = work_queues.change(
+            session, queue_id, {"concurrency_limit": int(text) if text else None}, actor(), now()
+        )
     said = f"at most {text} at once" if text else "without a limit"
-    return done(f"The queue {queue.name} runs {said}", url_for("queues.show"))
+    return done(f"The queue {queue.name} runs {said}", url_for("web.queues.show"))

@@ -63,7 +63,7 @@ def cancel(run_id: uuid.UUID) -> AnyResponse:
     """Ask the run to stop."""
     with transaction() as session:
         service.cancel(session, run_id, actor(), now())
-    return done("Asked the run to stop", url_for("run.show", run_id=run_id))
+    return done("Asked the run to stop", url_for("web.run.show", run_id=run_id))
 
 
 @blueprint.post("/retry")
@@ -72,7 +72,7 @@ def retry(run_id: uuid.UUID) -> AnyResponse:
     """Run the same run once more."""
     with transaction() as session:
         service.retry(session, run_id, actor(), now())
-    return done("The run is scheduled for another attempt", url_for("run.show", run_id=run_id))
+    return done("The run is scheduled for another attempt", url_for("web.run.show", run_id=run_id))
 
 
 @blueprint.post("/rerun")
@@ -81,7 +81,7 @@ def rerun(run_id: uuid.UUID) -> AnyResponse:
     """Start a new run with the same parameters, and go there."""
     with transaction() as session:
         fresh = service.rerun(session, run_id, actor(), now())
-    return done("Started a new run with the same parameters", url_for("run.show", run_id=fresh), go=True)
+    return done("Started a new run with the same parameters", url_for("web.run.show", run_id=fresh), go=True)
 
 
 def _all_lines(run_id: uuid.UUID) -> Iterator[str]:

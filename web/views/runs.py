@@ -51,7 +51,7 @@ def cancel() -> AnyResponse:
         except OrchestratorError:
             refused += 1
     text = f"Asked {len(chosen) - refused} of {len(chosen)} runs to stop"
-    return done(text if not refused else f"{text}; {refused} had ended already", url_for("runs.show"))
+    return done(text if not refused else f"{text}; {refused} had ended already", url_for("web.runs.show"))
 
 
 def _asked() -> runs.Asked:

@@ -1,4 +1,5 @@
-"""What each API process does beside answering: it tells that it is up, and writes when keys were last used."""
+"""What each API process does beside answering: it tells that it is up, writes when keys were
+last used, and makes the block types of installed packages known."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ...clock import now
 from ..config import current
 from ..db.session import transaction
-from ..services import keys, ticks
+from ..services import block_types, keys, ticks
 
 _log = logging.getLogger(__name__)
 
@@ -60,12 +61,24 @@ def step(flush: bool) -> None:
         _log.exception("the API cannot tell that it is up")
 
 
+def register_types() -> bool:
+    """Make the block types of the installed packages known; tells whether that came to be."""
+    try:
+        with transaction() as session:
+            block_types.register_builtin(session)
+    except SQLAlchemyError as error:
+        _log.warning("the block types wait for the database: %s", str(error).splitlines()[0])
+        return False
+    return True
+
+
 def _go_round() -> None:
     heartbeat = current().heartbeat.total_seconds()
     rounds_a_flush = max(1, round(FLUSH_S / heartbeat))
     wait = threading.Event()
-    number = 0
+    number, registered = 0, False
     while True:
+        registered = registered or register_types()
         step(flush=number % rounds_a_flush == 0)
         number += 1
         wait.wait(heartbeat)

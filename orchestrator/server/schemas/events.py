@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from ...serializers import dumps
+from ..db.json_text import json_text
 
 #: Largest event, as JSON, in bytes.
 EVENT_MAX = 1_500_000
@@ -46,7 +46,7 @@ def read_event(raw: Any) -> EventIn:
     """Check one decoded event. Raises Refusal, whose code is ``invalid``, ``too-large`` or ``null-character``."""
     try:
         event = _ADAPTER.validate_python(raw)
-        encoded = dumps(raw)
+        encoded = json_text(raw).encode()
     except ValidationError as error:
         raise Refusal("invalid", explain(error)) from None
     except (TypeError, RecursionError, UnicodeError) as error:

@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 from ...errors import NotFound
 from ...ids import time_of, uuid7, uuid7_floor
 from ..config import current
+from ..db.json_text import json_text
 from ..db.models import Event
 from ..schemas.events import EventIn, Refusal, read_event
 from .paging import Page, check_limit, decode_id, page
-from .statements import copy_rows, execute, json_text
+from .statements import copy_rows, execute
 
 _COLUMNS = ("id", "event", "occurred", "received", "resource_id", "resource", "related", "payload", "follows")
 #: An id may be this much ahead of the server's clock.
@@ -168,7 +169,7 @@ def listing(
 
 def _row(event: EventRecord, now: datetime) -> tuple[Any, ...]:
     return (
-        event.id or uuid7(now), event.event, event.occurred or now, now, event.resource["resource.id"],
+        event.id or uuid7(), event.event, event.occurred or now, now, event.resource["resource.id"],
         json_text(event.resource), json_text(event.related), json_text(event.payload),
         event.follows,
     )  # fmt: skip

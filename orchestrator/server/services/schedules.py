@@ -50,11 +50,11 @@ def read(documents: Sequence[Mapping[str, Any]], taken: Iterable[str] = ()) -> l
             spec = parse({key: value for key, value in item.items() if key not in _OWN})
         except ScheduleError as error:
             inner = {f"schedules.{index}.{name}": texts for name, texts in error.errors.items()}
-            raise ScheduleError(f"schedules.{index}: {error}", inner) from None
+            raise ScheduleError(f"schedules.{index}.{error}", inner) from None
         slug = item.get("slug") or _free_slug(kind_of(spec), used)
         if slug in {other.slug for other in found}:
             raise ScheduleError(
-                f"schedules.{index}: the slug {slug} is given twice", {f"schedules.{index}.slug": ["Is given twice."]}
+                f"schedules.{index}.slug: {slug} is given twice", {f"schedules.{index}.slug": ["Is given twice."]}
             )
         used.add(slug)
         found.append(Wanted(slug, spec, item.get("active", True), dict(item.get("parameters") or {})))
@@ -235,7 +235,7 @@ def _read_one(document: Mapping[str, Any], taken: Iterable[str]) -> Wanted:
         return read([document], taken)[0]
     except ScheduleError as error:
         fields = {name.removeprefix("schedules.0."): texts for name, texts in error.errors.items()}
-        raise ScheduleError(str(error).removeprefix("schedules.0: "), fields) from None
+        raise ScheduleError(str(error).removeprefix("schedules.0."), fields) from None
 
 
 def _locked(session: Session, deployment_id: uuid.UUID) -> list[Schedule]:

@@ -9,8 +9,6 @@ out of order, or into a partition that is not there. Parameters are psycopg's ``
 
 from __future__ import annotations
 
-import json
-import math
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,8 +16,8 @@ from typing import Any
 import psycopg
 from sqlalchemy.orm import Session
 
-from ... import serializers
 from ...states import TERMINAL
+from ..db.json_text import json_text
 
 #: SQL list of the terminal types.
 TERMINAL_TYPES = ", ".join(f"'{kind.value}'" for kind in sorted(TERMINAL, key=str))
@@ -56,7 +54,8 @@ _TAGS = """coalesce((SELECT jsonb_agg(jsonb_build_object(
 CHANGE_RECORDED = f"""
 history AS (
     INSERT INTO flow_run_state (id, flow_run_id, attempt, type, name, message, at, details)
-    SELECT {uuid7_sql("clock_timestamp()")}, m.id, m.attempt, m.state_type, m.state_name, m.state_message, m.state_at, m.details
+    SELECT {uuid7_sql("clock_timestamp()")},
+        m.id, m.attempt, m.state_type, m.state_name, m.state_message, m.state_at, m.details
     FROM moved m
 ),
 recorded AS (
@@ -120,24 +119,6 @@ def insert_runs(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[uuid
         The ids that are new.
     """
     return {run_id for (run_id,) in fetch(session, _INSERT_RUNS, {"rows": json_text(list(rows))})}
-
-
-def json_text(value: Any) -> str:
-    """JSON text for a ``json`` or ``jsonb`` parameter; numbers that JSON lacks (NaN, infinities) become null."""
-    try:
-        return serializers.text(value)
-    except TypeError:  # an integer of more than 64 bits: Postgres holds it, orjson does not write it
-        return json.dumps(_finite(value), default=str)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
 
 
 def copy_rows(session: Session, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -127,9 +127,11 @@ class TestBuild:
         assert sorted(os.listdir(project)) == ["flow.py", "helper.py"]
         assert not storage.exists()
 
-    def test_without_a_storage_block_it_says_so(self, command: Command, project: Path) -> None:
-        told = command("deployment", "build", "./", "-n", "n")
-        assert (told.code, "give --storage-block TYPE/NAME" in told.err) == (2, True)
+    def test_without_a_storage_block_the_code_stays_where_it_is(self, command: Command, project: Path) -> None:
+        told = command("deployment", "build", "./", "-n", "n", "-o", "d.yaml")
+        assert f"no --storage-block: runs use the code in {project} itself" in told.err
+        (document,) = deployments.read(project / "d.yaml")
+        assert document.storage == {"block": None, "path": str(project), "snapshot": None}
 
     def test_several_flows_are_listed(self, command: Command, project: Path) -> None:
         (project / "other.py").write_text(FLOW.replace("shop", "second"))

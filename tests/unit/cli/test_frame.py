@@ -167,3 +167,16 @@ def test_the_shell_completes(typed: str, offered: str) -> None:
         _ORCHESTRATOR_COMPLETE="bash_complete", COMP_WORDS=typed, COMP_CWORD=str(len(words) - 1)
     )
     assert f"plain,{offered}" in done.stdout.splitlines()
+
+
+def test_everything_that_lists_or_shows_speaks_json() -> None:
+    def walk(command: click.Command, path: str) -> list[str]:
+        if isinstance(command, click.Group):
+            return [line for name, found in command.commands.items() for line in walk(found, f"{path} {name}")]
+        shows = path.split()[-1] in ("ls", "inspect", "run", "status", "view", "preview", "version")
+        speaks = any(option.name == "output" for option in command.params)
+        return [path] if shows and not speaks else []
+
+    context = click.Context(orchestrator.cli.cli)
+    commands = [(noun, orchestrator.cli.cli.get_command(context, noun)) for noun in NOUNS]
+    assert [line for noun, command in commands if command for line in walk(command, noun)] == []
