@@ -290,7 +290,8 @@ class _Filler:
             path.append((S.RUNNING, run.started))
         if kind not in {item for item, _ in path}:
             path.append((kind, run.ended or run.state_at))
-        for state, at in path:
+        for index, (state, moment) in enumerate(path):
+            at = moment + timedelta(milliseconds=index)  # ids are in the order of times
             last = state is kind
             self.session.add(
                 FlowRunState(
