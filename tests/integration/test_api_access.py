@@ -90,6 +90,9 @@ def test_a_revoked_key_stops_at_once(client_as: ClientAs) -> None:
     assert other.get("/api/v1/flows", headers=header).status_code == 200
     assert admin.delete(f"/api/v1/api-keys/{made['id']}").status_code == 204
     assert other.get("/api/v1/flows", headers=header).status_code == 401
+    told = admin.get("/api/v1/events?event=api-key.*").json["items"]
+    assert [item["event"] for item in told] == ["api-key.revoked", "api-key.created"]
+    assert made["key"] not in str(told)
 
 
 def test_a_browser_session_reads_and_never_writes(app: Flask, client_as: ClientAs) -> None:
