@@ -179,3 +179,15 @@ def test_agents_and_people(client_as: ClientAs) -> None:
     agent: FlaskClient = client_as("agent")
     assert agent.get("/api/v1/flow-runs").status_code == 403
     assert agent.post("/api/v1/events", json={"event": "x", "resource": {"resource.id": "y"}}).status_code == 202
+
+
+def test_the_documentation_page_needs_nobody_else(client_as: ClientAs) -> None:
+    client = client_as("")
+    page = client.get("/api/v1/docs")
+    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+    assets = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
+    assert len(assets) == 3
+    for asset in assets:
+        assert client.get(f"/api/v1/{asset}").status_code == 200, asset
+    for other in ("../app.py", "..%2Fapp.py", "none.js", "page.py"):
+        assert client.get(f"/api/v1/docs/{other}").status_code == 404
