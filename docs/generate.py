@@ -41,7 +41,8 @@ SETTINGS_HEAD = f"""{_MADE}
 
 Each setting is looked for in the environment, as `{PREFIX}` and its name, then in the active profile of
 `profiles.toml` in `{PREFIX}HOME`, then there is a default. `orchestrator config view` shows each with its value and
-where that comes from; `orchestrator config set NAME=VALUE` writes to the active profile; `orchestrator profile` switches between profiles.
+where that comes from; `orchestrator config set NAME=VALUE` writes to the active profile; `orchestrator profile`
+switches between profiles.
 
 Durations are seconds or texts such as `90s`, `5m`, `1h30m`, `2d`. Sizes are bytes. Lists are separated by commas.
 

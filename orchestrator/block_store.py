@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from . import block
 from .client import Client
-from .errors import BlockError, SettingsError
+from .errors import BlockError, NotFound, SettingsError
 
 
 class ApiBlockStore:
@@ -23,9 +23,10 @@ class ApiBlockStore:
     def save(self, slug: str, name: str | None, data: dict[str, Any], overwrite: bool) -> str:
         """Save a document; with ``overwrite`` one of that name is replaced. Raises Conflict where the name is taken."""
         if overwrite and name is not None:
-            found = self._client.get("blocks", {"type": slug, "name": name})["items"]
-            if found:
-                return str(self._client.put(f"blocks/{found[0]['id']}", {"data": data})["id"])
+            try:
+                return str(self._client.put(f"blocks/{quote(slug)}/{quote(name)}", {"data": data})["id"])
+            except NotFound:
+                pass
         return str(self._client.post("blocks", {"type": slug, "name": name, "data": data})["id"])
 
     def load(self, ref: str) -> dict[str, Any]:

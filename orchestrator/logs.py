@@ -9,19 +9,24 @@ import threading
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from . import context
 from .clock import to_text
 from .context import FlowRun, TaskRun
 from .reporting import is_sender
 
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:  # not generic at run time before Python 3.11
+    _Adapter = logging.LoggerAdapter
+
 FLOW_LOGGER = "orchestrator.flow_runs"
 TASK_LOGGER = "orchestrator.task_runs"
 STDOUT = "stdout"
 
 
-class RunLogger(logging.LoggerAdapter[logging.Logger]):
+class RunLogger(_Adapter):
     """A logger bound to the run that it was made in: its lines belong there, whatever thread writes them."""
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
@@ -47,16 +52,31 @@ class RunHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Report a record; records outside of runs, and those of the reporter itself, are none of its business."""
-        if is_sender():
-            return
         run: FlowRun | None = getattr(record, "flow_run", None) or context.owner()
-        if run is None or run.sink is None:
+        if (run is None or not run.supervised) and self._alone(record.name):
+            _last_resort(record)
+        if is_sender() or run is None or run.sink is None:
             return
         try:
             task: TaskRun | None = getattr(record, "task_run", None) or context.task_run()
             put_line(run, task, record.levelno, record.name, self.format(record), record.created)
         except Exception:
             self.handleError(record)
+
+    def _alone(self, name: str) -> bool:
+        """Whether nobody else handles a logger: its warnings then go to standard error, as they do without us."""
+        logger: logging.Logger | None = logging.getLogger(name)
+        while logger is not None:
+            if any(handler is not self for handler in logger.handlers):
+                return False
+            logger = logger.parent if logger.propagate else None
+        return True
+
+
+def _last_resort(record: logging.LogRecord) -> None:
+    handler = logging.lastResort
+    if handler is not None and record.levelno >= handler.level:
+        handler.handle(record)
 
 
 def put_line(run: FlowRun, task: TaskRun | None, level: int, logger: str, message: str, at: float) -> None:

@@ -44,8 +44,9 @@ SPILL_BATCHES = 16
 BACK_OFF_MAX = 30.0
 #: Seconds between looks for what dead processes left.
 ORPHAN_EVERY = 60.0
-#: Seconds that the end of a process waits for the API before it leaves the rest on disk.
+#: Seconds without progress after which the end of a process leaves the rest on disk, and seconds that it waits at most.
 EXIT_TIMEOUT = 5.0
+EXIT_MOST = 60.0
 
 _BULK = frozenset({"log", "event", "artifact"})
 _LENGTH = struct.Struct(">I")
@@ -180,7 +181,7 @@ class Reporter:
         self._held: list[Batch] = []
         self._marks: list[_Mark] = []
         self._away = self._client is None
-        self._failures = 0
+        self._failures = self._calls = 0
         self._retry_at = 0.0
         self._orphans_at = 0.0
         self._dropped: Counter[tuple[uuid.UUID | None, str, int]] = Counter()
@@ -211,17 +212,24 @@ class Reporter:
         """
         if self._closed:
             return False
-        return self._pass(_Mark(), timeout)
+        return self._pass(_Mark(), timeout, timeout)
 
     def retire(self, producer: uuid.UUID) -> None:
         """Forget a producer's numbering; nothing more may come from it."""
         self._queue.append((None, _Mark(producer)))
 
     def close(self, timeout: float = EXIT_TIMEOUT) -> bool:
-        """Send what can be sent within ``timeout`` seconds and leave the rest on disk; False when some is left."""
+        """Send what can be sent and leave the rest on disk.
+
+        Args:
+            timeout: Seconds without progress after which it gives up.
+
+        Returns:
+            False when some is left.
+        """
         if self._closed:
             return True
-        delivered = self.flush(timeout)
+        delivered = self._pass(_Mark(), timeout, max(timeout, EXIT_MOST) if timeout else 0.0)
         with self._state:
             self._closed = True
             self._held = self._inflight + self._held
@@ -243,13 +251,17 @@ class Reporter:
         """Items that were put and not yet taken by the sender."""
         return len(self._queue)
 
-    def _pass(self, mark: _Mark, timeout: float) -> bool:
-        deadline = time.monotonic() + timeout
+    def _pass(self, mark: _Mark, timeout: float, most: float) -> bool:
+        deadline = time.monotonic() + most
         self._queue.append((None, mark))
         self._urgent = True
         self._wake.set()
         if self._start():
-            mark.passed.wait(timeout)
+            seen = self._calls
+            while not mark.passed.wait(min(timeout, max(0.0, deadline - time.monotonic()))):
+                if self._calls == seen or time.monotonic() >= deadline:
+                    break
+                seen = self._calls
         else:  # the interpreter is shutting down and starts no thread: do its work here
             while not mark.passed.is_set() and time.monotonic() < deadline:
                 self._step()
@@ -359,6 +371,7 @@ class Reporter:
         if self._delivery is None:
             raise Away("no API is configured")
         self._delivery.deliver(batches)
+        self._calls += 1
 
     def _put_off(self, problem: Away) -> None:
         if not self._away or self._failures == 0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -49,7 +48,9 @@ def run_job(
     """
     received = time.monotonic()
     found = settings.load()
-    scratch = Path(tempfile.mkdtemp(prefix=f"orchestrator-run-{job.id.hex[:12]}-"))
+    # Where its supervisor, too, knows to remove it: a killed process cannot.
+    scratch = found.path("runs", f"{job.id}-{job.attempt}")
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         folder = _code(job, scratch, found)
         os.chdir(folder)

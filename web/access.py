@@ -65,8 +65,8 @@ def guard() -> AnyResponse | None:
 def to_login() -> AnyResponse:
     """Send the browser to the login page, and back here afterwards."""
     if "key" in session:
-        flash("Your session has ended: the key it was opened with is revoked or has expired.", "warning")
         session.clear()
+        flash("Your session has ended: the key it was opened with is revoked or has expired.", "warning")
     back = request.full_path.rstrip("?") if request.method == "GET" and not is_part() else None
     address = login_address(None if back == "/" else back)
     if is_part():

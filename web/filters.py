@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import datetime, timezone
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,31 @@ _STATIC = Path(__file__).parent / "static"
 def install(app: Flask) -> None:
     """Make the names known to the application's templates."""
     app.jinja_env.globals.update(
-        asset=asset, icon=icon, look=look, LOOKS=LOOKS, nonce=nonce, csrf=access.token, here=here, server_now=now, may=access.may
+        asset=asset,
+        icon=icon,
+        look=look,
+        LOOKS=LOOKS,
+        nonce=nonce,
+        csrf=access.token,
+        here=here,
+        server_now=now,
+        may=access.may,
     )
     app.jinja_env.filters.update(
-        iso=iso, utc=utc, moment=moment, elapsed=elapsed, markdown=markdown, pretty=pretty, compact=compact,
-        short=short, number=number, seconds=seconds, longest=longest, height=height, is_web=is_web, table=grids.table,
+        iso=iso,
+        utc=utc,
+        moment=moment,
+        elapsed=elapsed,
+        markdown=markdown,
+        pretty=pretty,
+        compact=compact,
+        short=short,
+        number=number,
+        seconds=seconds,
+        longest=longest,
+        height=height,
+        is_web=is_web,
+        table=grids.table,
         icon_shapes=icon_shapes,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
@@ -73,11 +93,11 @@ def moment(at: datetime | None, style: str = "relative") -> Markup:
 
 
 def elapsed(start: datetime | None, end: datetime | None = None) -> Markup:
-    """How long something took; while it lasts, the page's script counts on."""
+    """How long something took; while it lasts, the page's script counts (what we send stays the same meanwhile)."""
     if start is None:
         return Markup('<span class="text-secondary">–</span>')
     if end is None:
-        return Markup('<span class="tabular" data-since="{}">{}</span>').format(iso(start), span(now() - start))
+        return Markup('<span class="tabular" data-since="{}">…</span>').format(iso(start))
     return Markup('<span class="tabular">{}</span>').format(span(end - start))
 
 
@@ -131,7 +151,7 @@ def longest(runs: Sequence[RunBrief]) -> float:
 
 def height(run: RunBrief, most: float) -> int:
     """Height of a run's mark, in percent of the tallest."""
-    return round(35 + 65 * min(_took(run) / most, 1)) if most else 60
+    return round(35 + 65 * min(_took(run) / most, 1)) if most and run.ended else 60
 
 
 def is_web(address: Any) -> bool:
@@ -145,9 +165,9 @@ def icon_shapes(looks: dict[str, Look]) -> str:
 
 
 def _took(run: RunBrief) -> float:
-    return ((run.ended or now()) - run.started).total_seconds() if run.started else 0.0
+    return (run.ended - run.started).total_seconds() if run.started and run.ended else 0.0
 
 
-@lru_cache(maxsize=None)
+@cache
 def _digest(name: str) -> str:
     return hashlib.sha256((_STATIC / name).read_bytes()).hexdigest()[:10]

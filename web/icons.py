@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 from markupsafe import Markup
@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).parent / "static" / "vendor" / "tabler-icons-3.51.0"
 _PATHS = re.compile(r"<(?!svg|path stroke=\"none\")[a-z][^>]*/>")
 
 
-@lru_cache(maxsize=None)
+@cache
 def icon(name: str, css: str = "") -> Markup:
     """The icon ``name`` as SVG, hidden from screen readers (text beside it says the same).
 

@@ -21,6 +21,8 @@ from ..client import Client
 from ..errors import InvalidInput, NotFound
 from .output import confirm, emit, limit_option, note, output_option, yes_option
 
+#: What the server shows in place of a secret; sent back, the secret stays.
+_MASK = "********"
 _COLUMNS = {"address": "Block", "updated": "Updated", "id": "ID"}
 _TYPE_COLUMNS = {"slug": "Type", "name": "Name", "interfaces": "Interfaces", "description": "Description"}
 
@@ -64,7 +66,7 @@ def register(source: str) -> None:
 @click.argument("address", metavar="TYPE/NAME")
 @click.option("--set", "pairs", metavar="FIELD=VALUE", multiple=True, help="A field; the value is JSON or text.")
 @click.option("--from", "file", type=click.File(), help="Fields from a JSON or YAML file; - is stdin.")
-@click.option("--overwrite", is_flag=True, help="Replace one of this name.")
+@click.option("--overwrite", is_flag=True, help="Change one of this name; what is not given keeps its value.")
 @output_option
 def create(address: str, pairs: tuple[str, ...], file: Any, overwrite: bool, output: str) -> None:
     """Save a block. Fields that it needs and that are not given are asked for, where somebody can answer."""
@@ -75,14 +77,17 @@ def create(address: str, pairs: tuple[str, ...], file: Any, overwrite: bool, out
     kind = _kind(client, slug)
     given = {**_from_file(file), **_from_pairs(pairs, kind["schema"])}
     _check_fields(slug, given, kind["schema"])
+    existing = _find(client, address) if overwrite else None
+    if existing:
+        kept = {key: value for key, value in existing["data"].items() if key in kind["schema"].get("properties", {})}
+        given = {**kept, **given}
     given = _referred(client, _ask(given, kind["schema"]), kind["schema"])
     data = _checked(slug, given)
-    existing = _find(client, address) if overwrite else None
     if existing:
         facts = client.put(f"blocks/{existing['id']}", {"data": data})
     else:
         facts = client.post("blocks", {"type": slug, "name": name, "data": data})
-    note(f"{'replaced' if existing else 'saved'} {address}")
+    note(f"{'changed' if existing else 'saved'} {address}")
     if output == "json":
         emit(facts, output)
 

@@ -47,13 +47,13 @@ def emit_one(event: str, resource: str, labels: tuple[str, ...], payload: str, o
 
 
 @group.command("ls")
-@click.option("--event", metavar="NAME", help="Only events of this name.")
+@click.option("--event", metavar="NAME", help="Only events of this name, or beginning so: flow-run.*")
 @click.option("--resource", metavar="ID", help="Only events of this resource.")
 @limit_option
 @output_option
 def listing(event: str | None, resource: str | None, limit: int, output: str) -> None:
     """List events, newest first."""
-    params = {"event": event, "resource": resource, "limit": min(limit, 200)}
+    params = {"event": event, "resource_id": resource, "limit": min(limit, 200)}
     events = list(islice(Client.from_settings().pages("events", params), limit))
     if output == "json":
         emit(events, output)

@@ -15,7 +15,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from .. import clock, settings
 from ..client import Client
@@ -76,7 +76,7 @@ def _deploy(console: Console, client: Client) -> None:
 
 
 def _type(console: Console, folder: Path, *words: str) -> None:
-    console.print(f"[bold]$[/] orchestrator {escape(' '.join(words))}")
+    console.print(f"[bold]$[/] orchestrator {escape(' '.join(words))}", soft_wrap=True)
     done = subprocess.run([sys.executable, "-m", "orchestrator", *words], cwd=folder, check=False)
     if done.returncode:
         raise OrchestratorError(f"`orchestrator {' '.join(words)}` failed in {folder}")
@@ -92,15 +92,15 @@ def _start_by_schedule(client: Client) -> str:
     anchor = clock.now() + SCHEDULED_IN
     for old in deployment["schedules"]:
         client.delete(f"schedules/{old['id']}")
-    schedule = client.post(
+    client.post(
         f"deployments/{deployment['id']}/schedules",
         json={"slug": "daily", "interval": timedelta(days=1).total_seconds(), "anchor": clock.to_text(anchor)},
     )
     for _ in _waiting("the schedule loop to make a run"):
-        runs = client.get("flow-runs", params={"deployment_id": deployment["id"]})["items"]
-        due = [run for run in runs if run.get("schedule_id") == schedule["id"]]
-        if due:
-            return str(min(due, key=lambda run: run["due"])["id"])
+        runs = client.get("flow-runs", params={"deployment_id": deployment["id"], "state_type": "SCHEDULED"})["items"]
+        slots = {clock.from_text(run["slot"]): run["id"] for run in runs if run["slot"]}
+        if anchor in slots:
+            return str(slots[anchor])
     raise AssertionError  # _waiting ends by raising
 
 
@@ -125,7 +125,7 @@ def _print_new_lines(console: Console, client: Client, label: str, run: str, aft
     params = {"flow_run_id": run, "limit": 200, **({"after": after} if after else {})}
     for line in client.get("logs", params=params)["items"]:
         moment = clock.from_text(line["at"]).astimezone().strftime("%H:%M:%S")
-        console.print(f"[dim]{moment} {label:<21}[/] {escape(line['message'])}")
+        console.print(f"[dim]{moment} {label:<21}[/] {escape(line['message'])}", soft_wrap=True)
         after = line["id"]
     return after
 
@@ -133,7 +133,7 @@ def _print_new_lines(console: Console, client: Client, label: str, run: str, aft
 @contextmanager
 def _progress(console: Console) -> Iterator[Progress]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), "tasks")
-    with Progress(*columns, TextColumn("{task.fields[state]}"), TimeElapsedColumn(), console=console) as progress:
+    with Progress(*columns, TextColumn("{task.fields[state]}"), console=console) as progress:
         yield progress
 
 
@@ -143,7 +143,7 @@ def _report(console: Console, client: Client, runs: dict[str, str], link: str) -
         found: dict[str, Any] = client.get(f"flow-runs/{run}")
         state, result = found["state"], (found["result"] or {}).get("value")
         colour = "green" if state["type"] == "COMPLETED" else "red"
-        console.print(f"{label:<21} [{colour}]{state['type']}[/] {escape(state['message'])} result: {result}")
+        console.print(f"{label:<21} [{colour}]{state['type']}[/] {escape(state['message'])} result: {escape(str(result))}", soft_wrap=True)
     console.print(f"\nDashboard (this link logs you in, once): {link}", soft_wrap=True)
 
 

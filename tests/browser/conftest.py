@@ -79,7 +79,9 @@ class Server:
             return f"{self.url}/login?token={logins.issue(writing, key.id, now())}"
 
 
-def serve(database: str, prefix: str = "", fill: bool = True, wrap: Callable[[Any], Any] | None = None) -> Iterator[Server]:
+def serve(
+    database: str, prefix: str = "", fill: bool = True, wrap: Callable[[Any], Any] | None = None
+) -> Iterator[Server]:
     """Serve the whole application on a free port, from a thread."""
     tower.forget()
     session.configure(database)
@@ -172,7 +174,9 @@ def refresh() -> None:
 
 def profile(chromium: Browser, **options: Any) -> BrowserContext:
     """A browser profile of its own."""
-    made = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, "timezone_id": "Europe/Berlin", **options})
+    made = chromium.new_context(
+        **{"viewport": {"width": 1440, "height": 900}, "timezone_id": "Europe/Berlin", **options}
+    )
     made.set_default_timeout(15_000)
     return made
 

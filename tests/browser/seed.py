@@ -37,25 +37,89 @@ FLIGHTS_SCHEMA: dict[str, Any] = {
     "title": "Parameters",
     "type": "object",
     "properties": {
-        "airport": {"title": "Airport", "type": "string", "description": "Three letters, as on a ticket.", "pattern": "^[A-Z]{3}$", "position": 0},
-        "limit": {"title": "Limit", "type": "integer", "minimum": 1, "default": 500, "description": "Most flights to read.", "position": 1},
-        "since": {"title": "Since", "type": "string", "format": "date-time", "default": "2026-01-01T00:00:00Z", "position": 2},
+        "airport": {
+            "title": "Airport",
+            "type": "string",
+            "description": "Three letters, as on a ticket.",
+            "pattern": "^[A-Z]{3}$",
+            "position": 0,
+        },
+        "limit": {
+            "title": "Limit",
+            "type": "integer",
+            "minimum": 1,
+            "default": 500,
+            "description": "Most flights to read.",
+            "position": 1,
+        },
+        "since": {
+            "title": "Since",
+            "type": "string",
+            "format": "date-time",
+            "default": "2026-01-01T00:00:00Z",
+            "position": 2,
+        },
         "mode": {"title": "Mode", "type": "string", "enum": ["full", "delta"], "default": "delta", "position": 3},
         "dry_run": {"title": "Dry run", "type": "boolean", "default": False, "position": 4},
-        "carriers": {"title": "Carriers", "type": "array", "items": {"type": "string"}, "default": ["AA", "UA"], "position": 5},
+        "carriers": {
+            "title": "Carriers",
+            "type": "array",
+            "items": {"type": "string"},
+            "default": ["AA", "UA"],
+            "position": 5,
+        },
     },
     "required": ["airport"],
-}  # fmt: skip
+}
 
 #: flow, deployment, queue, description, tags, schedules, typical seconds, share that fails
 _DEPLOYMENTS: tuple[tuple[Any, ...], ...] = (
-    ("flights", "delays-nightly", "duck", "Delays per airport, loaded every night.", ["prod", "flights"], [{"cron": "0 2 * * *", "timezone": "Europe/Berlin"}], 95, 0.04),
+    (
+        "flights",
+        "delays-nightly",
+        "duck",
+        "Delays per airport, loaded every night.",
+        ["prod", "flights"],
+        [{"cron": "0 2 * * *", "timezone": "Europe/Berlin"}],
+        95,
+        0.04,
+    ),
     ("flights", "delays-hourly", "duck", "", ["prod", "flights"], [{"cron": "15 * * * *"}], 24, 0.05),
-    ("crm-sync", "contacts", "default", "Contacts from the CRM into the warehouse.", ["prod", "crm"], [{"interval_s": 1800.0}], 41, 0.12),
-    ("warehouse", "dbt-build", "heavy", "Builds and tests all models.\n\nOwned by **analytics**.", ["prod", "dbt"], [{"cron": "30 5 * * 1-5", "timezone": "America/New_York"}, {"rrule": "FREQ=MONTHLY;BYDAY=1SU", "timezone": "UTC", "active": False}], 610, 0.08),
-    ("invoices", "extract", "default", "Reads invoices from the mail box.", ["finance"], [{"interval_s": 3600.0}], 12, 0.03),
+    (
+        "crm-sync",
+        "contacts",
+        "default",
+        "Contacts from the CRM into the warehouse.",
+        ["prod", "crm"],
+        [{"interval_s": 1800.0}],
+        41,
+        0.12,
+    ),
+    (
+        "warehouse",
+        "dbt-build",
+        "heavy",
+        "Builds and tests all models.\n\nOwned by **analytics**.",
+        ["prod", "dbt"],
+        [
+            {"cron": "30 5 * * 1-5", "timezone": "America/New_York"},
+            {"rrule": "FREQ=MONTHLY;BYDAY=1SU", "timezone": "UTC", "active": False},
+        ],
+        610,
+        0.08,
+    ),
+    (
+        "invoices",
+        "extract",
+        "default",
+        "Reads invoices from the mail box.",
+        ["finance"],
+        [{"interval_s": 3600.0}],
+        12,
+        0.03,
+    ),
     ("ml-features", "backfill", "heavy", "", ["ml"], [], 240, 0.2),
-)  # fmt: skip
+)
 
 _WORDS = (
     ("amber", "brisk", "calm", "daring", "eager", "fancy", "gentle", "humble", "ivory", "jolly", "keen", "lucky"),
@@ -151,7 +215,8 @@ class _Filler:
         deployment = Deployment(
             id=uuid7(self.now), flow_id=self._flow(flow).id, name=name, description=text, tags=tags, version="1.4.0",
             entrypoint=f"{flow.replace('-', '_')}/flow.py:{flow.replace('-', '_')}", storage_path=f"{flow}/code",
-            snapshot=uuid.uuid4().hex * 2, work_queue_id=self.seeded.queues[queue], updated=self.now - timedelta(days=3),
+            snapshot=uuid.uuid4().hex * 2, work_queue_id=self.seeded.queues[queue],
+            updated=self.now - timedelta(days=3),
             parameters={"airport": "BER", "limit": 500} if flow == "flights" else {},
             parameter_schema=FLIGHTS_SCHEMA if flow == "flights" else {"type": "object", "properties": {}},
             paused=name == "backfill",
@@ -206,7 +271,8 @@ class _Filler:
             tags=list(deployment.tags), work_queue_id=deployment.work_queue_id, due=start, created=made,
             started=None if waiting or kind is S.PENDING else start, ended=ended,
             agent_id=None if waiting else self.agents[0].id, parent_flow_run_id=parent,
-            created_by={"type": "schedule", "id": "", "name": "cron-1"}, result={"value": {"rows": 4821, "late": 312}} if kind is S.COMPLETED else None,
+            created_by={"type": "schedule", "id": "", "name": "cron-1"},
+            result={"value": {"rows": 4821, "late": 312}} if kind is S.COMPLETED else None,
             slot=None, snapshot=deployment.snapshot,
         )  # fmt: skip
         self.session.add(run)
@@ -224,7 +290,8 @@ class _Filler:
             path.append((S.RUNNING, run.started))
         if kind not in {item for item, _ in path}:
             path.append((kind, run.ended or run.state_at))
-        for state, at in path:
+        for index, (state, moment) in enumerate(path):
+            at = moment + timedelta(milliseconds=index)  # ids are in the order of times
             last = state is kind
             self.session.add(
                 FlowRunState(
@@ -240,7 +307,9 @@ class _Filler:
                 id=uuid7(at), event=f"flow-run.{kind.value.lower()}", occurred=at, received=at,
                 resource_id=f"orchestrator.flow-run.{run.id}", payload={"attempt": run.attempt},
                 resource={"resource.id": f"orchestrator.flow-run.{run.id}", "resource.name": run.name},
-                related=[{"resource.id": f"orchestrator.deployment.{run.deployment_id}", "resource.role": "deployment"}],
+                related=[
+                    {"resource.id": f"orchestrator.deployment.{run.deployment_id}", "resource.role": "deployment"}
+                ],
             )
         )  # fmt: skip
 
@@ -329,7 +398,8 @@ class _Filler:
             {"airport": "FRA", "flights": 2310, "late": 171, "mean delay (min)": 9.1},
             {"airport": "MUC", "flights": 1307, "late": 53, "mean delay (min)": 4.8},
         ]
-        text = "# Delays\n\n| airport | late |\n| --- | --- |\n| FRA | 171 |\n\n<script>alert(1)</script> [bad](javascript:alert(1))"
+        text = "# Delays\n\n| airport | late |\n| --- | --- |\n| FRA | 171 |\n\n"
+        text += "<script>alert(1)</script> [bad](javascript:alert(1))"
         for kind, key, data, note in (
             ("markdown", "delays-report", text, "What the night brought."),
             ("table", "delays-per-airport", table, ""),

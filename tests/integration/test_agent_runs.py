@@ -12,7 +12,9 @@ from tests.agents import System, gone, read_pids, system, until
 
 @pytest.fixture
 def served(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[System]:
-    with system(tmp_path, database_url, redis_url, ORCHESTRATOR_STOP_GRACE="1s") as found:
+    # No heartbeat comes by itself while a test lasts: a cancel has to bring one about.
+    slow = {"ORCHESTRATOR_HEARTBEAT": "100s", "ORCHESTRATOR_LEASE": "300s"}
+    with system(tmp_path, database_url, redis_url, ORCHESTRATOR_STOP_GRACE="1s", **slow) as found:
         yield found
 
 
@@ -73,7 +75,7 @@ def times_out(served: System, path: Path) -> None:
 
 
 def test_long_polling_keeps_the_same_promises(served: System, tmp_path: Path) -> None:
-    with served.agent("--transport", "http"):
+    with served.agent("--transport", "http", "--limit", "1"):
         completes(served)
         is_cancelled(served, tmp_path / "cancelled")
 

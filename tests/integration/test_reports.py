@@ -184,7 +184,8 @@ def test_characters_and_numbers_that_postgres_lacks_lose_nothing() -> None:
     run_id = uuid7()
     report(flow_run(run_id, parameters={"big": 0}), log(run_id, "a\x00b"))
     body = serializers.dumps({"batches": [{"producer": uuid.uuid4(), "first": 1, "items": [
-        flow_run(uuid7(), parameters={"n\x00": ["\x00"], "v": "HOLE"}), flow_state(run_id, "COMPLETED", result={"value": "HOLE"})
+        flow_run(uuid7(), parameters={"n\x00": ["\x00"], "v": "HOLE"}),
+        flow_state(run_id, "COMPLETED", result={"value": "HOLE"}),
     ]}]})  # fmt: skip
     for number in (b"1e400", b"-1e400", str(2**80).encode()):
         with db.transaction() as session:

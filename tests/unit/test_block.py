@@ -251,6 +251,13 @@ def test_a_loaded_block_must_be_of_the_class(store: MemoryStore) -> None:
         Credentials.load("json/a")
 
 
+def test_the_class_that_is_asked_wins_over_a_later_one_of_its_slug(own_kinds: None, store: MemoryStore) -> None:
+    Credentials(user="u", password="p").save("dev")
+    later = type("Credentials", (Block,), {"__module__": "imported.again"})
+    assert block.find("credentials") is later
+    assert type(Credentials.load("dev")) is Credentials
+
+
 class TestVersions:
     """Documents outlive the class that saved them (pain 33)."""
 

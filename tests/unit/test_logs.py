@@ -148,6 +148,22 @@ def test_by_hand_the_terminal_shows_run_logs_unless_logging_is_set_up(capsys: py
         root.handlers = handlers
 
 
+def test_by_hand_warnings_still_reach_the_terminal(reports: Reports, capsys: pytest.CaptureFixture[str]) -> None:
+    @flow
+    def outer() -> None:
+        logging.getLogger("some.library").info("not shown")
+        logging.getLogger("some.library").warning("mind the gap")
+
+    root = logging.getLogger()
+    handlers, root.handlers = root.handlers, []
+    try:
+        outer()
+    finally:
+        root.handlers = handlers
+    assert capsys.readouterr().err == "mind the gap\n"
+    assert [item["message"] for item in reports("log")] == ["mind the gap"]
+
+
 def test_outside_of_runs_the_logger_is_an_ordinary_one(caplog: pytest.LogCaptureFixture) -> None:
     get_run_logger().warning("nobody's")
     assert caplog.records[-1].name == "orchestrator"

@@ -376,6 +376,18 @@ def test_a_pipe_carries_frames_whole_whatever_the_cuts() -> None:
     os.close(writing)
 
 
+def test_the_end_waits_as_long_as_a_slow_api_goes_on(server: ReportsServer, make: Callable[..., Reporter]) -> None:
+    def slow(body: dict[str, Any]) -> None:
+        time.sleep(0.15)
+
+    server.fail = slow
+    reporter = make(server.url, batch_items=100)
+    for number in range(1000):
+        reporter.put(log_item(number))
+    assert reporter.close(0.6)
+    assert numbers(server) == list(range(1000))
+
+
 def test_the_same_reporter_serves_a_process_until_the_api_changes(
     server: ReportsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

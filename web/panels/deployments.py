@@ -72,7 +72,9 @@ def listing(session: Session, text: str, tag: str, cursor: str | None) -> Deploy
 def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> DeploymentPage:
     """Read one deployment. Raises NotFound."""
     found = deployments.get(session, deployment_id)
-    blocks = [session.get(Block, key) if key else None for key in (found.storage_block_id, found.infrastructure_block_id)]
+    blocks = [
+        session.get(Block, key) if key else None for key in (found.storage_block_id, found.infrastructure_block_id)
+    ]
     return DeploymentPage(
         deployment=found,
         name=f"{found.flow.name}/{found.name}",

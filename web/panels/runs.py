@@ -116,7 +116,14 @@ def _point(row: RunRow, now: datetime) -> list[Any]:
     start = run.started or run.due
     seconds = ((run.ended or now) - start).total_seconds()
     label = f"{row.flow_name} · {run.name}"
-    return [str(run.id), label, run.state_type, run.state_name, int(start.timestamp() * 1000), round(max(seconds, 0), 3)]
+    return [
+        str(run.id),
+        label,
+        run.state_type,
+        run.state_name,
+        int(start.timestamp() * 1000),
+        round(max(seconds, 0), 3),
+    ]
 
 
 def _identifier(text: Any) -> uuid.UUID | None:

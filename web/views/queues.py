@@ -46,6 +46,8 @@ def limit(queue_id: uuid.UUID) -> AnyResponse:
     if text and not text.isdecimal():
         raise InvalidInput("the limit is a whole number, or empty for none")
     with transaction() as session:
-        queue = work_queues.change(session, queue_id, {"concurrency_limit": int(text) if text else None}, actor(), now())
+        queue = work_queues.change(
+            session, queue_id, {"concurrency_limit": int(text) if text else None}, actor(), now()
+        )
     said = f"at most {text} at once" if text else "without a limit"
     return done(f"The queue {queue.name} runs {said}", url_for("web.queues.show"))

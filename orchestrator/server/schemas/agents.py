@@ -75,7 +75,12 @@ class HeartbeatSchema(Strict):
 class ClaimInputSchema(Strict):
     """What an agent asks for."""
 
-    queues = fields.List(Name(), required=True, validate=validate.Length(1, 100))
+    queues = fields.List(
+        Name(),
+        required=True,
+        validate=validate.Length(0, 100),
+        metadata={"description": "None: only wait for a cancel, as an agent without a free slot does."},
+    )
     preferred = fields.UUID(load_default=None, allow_none=True, metadata={"description": "The run of a hint."})
     cached = fields.List(
         fields.String(validate=validate.Length(max=200)),

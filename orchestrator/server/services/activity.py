@@ -89,13 +89,17 @@ def timeline(
 def history(session: Session, deployment_ids: Sequence[uuid.UUID], each: int = 12) -> dict[uuid.UUID, list[RunBrief]]:
     """The last ``each`` runs of each deployment that were begun or ended, oldest first."""
     quiet = StateType.SCHEDULED.value
-    return _runs_of(session, FlowRun.deployment_id, deployment_ids, FlowRun.state_type != quiet, FlowRun.id.desc(), each)
+    return _runs_of(
+        session, FlowRun.deployment_id, deployment_ids, FlowRun.state_type != quiet, FlowRun.id.desc(), each
+    )
 
 
 def upcoming(session: Session, deployment_ids: Sequence[uuid.UUID], each: int = 1) -> dict[uuid.UUID, list[RunBrief]]:
     """The next ``each`` scheduled runs of each deployment, soonest last."""
     waiting = StateType.SCHEDULED.value
-    return _runs_of(session, FlowRun.deployment_id, deployment_ids, FlowRun.state_type == waiting, FlowRun.due.asc(), each)
+    return _runs_of(
+        session, FlowRun.deployment_id, deployment_ids, FlowRun.state_type == waiting, FlowRun.due.asc(), each
+    )
 
 
 def _runs_of(
@@ -107,9 +111,14 @@ def _runs_of(
     wanted = values(column("id", UUID(as_uuid=True)), name="wanted").data([(key,) for key in owner_ids])
     last = (
         select(
-            FlowRun.id, FlowRun.name, FlowRun.state_type, FlowRun.state_name, FlowRun.due, FlowRun.started,
+            FlowRun.id,
+            FlowRun.name,
+            FlowRun.state_type,
+            FlowRun.state_name,
+            FlowRun.due,
+            FlowRun.started,
             FlowRun.ended,
-        )  # fmt: skip
+        )
         .where(owner == wanted.c.id, condition)
         .order_by(order)
         .limit(each)

@@ -177,7 +177,9 @@ def _event(session: Session, agent: Agent, name: str, now: datetime) -> EventRec
         "hostname": agent.hostname,
         "version": agent.version,
     }
-    queues = session.execute(select(WorkQueue.id, WorkQueue.name).where(WorkQueue.name.in_(agent.queues)))
+    queues = session.execute(
+        select(WorkQueue.id, WorkQueue.name).where(WorkQueue.name.in_(agent.queues)).order_by(WorkQueue.name)
+    )
     related = [
         {"resource.id": f"orchestrator.work-queue.{key}", "resource.name": queue, "resource.role": "work-queue"}
         for key, queue in queues

@@ -169,7 +169,7 @@ def listing(
 
 def _row(event: EventRecord, now: datetime) -> tuple[Any, ...]:
     return (
-        event.id or uuid7(now), event.event, event.occurred or now, now, event.resource["resource.id"],
+        event.id or uuid7(), event.event, event.occurred or now, now, event.resource["resource.id"],
         json_text(event.resource), json_text(event.related), json_text(event.payload),
         event.follows,
     )  # fmt: skip

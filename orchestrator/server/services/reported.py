@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ... import clock
 from ...errors import NotFound, TransitionRefused
 from ...ids import uuid7
 from ...records import Actor, State
@@ -133,9 +134,10 @@ class Writer:
     def logs(self, items: Sequence[LogItem]) -> None:
         """COPY log lines; a longer one than the setting allows is cut, and says so."""
         rows: list[tuple[Any, ...]] = []
+        base = clock.now()  # the true time, since ids place rows in partitions
         for item in items:
             if self._belongs(item, item.flow_run_id, None):
-                stamp = self._now + timedelta(microseconds=len(rows))
+                stamp = base + timedelta(microseconds=len(rows))
                 rows.append(
                     (uuid7(stamp), item.flow_run_id, item.task_run_id, item.attempt, item.level, item.logger,
                      cut(item.message, current().log_line_max), item.at)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ... import clock
 from ...ids import uuid7
 from ...records import State
 from .events import EventRecord, record
@@ -56,8 +57,9 @@ def write_history(session: Session, taken: Sequence[TaskState], now: datetime) -
     """Write the history rows and events of states that task runs took, in the order given."""
     rows: list[tuple[Any, ...]] = []
     events: list[EventRecord] = []
+    base = clock.now()  # the true time, since ids place rows in partitions
     for index, item in enumerate(taken):
-        stamp = now + timedelta(microseconds=index)  # ids keep the order
+        stamp = base + timedelta(microseconds=index)  # ids keep the order
         state = item.state
         rows.append(
             (uuid7(stamp), item.task_run_id, item.attempt, state.type.value, state.name, state.message, state.at)

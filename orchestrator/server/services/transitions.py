@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from ...errors import NotFound, TransitionRefused
 from ...records import Actor, State
@@ -23,10 +24,16 @@ from ..db.models import FlowRun, WorkQueue
 from ..db.session import after_commit
 from ..rules import policy
 from ..rules.move import Decision, Effect, Facts, Move
-from .statements import CHANGE_RECORDED, TERMINAL_TYPES, execute
+from .statements import CHANGE_RECORDED, TERMINAL_TYPES, fetch
 from .task_states import ENDED_WITH_RUN, end_unfinished
 
 S = StateType
+
+#: Columns that a change may touch.
+_CHANGED = (
+    "state_type", "state_name", "state_message", "state_at", "started", "ended", "lease_until", "agent_id",
+    "cancel_asked", "due", "hinted", "hints", "result",
+)  # fmt: skip
 
 _APPLY = f"""
 WITH moved AS (
@@ -47,7 +54,18 @@ WITH moved AS (
     RETURNING r.*, %(details)s::jsonb AS details, %(stamp)s::timestamptz AS stamp
 ),
 {CHANGE_RECORDED}
-SELECT id FROM moved"""
+SELECT {", ".join(_CHANGED)} FROM moved"""
+
+#: What an end, or any change that leaves a slot, has to look after: one question in place of three.
+_AFTER = f"""
+SELECT EXISTS (SELECT 1 FROM task_run t WHERE t.flow_run_id = %(id)s AND t.state_type NOT IN ({TERMINAL_TYPES}))
+    OR EXISTS (SELECT 1 FROM flow_run c WHERE c.parent_flow_run_id = %(id)s AND c.work_queue_id IS NULL
+        AND c.state_type NOT IN ({TERMINAL_TYPES})) AS unfinished,
+    q.name AS queue,
+    CASE WHEN q.concurrency_limit IS NOT NULL THEN (
+        SELECT r.id FROM flow_run r WHERE r.work_queue_id = q.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s
+        ORDER BY r.priority DESC, r.due, r.id LIMIT 1) END AS next_run
+FROM (SELECT 1) AS one LEFT JOIN work_queue q ON q.id = %(queue)s::uuid"""
 
 
 @dataclass(frozen=True)
@@ -89,10 +107,7 @@ def apply(
     state = decision.state or proposed
     was_active = S(run.state_type) in ACTIVE
     _write(session, run, state, actor, now, result, due)
-    session.refresh(run)
-    if state.type in TERMINAL:
-        end_with(session, [run_id], state.type, now)
-    _tell(session, run, was_active, now)
+    _settle(session, run, state.type, was_active, now)
     return Change(run, decision)
 
 
@@ -151,7 +166,7 @@ def _write(
     details = dict(state.details or {})
     if actor.type not in ("run", "agent", "process"):
         details["by"] = actor.write()
-    execute(
+    [changed] = fetch(
         session,
         _APPLY,
         {
@@ -161,40 +176,22 @@ def _write(
             "result": None if result is None else json_text(result),
         },
     )  # fmt: skip
+    for name in _CHANGED:
+        set_committed_value(run, name, getattr(changed, name))
 
 
-def _tell(session: Session, run: FlowRun, was_active: bool, now: datetime) -> None:
-    """After the commit: wake whom the change concerns."""
-    kind = S(run.state_type)
+def _settle(session: Session, run: FlowRun, kind: StateType, was_active: bool, now: datetime) -> None:
+    """Look after what the change concerns: unfinished work below an end, agents and queues that are to be told."""
     if kind is S.CANCELLING and run.agent_id is not None:
         after_commit(session, hints.cancel_asked, run.agent_id)
-    if run.work_queue_id is None:
+    if kind is S.SCHEDULED and run.work_queue_id is not None and run.due <= now + current().dispatch_ahead:
+        name = session.scalar(select(WorkQueue.name).where(WorkQueue.id == run.work_queue_id))
+        after_commit(session, hints.run_queued, name, run.id)
+    if kind in ACTIVE or not (was_active or kind in TERMINAL):
         return
-    if kind is S.SCHEDULED and run.due <= now + current().dispatch_ahead:
-        _hint(session, run.id, run.work_queue_id)
-    elif was_active and kind not in ACTIVE:
-        _hint_next(session, run.work_queue_id, now)
-
-
-def _hint(session: Session, run_id: uuid.UUID, queue_id: uuid.UUID) -> None:
-    name = session.scalar(select(WorkQueue.name).where(WorkQueue.id == queue_id))
-    after_commit(session, hints.run_queued, name, run_id)
-
-
-def _hint_next(session: Session, queue_id: uuid.UUID, now: datetime) -> None:
-    """A limited queue has room again: hints that came while it was full were spent in vain."""
-    waiting = (
-        select(FlowRun.id)
-        .join(WorkQueue, WorkQueue.id == FlowRun.work_queue_id)
-        .where(
-            WorkQueue.id == queue_id,
-            WorkQueue.concurrency_limit.is_not(None),
-            FlowRun.state_type == S.SCHEDULED.value,
-            FlowRun.due <= now,
-        )
-        .order_by(FlowRun.priority.desc(), FlowRun.due, FlowRun.id)
-        .limit(1)
-    )
-    next_run = session.scalar(waiting)
-    if next_run is not None:
-        _hint(session, next_run, queue_id)
+    [after] = fetch(session, _AFTER, {"id": run.id, "queue": run.work_queue_id, "now": now})
+    if after.unfinished and kind in TERMINAL:
+        end_with(session, [run.id], kind, now)
+    if was_active and after.next_run is not None:
+        # A limited queue has room again; hints that came while it was full were spent in vain.
+        after_commit(session, hints.run_queued, after.queue, after.next_run)

@@ -119,7 +119,8 @@ class FakeApi:
     def put_blocks(self, rest: list[str], body: Any, _: Any) -> Any:
         found = self._block("/".join(rest))
         assert [*body] == ["data"]
-        found["data"] = body["data"]
+        kept = {key: found["data"].get(key) for key, value in body["data"].items() if value == "********"}
+        found["data"] = {**body["data"], **kept}
         return self._masked(found)
 
     def delete_blocks(self, rest: list[str], _: Any, __: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator import block
 from orchestrator.blocks.process import Process
 
 from .fake_api import FakeApi, Told, command_fixture, fake_api_fixture  # noqa: F401 - pytest finds them here
@@ -34,6 +35,7 @@ def own_kind(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) 
     path = tmp_path / f"kinds_{tmp_path.name}.py"
     path.write_text(OWN_KIND)
     monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(block, "_classes", dict(block._classes))
     assert command("block", "register", str(path)).code == 0
 
 
@@ -135,8 +137,15 @@ def test_a_taken_name_needs_overwrite(fake_api: FakeApi, command: Command) -> No
     command(*words)
     assert "already" in command(*words).err
     told = command(*words[:-1], "value=two", "--overwrite")
-    assert (told.code, told.err) == (0, "replaced secret/a\n")
+    assert (told.code, told.err) == (0, "changed secret/a\n")
     assert fake_api.blocks["secret/a"]["data"] == {"value": "two"}
+
+
+def test_overwrite_keeps_what_is_not_given(fake_api: FakeApi, command: Command, own_kind: None) -> None:
+    words = ["block", "create", "warehouse/a", "--overwrite"]
+    assert command(*words, "--set", "url=u", "--set", "token=canary", "--set", "size=2").code == 0
+    assert command(*words, "--set", "size=3").code == 0
+    assert fake_api.blocks["warehouse/a"]["data"] == {"url": "u", "token": "canary", "size": 3}
 
 
 def test_what_is_shown_is_masked(fake_api: FakeApi, command: Command) -> None:

@@ -110,7 +110,8 @@ def test_events(api: Api, cli: Cli) -> None:
     assert (refused.code, one_line(refused.err)) == (2, "Error: too old")
     event = {"id": ID, "event": "x", "occurred": "2026-01-31T12:00:00.000000Z", "resource": {"resource.id": "y"}}
     api.answers["GET events"] = page(event)
-    assert cli("event", "ls", "--event", "x", "--output", "json").json == [event]
+    assert cli("event", "ls", "--event", "x", "--resource", "y", "--output", "json").json == [event]
+    assert api.calls("GET events")[0][0] == {"event": ["x"], "resource_id": ["y"], "limit": ["50"]}
     assert "y" in cli("event", "ls").out
 
 

@@ -24,16 +24,20 @@ document.addEventListener("DOMContentLoaded", () => {
     span.append(text.slice(0, at), mark, text.slice(at + wanted.length));
     return span;
   }
+  function tellTime(time) {
+    const when = new Date(time.dateTime);
+    time.textContent = Orchestrator.clock(when);
+    time.title = `${Orchestrator.absolute(when)} · ${time.dataset.logger}`;
+  }
   function line([id, at, number, name, logger, message]) {
     const row = document.createElement("div");
     row.className = `log log-${Math.floor(number / 10) * 10}`;
     row.dataset.id = id;
     const time = document.createElement("time"), kind = document.createElement("b");
-    const when = new Date(at);
-    time.dateTime = when.toISOString();
+    time.dateTime = new Date(at).toISOString();
     time.dataset.style = "clock";
-    time.textContent = Orchestrator.clock(when);
-    time.title = `${Orchestrator.absolute(when)} · ${logger}`;
+    time.dataset.logger = logger;
+    tellTime(time);
     kind.textContent = name;
     row.append(time, kind, words(message, search.value.trim()));
     return row;
@@ -108,7 +112,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 24;
     if (following !== atEnd) setFollow(atEnd);
   }, { passive: true });
-  document.addEventListener("orchestrator:preferences", () => box.querySelectorAll("time").forEach((time) => { time.textContent = Orchestrator.clock(new Date(time.dateTime)); }));
+  document.addEventListener("orchestrator:preferences", () => box.querySelectorAll("time").forEach(tellTime));
   setFollow(true);
   restart();
 });

@@ -102,6 +102,7 @@ const Orchestrator = (() => {
   function liveParts() {
     Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) => {
       if (old.nodeType !== 1) return true;
+      if (old === document.activeElement && old.matches("input, textarea, select")) return false; // somebody types here
       if (old.tagName === "TIME" && old.dateTime === fresh.dateTime) return false;
       if (old.hasAttribute("data-cron") && old.dataset.cron === fresh.dataset?.cron) return false;
       if (old.hasAttribute("data-since") && old.dataset.since === fresh.dataset?.since) return false;
@@ -110,7 +111,6 @@ const Orchestrator = (() => {
     Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node, kind) =>
       !(kind === "remove" && (name === "title" && node.tagName === "TIME" || name === "open" || name === "style" || name === "aria-expanded"))
       && !(name === "class" && node.classList.contains("show"));
-    Idiomorph.defaults.ignoreActiveValue = true;
     const body = document.body;
     body.addEventListener("htmx:configRequest", (event) => {
       event.detail.headers["X-CSRF-Token"] = csrf;

@@ -1,0 +1,59 @@
+"""Pictures of the rooms for docs/images: in light and dark, on a desk and on a phone. Look at them before a release.
+
+``ORCHESTRATOR_TEST_SCREENSHOTS=docs/images pytest tests/browser/test_screenshots.py`` writes them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from .conftest import Server, Watched, profile, watched
+
+FOLDER = os.environ.get("ORCHESTRATOR_TEST_SCREENSHOTS")
+
+pytestmark = pytest.mark.skipif(not FOLDER, reason="ORCHESTRATOR_TEST_SCREENSHOTS names no folder to write to")
+
+ROOMS = {
+    "login": ("/login", "#key"),
+    "tower": ("/", "#chart-runs canvas"),
+    "runs": ("/runs", "#chart-points canvas"),
+    "run": ("/runs/{done}", ".log"),
+    "run-failed": ("/runs/{broken}?tab=states", ".path"),
+    "run-artifacts": ("/runs/{done}?tab=artifacts", ".written"),
+    "deployments": ("/deployments", "#list .spark"),
+    "deployment": ("/deployments/{delays-nightly}", "#schedules"),
+    "launch": ("/deployments/{delays-nightly}/run", "input[name='root[airport]']"),
+    "queues": ("/queues", "#list"),
+    "agents": ("/agents", "#list"),
+}
+
+
+@pytest.fixture(params=["light", "dark"])
+def visitor(chromium: Browser, server: Server, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    context = profile(chromium, color_scheme=request.param, reduced_motion="reduce")
+    made = watched(context, server)
+    one = next(made)
+    yield one
+    next(made, None)
+    context.close()
+
+
+def test_pictures(visitor: Watched) -> None:
+    page, server = visitor.page, visitor.server
+    theme = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'")
+    for name, (path, sign) in ROOMS.items():
+        if name == "tower":
+            page.goto(server.login_url("admin"))
+        for width, height in ((1440, 900), (400, 860)):
+            page.set_viewport_size({"width": width, "height": height})
+            visitor.open(path.format(**server.seeded.runs, **server.seeded.deployments))
+            page.wait_for_selector(sign)
+            page.wait_for_load_state("networkidle" if name == "launch" else "load")
+            picture = Path(str(FOLDER)) / f"{name}-{theme}-{width}.png"
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            assert len(page.screenshot(path=picture)) > 5_000

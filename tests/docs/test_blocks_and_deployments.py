@@ -1,0 +1,50 @@
+"""The pages on blocks and deployments name everything there is, and their examples are true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from orchestrator import block, deployments
+from orchestrator.cli.deployment import build
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def blocks_of(page: str, language: str) -> list[str]:
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("slug", ["json", "local-file-system", "process", "s3", "secret"])
+def test_each_kind_is_described_with_all_fields(slug: str) -> None:
+    facts = block.find(slug).type_facts()
+    rows = [line for line in (DOCS / "blocks.md").read_text(encoding="utf-8").splitlines() if f"| `{slug}` |" in line]
+    assert len(rows) == 1
+    assert facts["import_path"].replace(":", ".") in rows[0]
+    assert all(f"`{name}`" in rows[0] for name in [*facts["interfaces"], *facts["schema"]["properties"]])
+
+
+def test_python_examples_compile() -> None:
+    for code in blocks_of("blocks.md", "python"):
+        compile(code, "blocks.md", "exec")
+
+
+def test_the_file_in_the_page_is_valid_and_has_every_key() -> None:
+    example, _ci = blocks_of("deployments.md", "yaml")
+    (document,) = deployments.parse(example, "deployments.md")
+    assert all(f"\n{key}:" in "\n" + example for key in deployments.KEYS)
+    text = (DOCS / "deployments.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in text for key in (*deployments.KEYS, *deployments.SCHEDULE_KEYS))
+    assert deployments.parse(deployments.render(document)) == [document]
+
+
+def test_every_option_of_build_is_in_the_page() -> None:
+    text = (DOCS / "deployments.md").read_text(encoding="utf-8")
+    options = [item for item in build.params if isinstance(item, click.Option) and item.name != "help"]
+    missing = [item.opts[-1] for item in options if not any(name in text for name in item.opts)]
+    assert missing == []

@@ -1,0 +1,200 @@
+"""Agents: who is there, and the heartbeat by which they keep what they hold; long-polls; the home page's numbers."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from orchestrator.clock import now
+from orchestrator.errors import NotFound
+from orchestrator.records import State
+from orchestrator.server import waiters
+from orchestrator.server.db import session as db
+from orchestrator.server.db.models import Event, WorkQueue
+from orchestrator.server.services import agents, claims, overview, runs
+from orchestrator.states import StateType
+from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
+
+pytestmark = pytest.mark.usefixtures("database_url")
+S = StateType
+NOW = now()
+
+
+@pytest.fixture(autouse=True)
+def nobody_left(database_url: str) -> Iterator[None]:
+    """The thread that looks for those who wait has gone home before the database does."""
+    yield
+    deadline = time.monotonic() + 10
+    while waiters._current()._thread is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def held(count: int = 1) -> tuple[uuid.UUID, list[tuple[uuid.UUID, int]]]:
+    """An agent and the runs it holds."""
+    with db.transaction() as session:
+        deployment, agent = add_deployment(session), add_agent(session)
+        for _ in range(count):
+            add_run(session, deployment, NOW)
+        jobs = [claims.claim(session, agent.id, ["q"], now=NOW, issue_token=token) for _ in range(count)]
+        return agent.id, [(job.id, job.attempt) for job in jobs if job]
+
+
+def beat(agent_id: uuid.UUID, running: list[tuple[uuid.UUID, int]], seconds: float = 10) -> agents.Heartbeat:
+    with db.transaction() as session:
+        return agents.heartbeat(session, agent_id, running, NOW + timedelta(seconds=seconds))
+
+
+def test_an_agent_that_registers_makes_its_queues_and_an_event() -> None:
+    with db.transaction() as session:
+        session.add(WorkQueue(name="old"))
+        agent = add_agent(session, ["new", "old", "new"])
+    with db.reading() as session:
+        assert set(session.scalars(select(WorkQueue.name))) == {"new", "old"}
+        event = session.scalars(select(Event).where(Event.event == "agent.started")).one()
+        assert event.resource_id == f"orchestrator.agent.{agent.id}"
+        assert [row["resource.name"] for row in event.related] == ["new", "old"]
+
+
+def test_a_heartbeat_renews_all_leases_that_it_names() -> None:
+    agent_id, running = held(3)
+    assert beat(agent_id, running[:2]) == agents.Heartbeat()
+    with db.reading() as session:
+        leases = [runs.get(session, run_id).lease_until for run_id, _ in running]
+    assert leases == [NOW + timedelta(seconds=s) for s in (40, 40, 30)]
+
+
+def test_a_heartbeat_with_nothing_to_say_is_heard() -> None:
+    agent_id, _ = held()
+    assert beat(agent_id, []).known
+
+
+def test_a_heartbeat_tells_what_to_stop_and_what_is_lost() -> None:
+    agent_id, running = held(4)
+    kept, cancelled, ended, superseded = running
+    with db.transaction() as session:
+        runs.cancel(session, cancelled[0], ANN, NOW)
+        runs.move(session, ended[0], State(S.CRASHED), actor=ANN, now=NOW)
+    stranger = (uuid.uuid4(), 1)
+    answer = beat(agent_id, [kept, cancelled, ended, (superseded[0], 0), stranger])
+    assert answer.cancel == [cancelled]
+    assert sorted(answer.lost) == sorted([ended, (superseded[0], 0), stranger])
+
+
+def test_the_runs_of_another_agent_are_lost() -> None:
+    _, running = held()
+    with db.transaction() as session:
+        other = add_agent(session)
+    assert beat(other.id, running).lost == running
+
+
+def test_an_agent_that_is_not_known_is_told() -> None:
+    agent_id, running = held()
+    assert beat(uuid.uuid4(), running) == agents.Heartbeat(lost=running, known=False)
+    with db.transaction() as session:
+        agents.goodbye(session, agent_id, NOW)
+        agents.goodbye(session, agent_id, NOW)
+    assert beat(agent_id, []).known is False
+    with db.transaction() as session, pytest.raises(NotFound, match="there is no agent"):
+        agents.goodbye(session, uuid.uuid4(), NOW)
+
+
+def test_status_is_computed_when_asked() -> None:
+    agent_id, _ = held(2)
+    with db.reading() as session:
+        agent = agents.get(session, agent_id)
+        seen = agent.last_heartbeat
+        assert [agents.status(agent, seen + timedelta(seconds=s)) for s in (30, 31)] == ["ONLINE", "OFFLINE"]
+        assert [(row.agent.id, row.status, row.running) for row in agents.listing(session, seen)] == [
+            (agent_id, "ONLINE", 2)
+        ]
+        assert agents.row(session, agent_id, seen).running == 2
+    with db.transaction() as session:
+        agents.goodbye(session, agent_id, NOW)
+        assert agents.row(session, agent_id, NOW).status == "STOPPED"
+
+
+class Waiting(threading.Thread):
+    """A request that long-polls."""
+
+    def __init__(self, *queues: str, agent_id: uuid.UUID | None = None) -> None:
+        super().__init__(daemon=True)
+        self._ask: Callable[[], bool] = lambda: waiters.wait_for_work(queues, 20, agent_id)
+        self.answer: bool | None = None
+        self.start()
+
+    def run(self) -> None:
+        self.answer = self._ask()
+
+    def done(self) -> bool | None:
+        self.join(15)
+        return self.answer
+
+
+def in_wait(count: int) -> None:
+    deadline = time.monotonic() + 10
+    while len(waiters._current()._waiters) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_those_who_wait_are_told_of_work_in_their_queues_alone() -> None:
+    with db.transaction() as session:
+        here, there = add_deployment(session), add_deployment(session, name="there", queue="p")
+    one, both, other = Waiting("q"), Waiting("q", "p"), Waiting("p")
+    in_wait(3)
+    with db.transaction() as session:
+        add_run(session, here)
+    assert (one.done(), both.done()) == (True, True)
+    assert other.answer is None
+    with db.transaction() as session:
+        add_run(session, there)
+    assert other.done() is True
+
+
+def test_a_wait_for_nothing_ends_in_its_time() -> None:
+    assert waiters.wait_for_work(["q"], 0.01) is False
+
+
+def test_work_that_cannot_be_claimed_wakes_nobody() -> None:
+    with db.transaction() as session:
+        add_run(session, add_deployment(session))
+        session.execute(update(WorkQueue).values(concurrency_limit=0))
+    assert waiters.wait_for_work(["q"], 0.5) is False
+
+
+def test_a_cancel_ends_the_wait_of_its_agent() -> None:
+    agent_id, running = held()
+    waiting = Waiting("q", agent_id=agent_id)
+    in_wait(1)
+    with db.transaction() as session:
+        runs.cancel(session, running[0][0], ANN, now())
+    assert waiting.done() is False
+
+
+def test_the_numbers_of_the_home_page() -> None:
+    _, running = held(3)
+    with db.transaction() as session:
+        deployment = add_deployment(session, name="other", tags=["x"])
+        runs.move(session, running[0][0], State(S.FAILED, at=NOW), attempt=1, actor=ANN, now=NOW)
+        runs.cancel(session, running[1][0], ANN, NOW)
+        late = add_run(session, deployment, NOW - timedelta(hours=3), name="late")
+        late.state_name = "Late"
+    with db.reading() as session:
+        told = overview.home(session, NOW + timedelta(seconds=1), timedelta(hours=6), buckets=6)
+        assert told.totals == {S.FAILED: 1, S.CANCELLING: 1, S.PENDING: 1, S.SCHEDULED: 1}
+        assert [sum(bucket.counts.values()) for bucket in told.buckets] == [0, 0, 1, 0, 0, 3]
+        assert told.open == {S.PENDING: 1, S.CANCELLING: 1, S.SCHEDULED: 1, S.PAUSED: 0}
+        assert [row.run.name for row in told.late] == ["late"]
+        assert [row.run.id for row in told.stuck] == [running[1][0]]
+        assert [row.run.id for row in told.failed] == [running[0][0]]
+        assert told.agents == {"ONLINE": 1}
+        assert told.queues == [overview.QueueLoad("q", False, None, 1, 2, 1)]
+        assert told.events_per_minute == len(session.scalars(select(Event)).all())
+        assert overview.home(session, NOW, timedelta(hours=6), tag="x").totals == {S.SCHEDULED: 1}

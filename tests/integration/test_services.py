@@ -1,0 +1,86 @@
+"""Beat ticks, the services process steps; and steps without ticks when there is no beat, or no Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from orchestrator.clock import now
+from orchestrator.server.db.session import reading
+from orchestrator.server.loops import LOOPS
+from orchestrator.server.services import ticks
+from orchestrator.workers.beat import entries
+from orchestrator.workers.broker import SERVICES_QUEUE
+from tests.agents import until
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def program(database_url: str, redis_url: str, log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "ORCHESTRATOR_DATABASE_URL": database_url,
+        "ORCHESTRATOR_REDIS_URL": redis_url,
+        "ORCHESTRATOR_SECRET_KEY": "a secret of the tests",
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words], env=environment, cwd=log.parent, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(30) == 0, log.read_text()
+        finally:
+            process.kill()
+
+
+def stepped() -> set[str]:
+    """Loops that have been stepped."""
+    with reading() as session:
+        return set(ticks.ages(session, now()))
+
+
+@pytest.mark.parametrize("health", ["alive", "dead"])
+def test_loops_are_stepped_without_ticks(database_url: str, redis_url: str, tmp_path: Path, health: str) -> None:
+    """Pain 12: no beat at all; and no Redis either."""
+    address = redis_url if health == "alive" else "redis://127.0.0.1:1/0"
+    quick = {min(LOOPS, key=lambda name: LOOPS[name].INTERVAL)}
+    log = tmp_path / "services.log"
+    with program(database_url, address, log, "orchestrator.workers.services"):
+        until(lambda: quick <= stepped(), 40, f"the steps of {quick}")
+    assert "Stepping without" in log.read_text()
+
+
+def test_beat_sends_ticks_that_expire(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    words = ["celery", "-A", "orchestrator.workers.app", "beat", "-S", "celery.beat.Scheduler", "--pidfile="]
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(SERVICES_QUEUE)
+        with program(database_url, redis_url, tmp_path / "beat.log", *words):
+            _, message = until(lambda: client.blpop([SERVICES_QUEUE], timeout=1), 40, "a tick")
+        client.delete(SERVICES_QUEUE)
+    headers = json.loads(message)["headers"]
+    assert headers["task"] == "orchestrator.tick"
+    assert headers["expires"]
+
+
+def test_every_loop_has_a_tick_that_does_not_outlive_its_interval() -> None:
+    found = entries()
+    assert set(found) == set(LOOPS)
+    for name, entry in found.items():
+        assert entry["args"] == (name,)
+        assert entry["options"]["expires"] == LOOPS[name].INTERVAL.total_seconds()
+        assert entry["options"]["queue"] == "orchestrator.services"
