@@ -65,7 +65,7 @@ def context(session: Session, run: FlowRun) -> RunContext:
 
 def timeline(
     session: Session, flow_run_id: uuid.UUID, flow_attempt: int | None = None, since: datetime | None = None
-) -> Sequence[Row[tuple[uuid.UUID, str, str, str, datetime | None, datetime | None, int, datetime]]]:
+) -> Sequence[Row[Any]]:
     """The task runs of a flow run in the order in which they came, at most :data:`TIMELINE_MAX`.
 
     Args:
