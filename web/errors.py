@@ -6,9 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, current_app, g, render_template, request
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from orchestrator.errors import Conflict, InvalidInput, NotFound, OrchestratorError, Unavailable
+from orchestrator.server.services.keys import Principal
 
 from . import access
 
@@ -56,11 +59,19 @@ def page(error: Exception) -> tuple[str, int]:
     status, text = _tell(error)
     g.page = True
     if "visitor" not in g:
-        g.visitor = access.find_visitor()
+        g.visitor = _visitor()
     if access.is_part():
         return text, status
     title = _TITLES.get(status, "That did not work")
     return render_template("pages/error.html", status=status, title=title, text=text), status
+
+
+def _visitor() -> Principal | None:
+    """Who is logged in; nobody, as far as we know, while the database is away."""
+    try:
+        return access.find_visitor()
+    except SQLAlchemyError:
+        return None
 
 
 def _tell(error: Exception) -> tuple[int, str]:
@@ -69,5 +80,7 @@ def _tell(error: Exception) -> tuple[int, str]:
         return status, str(error)
     if isinstance(error, HTTPException) and not isinstance(error, InternalServerError):
         return error.code or 500, error.description or error.name
+    if isinstance(error, (OperationalError, PoolTimeout)):
+        return 503, "The database does not answer now. Try again in a moment."
     current_app.logger.exception("a page failed", exc_info=error)
     return 500, "The error is in the server's log: orchestrator server logs"

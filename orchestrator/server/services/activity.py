@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, column, func, select, true, values
+from sqlalchemy import column, func, select, true, values
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Session
 
@@ -34,6 +34,20 @@ class RunBrief:
     due: datetime
     started: datetime | None
     ended: datetime | None
+
+
+@dataclass(frozen=True)
+class TaskBrief:
+    """As much of a task run as a row of the timeline needs."""
+
+    id: uuid.UUID
+    name: str
+    state_type: str
+    state_name: str
+    started: datetime | None
+    ended: datetime | None
+    attempt: int
+    state_at: datetime
 
 
 @dataclass(frozen=True)
@@ -65,15 +79,12 @@ def context(session: Session, run: FlowRun) -> RunContext:
 
 def timeline(
     session: Session, flow_run_id: uuid.UUID, flow_attempt: int | None = None, since: datetime | None = None
-) -> Sequence[Row[Any]]:
+) -> list[TaskBrief]:
     """The task runs of a flow run in the order in which they came, at most :data:`TIMELINE_MAX`.
 
     Args:
         flow_attempt: Only those of this attempt of the flow run; None: of all.
         since: Only those whose state changed at or after this instant.
-
-    Returns:
-        Rows of id, name, state_type, state_name, started, ended, attempt, state_at.
     """
     query = select(
         TaskRun.id, TaskRun.name, TaskRun.state_type, TaskRun.state_name, TaskRun.started, TaskRun.ended,
@@ -83,7 +94,7 @@ def timeline(
         query = query.where(TaskRun.flow_attempt == flow_attempt)
     if since is not None:
         query = query.where(TaskRun.state_at >= since)
-    return session.execute(query.order_by(TaskRun.id).limit(TIMELINE_MAX)).all()
+    return [TaskBrief(*row) for row in session.execute(query.order_by(TaskRun.id).limit(TIMELINE_MAX))]
 
 
 def history(session: Session, deployment_ids: Sequence[uuid.UUID], each: int = 12) -> dict[uuid.UUID, list[RunBrief]]:
