@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .figures import Figure
@@ -53,7 +53,8 @@ def main() -> None:
     start = time.perf_counter()
     empty()
     print("first", time.perf_counter() - start)
-    for name, work in {"empty": lambda: [empty() for _ in range(COUNT)], "subflow": parent}.items():
+    works: dict[str, Callable[[], object]] = {"empty": lambda: [empty() for _ in range(COUNT)], "subflow": parent}
+    for name, work in works.items():
         start = time.perf_counter()
         work()
         print(name, (time.perf_counter() - start) / COUNT)

@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .figures import Figure
@@ -74,7 +74,7 @@ def main() -> None:
     async def gathered() -> None:
         await asyncio.gather(*[nothing_async(number) for number in range(COUNT)])
 
-    works = {
+    works: dict[str, Callable[[], object]] = {
         "called": called,
         "submitted": submitted,
         "mapped": mapped,

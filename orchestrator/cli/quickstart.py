@@ -143,7 +143,8 @@ def _report(console: Console, client: Client, runs: dict[str, str], link: str) -
         found: dict[str, Any] = client.get(f"flow-runs/{run}")
         state, result = found["state"], (found["result"] or {}).get("value")
         colour = "green" if state["type"] == "COMPLETED" else "red"
-        console.print(f"{label:<21} [{colour}]{state['type']}[/] {escape(state['message'])} result: {escape(str(result))}", soft_wrap=True)
+        shown = f"{escape(state['message'])} result: {escape(str(result))}"
+        console.print(f"{label:<21} [{colour}]{state['type']}[/] {shown}", soft_wrap=True)
     console.print(f"\nDashboard (this link logs you in, once): {link}", soft_wrap=True)
 
 

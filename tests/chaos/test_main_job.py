@@ -92,7 +92,7 @@ def test_a_killed_agent_leaves_nothing_and_its_run_is_crashed(stack: Stack, tmp_
     assert ended["state"]["type"] == "CRASHED"
     assert "heartbeat" in ended["state"]["message"]
     events = stack.client.get(
-        "events", params={"resource": f"orchestrator.flow-run.{run}", "event": "flow-run.crashed"}
+        "events", params={"resource_id": f"orchestrator.flow-run.{run}", "event": "flow-run.crashed"}
     )
     assert len(events["items"]) == 1
     with stack.agent(queue):

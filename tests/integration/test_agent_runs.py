@@ -53,6 +53,7 @@ def is_killed(served: System) -> None:
     ended = served.end_of(served.run(served.deploy("is_killed")))
     assert ended["state"]["type"] == "CRASHED"
     assert "SIGKILL" in ended["state"]["message"]
+    until(lambda: not [*(served.folder / "agent-home" / "runs").iterdir()], what="the run's folder to be removed")
 
 
 def is_cancelled(served: System, path: Path) -> None:

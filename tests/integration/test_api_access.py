@@ -90,6 +90,9 @@ def test_a_revoked_key_stops_at_once(client_as: ClientAs) -> None:
     assert other.get("/api/v1/flows", headers=header).status_code == 200
     assert admin.delete(f"/api/v1/api-keys/{made['id']}").status_code == 204
     assert other.get("/api/v1/flows", headers=header).status_code == 401
+    told = admin.get("/api/v1/events?event=api-key.*").json["items"]
+    assert [item["event"] for item in told] == ["api-key.revoked", "api-key.created"]
+    assert made["key"] not in str(told)
 
 
 def test_a_browser_session_reads_and_never_writes(app: Flask, client_as: ClientAs) -> None:
@@ -176,3 +179,15 @@ def test_agents_and_people(client_as: ClientAs) -> None:
     agent: FlaskClient = client_as("agent")
     assert agent.get("/api/v1/flow-runs").status_code == 403
     assert agent.post("/api/v1/events", json={"event": "x", "resource": {"resource.id": "y"}}).status_code == 202
+
+
+def test_the_documentation_page_needs_nobody_else(client_as: ClientAs) -> None:
+    client = client_as("")
+    page = client.get("/api/v1/docs")
+    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+    assets = re.findall(r'(?:src|href)="(?!data:)([^"]+)"', page.text)
+    assert len(assets) == 3
+    for asset in assets:
+        assert client.get(f"/api/v1/{asset}").status_code == 200, asset
+    for other in ("../app.py", "..%2Fapp.py", "none.js", "page.py"):
+        assert client.get(f"/api/v1/docs/{other}").status_code == 404

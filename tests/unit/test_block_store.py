@@ -44,11 +44,14 @@ def test_each_verb_is_one_call(api: Api) -> None:
 
 def test_overwriting_replaces_what_is_there(api: Api) -> None:
     store = ApiBlockStore(Client(api.url))
-    api.answers = [(200, {"items": [{"id": "b"}], "next": None}), (200, {"id": "b"}), (200, {"items": []}),
-                   (201, {"id": "c"})]  # fmt: skip
+    api.answers = [(200, {"id": "b"}), (404, {"message": "no such block"}), (201, {"id": "c"})]
     assert store.save("s3", "dev", {"a": 2}, overwrite=True) == "b"
     assert store.save("s3", "new", {"a": 2}, overwrite=True) == "c"
-    assert [method for method, _, _ in asked(api)] == ["GET", "PUT", "GET", "POST"]
+    assert [(method, path) for method, path, _ in asked(api)] == [
+        ("PUT", "blocks/s3/dev"),
+        ("PUT", "blocks/s3/new"),
+        ("POST", "blocks"),
+    ]
 
 
 def test_without_an_api_the_fix_is_named() -> None:

@@ -13,7 +13,8 @@ from ..db.models import ApiKey
 from ..db.session import reading, transaction
 from ..schemas import api_keys as schemas
 from ..services import keys, logins
-from .access import needs, principal
+from ..services.announcements import announce, resource
+from .access import actor, needs, principal
 from .errors import Refused
 from .resource import Resource, answer, answer_all, no_content
 
@@ -37,8 +38,10 @@ def list_api_keys(query: dict[str, Any]) -> Response:
 @blueprint.response(201, schemas.ApiKeyCreatedSchema)
 def create_api_key(body: dict[str, Any]) -> Response:
     """Make a key; the answer alone holds its secret."""
+    at = now()
     with transaction() as session:
-        key, secret = keys.create(session, body["name"], body["role"], now(), body["expires"])
+        key, secret = keys.create(session, body["name"], body["role"], at, body["expires"])
+        announce(session, "api-key.created", resource("api-key", key.id, key.name), actor(), at, role=key.role)
     return answer({**present(key), "key": secret}, 201, {"Cache-Control": "no-store"})
 
 
@@ -47,8 +50,10 @@ def create_api_key(body: dict[str, Any]) -> Response:
 @blueprint.response(204)
 def revoke_api_key(key_id: uuid.UUID) -> Response:
     """Revoke a key, at once."""
+    at = now()
     with transaction() as session:
-        keys.revoke(session, key_id, now())
+        key = keys.revoke(session, key_id, at)
+        announce(session, "api-key.revoked", resource("api-key", key.id, key.name), actor(), at)
     return no_content()
 
 
