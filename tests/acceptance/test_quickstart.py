@@ -60,7 +60,7 @@ def test_quickstart_runs_both_ways_and_leaves_nothing() -> None:
             assert any("| HOU |" in str(artifact["data"]) for artifact in artifacts)
             assert len(stack.logs(run["id"])) > 3
 
-            until(lambda: "/login/" in quickstart.log.read_text(), "the dashboard's link")
+            until(lambda: "/login?token=" in quickstart.log.read_text(), "the dashboard's link")
             quickstart.send_signal(signal.SIGINT)
             assert quickstart.wait(60) == 0, quickstart.log.read_text()
         until(lambda: not processes_of(home), f"no process to be left: {processes_of(home)}", 10)
