@@ -51,7 +51,7 @@ def test_quickstart_runs_both_ways_and_leaves_nothing() -> None:
                 deployed = [run for run in runs if run["deployment"]]
                 return deployed if len(deployed) >= 2 else None
 
-            runs = until(both_completed, "both runs to complete", 90)
+            runs = until(both_completed, "both runs to complete", 120, quickstart.log)
             assert {run["created_by"]["type"] for run in runs} == {"api-key", "schedule"}
 
             run = next(run for run in runs if run["created_by"]["type"] == "api-key")
