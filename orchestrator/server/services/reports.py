@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ..schemas.events import Refusal
@@ -33,8 +32,6 @@ from . import reported
 from .statements import execute, fetch
 
 I = TypeVar("I")  # noqa: E741
-
-_DEADLOCK = "40P01"
 
 
 @dataclass(frozen=True)
@@ -81,17 +78,6 @@ def ingest(session: Session, batches: Sequence[Batch], now: datetime, allowed: u
         What is settled: a reporter may forget items up to the accepted sequence, refused ones too. A batch that
         leaves a gap after the last one stored is refused whole, with the code ``gap``.
     """
-    for last_try in (False, True):
-        try:
-            with session.begin_nested():
-                return _ingest(session, batches, now, allowed)
-        except OperationalError as error:
-            if last_try or getattr(error.orig, "sqlstate", None) != _DEADLOCK:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _ingest(session: Session, batches: Sequence[Batch], now: datetime, allowed: uuid.UUID | None) -> Outcome:
     outcome = Outcome()
     marks = _marks(session, batches, now)
     outcome.accepted.update(marks)
