@@ -12,7 +12,6 @@ import atexit
 import logging
 import os
 import random
-import struct
 import sys
 import threading
 import time
@@ -28,7 +27,8 @@ from .client import Client
 from .clock import now, to_text
 from .delivery import Away, Delivery, joined
 from .ids import uuid7
-from .serializers import dumps, loads
+from .pipes import encode
+from .serializers import loads
 from .spool import Batch, Spool
 
 log = logging.getLogger("orchestrator.reporting")
@@ -49,7 +49,6 @@ EXIT_TIMEOUT = 5.0
 EXIT_MOST = 60.0
 
 _BULK = frozenset({"log", "event", "artifact"})
-_LENGTH = struct.Struct(">I")
 
 
 class Sink(Protocol):
@@ -60,54 +59,6 @@ class Sink(Protocol):
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was put before has arrived; False when it has not after ``timeout`` seconds."""
-
-
-class PipeSink:
-    """Sends items over a pipe, as frames of a big-endian length of four bytes and JSON.
-
-    A child that an agent supervises uses it: what was put has left the process, whatever becomes of the process then.
-    """
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._lock = threading.Lock()
-
-    def put(self, item: Mapping[str, Any]) -> None:
-        """Write one frame; waits only while the pipe is full."""
-        data = encode(item)
-        frame = memoryview(_LENGTH.pack(len(data)) + data)
-        with self._lock:
-            try:
-                while frame:
-                    frame = frame[os.write(self._fd, frame) :]
-            except BrokenPipeError:  # the agent is gone, and takes this process with it
-                pass
-
-    def flush(self, timeout: float) -> bool:
-        """Nothing is ever held back here."""
-        return True
-
-
-def frames(buffer: bytearray) -> list[bytes]:
-    """Take all complete frames of a :class:`PipeSink` off the head of ``buffer``; the JSON of each."""
-    found, start = [], 0
-    while len(buffer) - start >= _LENGTH.size:
-        (length,) = _LENGTH.unpack_from(buffer, start)
-        end = start + _LENGTH.size + length
-        if end > len(buffer):
-            break
-        found.append(bytes(buffer[start + _LENGTH.size : end]))
-        start = end
-    del buffer[:start]
-    return found
-
-
-def encode(item: Mapping[str, Any]) -> bytes:
-    """An item as JSON; what JSON has no form for becomes its ``repr``, so that nothing is lost over it."""
-    try:
-        return dumps(item, default=repr)
-    except (TypeError, ValueError):  # broken surrogates, integers over 64 bits, circles
-        return dumps(_plain(item), default=repr)
 
 
 class _Stream:
@@ -512,20 +463,6 @@ def _notice(flow_run_id: str, attempt: int, count: int, most: int) -> dict[str, 
         f"(ORCHESTRATOR_SPOOL_MAX is {most} bytes)",
         "at": to_text(now()),
     }
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    if depth > 50:
-        return "..."
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(_plain(key, depth + 1)): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item, depth + 1) for item in value]
-    return value
 
 
 _reporters: weakref.WeakSet[Reporter] = weakref.WeakSet()

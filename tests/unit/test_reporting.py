@@ -19,7 +19,7 @@ import pytest
 
 from orchestrator import reporting, spool
 from orchestrator.client import Client
-from orchestrator.reporting import PipeSink, Reporter, frames
+from orchestrator.reporting import Reporter
 
 from .reports_server import ReportsServer
 
@@ -356,24 +356,6 @@ def test_a_process_that_ends_at_once_delivers_first(server: ReportsServer, own_h
     environment = {**os.environ, "ORCHESTRATOR_API_URL": server.url, "ORCHESTRATOR_HOME": str(own_home)}
     subprocess.run([sys.executable, "-c", code], env=environment, timeout=60, check=True)
     assert numbers(server) == list(range(2000))
-
-
-def test_a_pipe_carries_frames_whole_whatever_the_cuts() -> None:
-    reading, writing = os.pipe()
-    sink = PipeSink(writing)
-    items = [log_item(number, filler="x" * number * 7) for number in range(200)]
-    thread = threading.Thread(target=lambda: [sink.put(item) for item in items])
-    thread.start()
-    buffer, found = bytearray(), []
-    while len(found) < len(items):
-        buffer += os.read(reading, 1013)
-        found += [json.loads(frame) for frame in frames(buffer)]
-    thread.join()
-    assert found == items
-    assert sink.flush(0)
-    os.close(reading)
-    sink.put(log_item(1))
-    os.close(writing)
 
 
 def test_the_end_waits_as_long_as_a_slow_api_goes_on(server: ReportsServer, make: Callable[..., Reporter]) -> None:
