@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Literal, overload
@@ -81,16 +83,17 @@ class Flow(Decorated[P, R]):
             state = results.failure(problem).holding(run_id=run.id)
             _announce(run, state)
             return state
-        _announce(run, State(_S.RUNNING))
-        try:
-            with ExitStack() as stack:
-                state = yield from run_steps(self, run, values, stack)
-                result = concluded(self, run, state)
-        except BaseException:
-            if run.ended is not None:
-                run.put_state(run.ended)
-            raise
-        run.put_state(state, result)
+        with tracking.kept_alive(run):
+            _announce(run, State(_S.RUNNING))
+            try:
+                with ExitStack() as stack:
+                    state = yield from run_steps(self, run, values, stack)
+                    result = concluded(self, run, state)
+            except BaseException:
+                if run.ended is not None:
+                    run.put_state(run.ended)
+                raise
+            run.put_state(state, result)
         return state
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], ParameterError | None]:
@@ -165,9 +168,14 @@ def _announce(run: FlowRun, state: State) -> None:
             "tags": sorted(run.tags),
             "parent_flow_run_id": run.parent.id if run.parent is not None else None,
             "parent_task_run_id": run.parent_task_run_id,
+            "process": _process(),
             "state": state.write(),
         }
     )
+
+
+def _process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @overload

@@ -94,6 +94,8 @@ class Reporter:
         spool_dir: Folder of what cannot be delivered; ``ORCHESTRATOR_HOME/spool`` when not given.
         batch_items: Most items in one call.
         batch_age: Seconds that an item may wait for others to travel with.
+        heartbeat: Seconds between two signs of life of the runs that :meth:`keep` names; the setting of that name when
+            not given.
         spool_max: Most bytes on disk; the setting of that name when not given. Log lines, events and artifacts may
             fill nine tenths of it, so that states still have room. What does not fit is counted, and the count becomes
             a log line of the run when there is room again.
@@ -106,14 +108,16 @@ class Reporter:
         *,
         batch_items: int = BATCH_ITEMS,
         batch_age: float = BATCH_AGE,
+        heartbeat: float | None = None,
         spool_max: int | None = None,
     ) -> None:
-        found = settings.load() if spool_dir is None or spool_max is None else None
-        root = spool_dir if spool_dir is not None else found.path("spool")  # type: ignore[union-attr]
+        found = settings.load() if None in (spool_dir, spool_max, heartbeat) else settings.Settings()
+        root = spool_dir if spool_dir is not None else found.path("spool")
         self._client = client
         self._folder = spool.folder_of(root, client.api_url if client else "")
         self._batch_items, self._batch_age = batch_items, batch_age
-        self._spool_max: int = found.spool_max if spool_max is None else spool_max  # type: ignore[union-attr]
+        self._spool_max: int = found.spool_max if spool_max is None else spool_max
+        self._heartbeat: float = found.heartbeat.total_seconds() if heartbeat is None else heartbeat
         self._fresh()
         _reporters.add(self)
 
@@ -128,6 +132,9 @@ class Reporter:
         self._delivery = Delivery(self._client, self._folder) if self._client else None
         self._spool = Spool(self._folder, self._client.api_url if self._client else "")
         self._inflight: list[Batch] = []
+        #: Runs of this process that no agent watches.
+        self._kept: set[str] = set()
+        self._beat_at = 0.0
         #: Batches that not even the disk took.
         self._held: list[Batch] = []
         self._marks: list[_Mark] = []
@@ -153,6 +160,19 @@ class Reporter:
             self._wake.set()
         if self._thread is None:
             self._start()
+
+    def keep(self, run_id: str) -> None:
+        """Say from now on, every heartbeat, that a run of this process goes on, which no agent watches.
+
+        Nothing is said while the API is away: what is late is of no use, and any other report says the same.
+        """
+        if not self._kept:
+            self._beat_at = time.monotonic() + self._heartbeat
+        self._kept.add(run_id)
+
+    def let_go(self, run_id: str) -> None:
+        """Say so no longer: the run is over."""
+        self._kept.discard(run_id)
 
     def flush(self, timeout: float) -> bool:
         """Send everything now.
@@ -236,6 +256,7 @@ class Reporter:
             self._rest()
             if not self._closed:
                 try:
+                    self._beat()
                     self._step()
                 except Exception:  # the sender outlives what it cannot explain, and says it
                     log.exception("reporting stumbled; it goes on")
@@ -247,11 +268,18 @@ class Reporter:
             self._idle = True
             if not self._queue and not self._urgent:
                 due = self._retry_at if self._away else self._orphans_at
+                due = min(due, self._beat_at) if self._kept else due
                 self._wake.wait(min(max(0.0, due - time.monotonic()), ORPHAN_EVERY))
             self._idle = False
         self._wake.clear()
         if self._queue and not self._urgent and not self._closed and len(self._queue) < self._batch_items:
             self._wake.wait(self._batch_age)
+
+    def _beat(self) -> None:
+        if self._kept and time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + self._heartbeat
+            if not self._away:
+                self.put({"kind": "alive", "ids": list(self._kept)})
 
     def _step(self) -> None:
         with self._state:

@@ -93,7 +93,8 @@ def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> s
     if run.state_type == StateType.CANCELLING:
         return "It was asked to stop; its processes are being taken down."
     if run.state_type in ACTIVE and run.lease_until and run.lease_until < now:
-        return "Its agent has fallen silent; the run becomes Crashed when it stays so."
+        who = "agent" if run.work_queue_id else "process"
+        return f"Its {who} has fallen silent; the run becomes Crashed when it stays so."
     return ""
 
 
