@@ -14,7 +14,7 @@ import redis
 from sqlalchemy import func, select, text, update
 
 from orchestrator import clock
-from orchestrator.clock import now
+from orchestrator.clock import now, to_text
 from orchestrator.ids import uuid7
 from orchestrator.records import State
 from orchestrator.server import config, hints, loops
@@ -245,7 +245,8 @@ def test_what_a_silent_agent_ran_is_crashed_with_the_reason() -> None:
     assert loops.run("leases", NOW + timedelta(seconds=35)) == 1
     run = get(run_id)
     assert (run.state_type, run.lease_until) == ("CRASHED", None)
-    assert "Agent agent-1 was last heard of at " in run.state_message
+    told = f"Agent agent-1 is silent: its last heartbeat was at {to_text(NOW)}, the run's lease lapsed at "
+    assert run.state_message == told + to_text(NOW + timedelta(seconds=30)) + "."
     with db.reading() as session:
         assert session.scalars(select(TaskRun.state_type)).all() == ["CRASHED"]
         assert session.scalar(select(Event.id).where(Event.event == "flow-run.crashed"))
