@@ -94,8 +94,8 @@ def api(settings: Settings, around: Surroundings) -> Part:
 
 def beat(settings: Settings) -> Part:
     """Ticks, and nothing else; its few entries live in memory."""
-    schedule = ["beat", "-S", "celery.beat:Scheduler", "--pidfile=", f"--loglevel={settings.log_level}"]
-    return Part("beat", [sys.executable, "-m", "celery", "-A", "orchestrator.workers.app", *schedule], grace_s=5.0)
+    words = ["beat", "--pidfile=", f"--loglevel={settings.log_level}"]
+    return Part("beat", [sys.executable, "-m", "celery", "-A", "orchestrator.workers.app", *words], grace_s=5.0)
 
 
 def services() -> Part:

@@ -155,7 +155,7 @@ def test_two_beats_make_no_doubled_run(stack: Stack, tmp_path: Path) -> None:
     queue = queue_name()
     deployment = deploy(stack, tmp_path / "p", queue, "():\n    return 1")
     found = stack.client.get(f"deployments/{deployment}")
-    beat = [sys.executable, "-m", "celery", "-A", "orchestrator.workers.app", "beat", "-S", "celery.beat:Scheduler"]
+    beat = [sys.executable, "-m", "celery", "-A", "orchestrator.workers.app", "beat", "--pidfile="]
     with stack.program(beat, "beat", env={"ORCHESTRATOR_REDIS_URL": broker_url(stack)}):
         anchor = to_text(now() + timedelta(seconds=2))
         stack.client.post(f"deployments/{found['id']}/schedules", json={"interval": 2, "anchor": anchor})
