@@ -54,6 +54,13 @@ def spawning() -> Iterator[SpawnLauncher]:
     launcher.stop()
 
 
+@pytest.fixture
+def spawning_without_waitid(spawning: SpawnLauncher, monkeypatch: pytest.MonkeyPatch) -> SpawnLauncher:
+    """As with a Python that lacks it, such as some on macOS."""
+    monkeypatch.delattr(os, "waitid")
+    return spawning
+
+
 class Watched:
     """A supervision under test, and what it reported."""
 
