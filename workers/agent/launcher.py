@@ -311,7 +311,10 @@ class SpawnLauncher:
             # A Python on macOS may lack it. There, numbers are given anew only once all have had their turn, and a
             # group keeps its number as long as anybody is in it.
             code = process.wait()
-        child.has_ended(code=code) if code >= 0 else child.has_ended(signal=-code)
+        if code >= 0:
+            child.has_ended(code=code)
+        else:
+            child.has_ended(signal=-code)
 
 
 def best_launcher() -> Launcher:
