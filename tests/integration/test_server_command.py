@@ -230,6 +230,7 @@ def test_a_part_that_ignores_sigterm_is_killed(stack: Stack) -> None:
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 0
         assert alive(children) == []
+        assert "sleeper was killed, as it had not ended after 1 s" in server.log.read_text()
 
 
 def test_a_killed_postgres_comes_back_with_the_same_address(embedded: Stack) -> None:

@@ -108,7 +108,8 @@ class Desk:
         try:
             job = self._api.claim(agent_id, self._queues, preferred, cached, wait_s)
         except NotFound:
-            self._identity.renew(agent_id)
+            if not self.stopping.is_set():  # else it is because we said goodbye
+                self._identity.renew(agent_id)
             return None
         self._outage.ends()
         self.claimed_at = time.monotonic()

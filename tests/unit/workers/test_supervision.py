@@ -54,6 +54,13 @@ def spawning() -> Iterator[SpawnLauncher]:
     launcher.stop()
 
 
+@pytest.fixture
+def spawning_without_waitid(spawning: SpawnLauncher, monkeypatch: pytest.MonkeyPatch) -> SpawnLauncher:
+    """As with a Python that lacks it, such as some on macOS."""
+    monkeypatch.delattr(os, "waitid")
+    return spawning
+
+
 class Watched:
     """A supervision under test, and what it reported."""
 
@@ -71,7 +78,7 @@ class Watched:
         around = Surroundings(
             agent="tester",
             launcher=launcher,
-            launch=parameters.pop("launch", lambda job, spec, host: host.start(spec)),
+            launch=parameters.pop("launch", lambda job, spec, host, wanted: host.start(spec)),
             confirm=self._confirm,
             env={"ORCHESTRATOR_API_URL": "http://127.0.0.1:1"},
             grace_s=grace,
@@ -128,7 +135,7 @@ def test_a_run_that_is_running_already_is_not_confirmed(watch: Callable[..., Wat
     assert run.confirmed == []
 
 
-@pytest.mark.parametrize("launcher", ["forking", "spawning"])
+@pytest.mark.parametrize("launcher", ["forking", "spawning", "spawning_without_waitid"])
 def test_everything_written_is_logged_with_its_stream(
     launcher: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -140,7 +147,7 @@ def test_everything_written_is_logged_with_its_stream(
     assert run.end["state"]["type"] == "COMPLETED"
 
 
-@pytest.mark.parametrize("launcher", ["forking", "spawning"])
+@pytest.mark.parametrize("launcher", ["forking", "spawning", "spawning_without_waitid"])
 def test_leaving_early_keeps_every_line(launcher: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Pain 23."""
     run = Watched(request.getfixturevalue(launcher), tmp_path, "leaves", code=1)
@@ -151,7 +158,7 @@ def test_leaving_early_keeps_every_line(launcher: str, request: pytest.FixtureRe
     assert run.end["state"]["details"] == {"exit_code": 1}
 
 
-@pytest.mark.parametrize("launcher", ["forking", "spawning"])
+@pytest.mark.parametrize("launcher", ["forking", "spawning", "spawning_without_waitid"])
 def test_a_killed_process_is_told_as_such(launcher: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Pain 10."""
     run = Watched(request.getfixturevalue(launcher), tmp_path, "kills_itself")
@@ -311,7 +318,7 @@ def test_the_scratch_folder_is_removed(watch: Callable[..., Watched], tmp_path: 
 
 
 def test_no_process_is_a_crash_with_the_reason(watch: Callable[..., Watched]) -> None:
-    def launch(job: Job, spec: LaunchSpec, host: Any) -> Any:
+    def launch(job: Job, spec: LaunchSpec, host: Any, wanted: Any) -> Any:
         raise LaunchFailed("its infrastructure block cannot be used: no such block")
 
     run = watch("returns", launch=launch)
