@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Artifact, Event, FlowRun, FlowRunState, Log
-from orchestrator.server.services import activity, agents, runs
+from orchestrator.server.services import activity, runs, waiting
 from orchestrator.server.services.activity import RunContext
 from orchestrator.server.services.logs import LogFilter
 from orchestrator.server.services.runs import RunFilter, RunRow
@@ -87,7 +87,8 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
 def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> str:
     """One sentence that says why the run is where it is; empty when the state's own message says it all."""
     if run.state_type == StateType.SCHEDULED:
-        return _why_waiting(session, run, context, now)
+        reason = waiting.why(session, run.id, now)
+        return "" if reason is None else reason.message
     if run.state_type == StateType.PENDING:
         return f"The agent {context.agent.name} is preparing the code." if context.agent else "About to start."
     if run.state_type == StateType.CANCELLING:
@@ -95,24 +96,6 @@ def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> s
     if run.state_type in ACTIVE and run.lease_until and run.lease_until < now:
         return "Its agent has fallen silent; the run becomes Crashed when it stays so."
     return ""
-
-
-def _why_waiting(session: Session, run: FlowRun, context: RunContext, now: datetime) -> str:
-    queue = context.work_queue
-    if run.due > now + timedelta(seconds=2):
-        return "Waiting for its time."
-    if queue is None:
-        return "Waiting for the process that started it."
-    if queue.paused:
-        return f"The queue {queue.name} is paused: resume it on the Queues page."
-    serving = [row for row in agents.listing(session, now) if row.status == "ONLINE" and queue.name in row.agent.queues]
-    if not serving:
-        return f"No agent that is online serves the queue {queue.name}: orchestrator agent start -q {queue.name}"
-    if all(row.running >= row.agent.slots for row in serving):
-        return f"All slots of the agents on the queue {queue.name} are taken."
-    if queue.concurrency_limit is not None:
-        return f"Waiting for its turn; the queue {queue.name} runs at most {queue.concurrency_limit} at once."
-    return "Waiting for an agent to claim it."
 
 
 def timeline(session: Session, run_id: uuid.UUID, attempt: int | None, since: datetime | None) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class FakeApi:
         return run
 
     def get_logs(self, _: list[str], __: Any, params: dict[str, Any]) -> Any:
-        line = {"id": "1", "at": AT, "level": "INFO", "message": "hello from the run"}
+        line = {"id": "1", "at": AT, "level": 20, "message": "hello from the run"}
         return {"items": [] if params.get("after") else [line], "next": None}
 
     def get_block_types(self, rest: list[str], _: Any, __: Any) -> Any:
