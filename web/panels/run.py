@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Artifact, Event, FlowRun, FlowRunState, Log
-from orchestrator.server.services import activity, runs, waiting
-from orchestrator.server.services.activity import RunContext
+from orchestrator.server.services import artifacts, events, logs, run_details, runs, waiting
+from orchestrator.server.services.artifacts import ArtifactFilter
+from orchestrator.server.services.events import EventFilter
 from orchestrator.server.services.logs import LogFilter
+from orchestrator.server.services.run_details import RunContext
 from orchestrator.server.services.runs import RunFilter, RunRow
 from orchestrator.states import ACTIVE, TERMINAL, UNSUCCESSFUL, StateType
 
@@ -71,16 +73,16 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
     if tab not in TABS:
         raise InvalidInput(f"tab={tab} is none of {', '.join(TABS)}")
     run = runs.get(session, run_id)
-    context = activity.context(session, run)
-    page = RunPage(run, context, tab, why(session, run, context, now), activity.tallies(session, run_id))
+    context = run_details.context(session, run)
+    page = RunPage(run, context, tab, why(session, run, context, now), run_details.tallies(session, run_id))
     if tab == "states":
         page.states = runs.states(session, run_id)
     elif tab == "artifacts":
-        page.artifacts = activity.artifacts_of(session, run_id)
+        page.artifacts = artifacts.listing(session, ArtifactFilter(flow_run_id=run_id), 100, oldest_first=True).items
     elif tab == "subflows":
         page.subflows = runs.listing(session, RunFilter(parent_flow_run_id=run_id), 100, None).items
     elif tab == "events":
-        page.events = activity.events_of(session, f"orchestrator.flow-run.{run_id}")
+        page.events = events.listing(session, EventFilter(resource_id=f"orchestrator.flow-run.{run_id}"), 100).items
     return page
 
 
@@ -101,7 +103,7 @@ def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> s
 def timeline(session: Session, run_id: uuid.UUID, attempt: int | None, since: datetime | None) -> dict[str, Any]:
     """The task runs for the timeline, times in milliseconds, and the instant to ask from next time."""
     run = runs.get(session, run_id)
-    rows = activity.timeline(session, run_id, attempt, since)
+    rows = run_details.timeline(session, run_id, attempt, since)
     return {
         "run": {"start": _ms(run.started), "end": _ms(run.ended), "over": run.state_type in TERMINAL},
         "tasks": [
@@ -109,13 +111,13 @@ def timeline(session: Session, run_id: uuid.UUID, attempt: int | None, since: da
             for row in rows
         ],
         "since": to_text(max(row.state_at for row in rows)) if rows else None,
-        "most": activity.TIMELINE_MAX,
+        "most": run_details.TIMELINE_MAX,
     }
 
 
 def log_lines(session: Session, wanted: LogFilter, before: uuid.UUID | None) -> dict[str, Any]:
     """Lines of the log for the page's script."""
-    lines, more = activity.log_lines(session, wanted, before=before)
+    lines, more = logs.tail(session, wanted, before=before)
     over = runs.get(session, wanted.flow_run_id).state_type in TERMINAL
     return {
         "lines": [

@@ -179,6 +179,17 @@ def forget_runs(session: Session, deployment_id: uuid.UUID, limit: int = BATCH) 
     return len(ids)
 
 
+def full_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]]:
+    """Ids and full names (``flow/deployment``) of deployments, by name: what a choice in a form offers."""
+    query = (
+        select(Deployment.id, Flow.name, Deployment.name)
+        .join(Flow, Flow.id == Deployment.flow_id)
+        .order_by(Flow.name, Deployment.name)
+        .limit(limit)
+    )
+    return [(key, f"{flow}/{name}") for key, flow, name in session.execute(query)]
+
+
 def block_labels(session: Session, deployments: Sequence[Deployment]) -> dict[uuid.UUID, str]:
     """``type/name`` of every block that the deployments refer to, by its id."""
     ids = {item.storage_block_id for item in deployments} | {item.infrastructure_block_id for item in deployments}
