@@ -128,14 +128,15 @@ def running_stack(*options: str, extra: dict[str, str] | None = None) -> Iterato
             yield stack
 
 
-def until(condition: Callable[[], T | None], what: str, timeout: float = 30) -> T:
-    """Poll ``condition`` until it gives something true; fails with ``what`` after ``timeout`` seconds."""
+def until(condition: Callable[[], T | None], what: str, timeout: float = 30, log: Path | None = None) -> T:
+    """Poll ``condition`` until it gives something true; fails with ``what``, and the log, after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"waited {timeout} s in vain for {what}"
+        said = log.read_text() if log else ""
+        assert time.monotonic() < deadline, f"waited {timeout} s in vain for {what}\n{said}"
         time.sleep(0.05)
 
 

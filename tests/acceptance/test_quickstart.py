@@ -51,7 +51,7 @@ def test_quickstart_runs_both_ways_and_leaves_nothing() -> None:
                 deployed = [run for run in runs if run["deployment"]]
                 return deployed if len(deployed) >= 2 else None
 
-            runs = until(both_completed, "both runs to complete", 90)
+            runs = until(both_completed, "both runs to complete", 120, quickstart.log)
             assert {run["created_by"]["type"] for run in runs} == {"api-key", "schedule"}
 
             run = next(run for run in runs if run["created_by"]["type"] == "api-key")
@@ -60,7 +60,7 @@ def test_quickstart_runs_both_ways_and_leaves_nothing() -> None:
             assert any("| HOU |" in str(artifact["data"]) for artifact in artifacts)
             assert len(stack.logs(run["id"])) > 3
 
-            until(lambda: "/login/" in quickstart.log.read_text(), "the dashboard's link")
+            until(lambda: "/login?token=" in quickstart.log.read_text(), "the dashboard's link")
             quickstart.send_signal(signal.SIGINT)
             assert quickstart.wait(60) == 0, quickstart.log.read_text()
         until(lambda: not processes_of(home), f"no process to be left: {processes_of(home)}", 10)

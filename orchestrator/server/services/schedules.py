@@ -174,7 +174,7 @@ def drop_ahead(session: Session, schedule_ids: Sequence[uuid.UUID], now: datetim
     if not schedule_ids:
         return 0
     dropped = runs.drop_scheduled(session, schedule_ids, now)
-    session.execute(update(Schedule).where(Schedule.id.in_(schedule_ids)).values(materialised_to=None))
+    session.execute(update(Schedule).where(Schedule.id.in_(schedule_ids)).values(materialised_to=now))
     return dropped
 
 
@@ -252,7 +252,10 @@ def _columns(item: Wanted) -> dict[str, Any]:
 
 
 def _add(session: Session, deployment_id: uuid.UUID, item: Wanted, now: datetime) -> Schedule:
-    row = Schedule(id=uuid7(now), deployment_id=deployment_id, slug=item.slug, created=now, **_columns(item))
+    # From now on: a slot that passes before the loop comes round is one that was missed.
+    row = Schedule(
+        id=uuid7(now), deployment_id=deployment_id, slug=item.slug, created=now, materialised_to=now, **_columns(item)
+    )
     session.add(row)
     return row
 
@@ -271,7 +274,7 @@ def _become(session: Session, row: Schedule, item: Wanted, now: datetime) -> lis
             setattr(row, name, value)
         session.flush()
         drop_ahead(session, [row.id], now)
-        row.materialised_to = None
+        row.materialised_to = now
     return changes
 
 
