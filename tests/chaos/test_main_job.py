@@ -15,8 +15,9 @@ import redis
 
 from orchestrator.clock import now, to_text
 
+from ..polling import until
 from ..projects import write_flow
-from ..stack import Stack, until
+from ..stack import Stack
 
 
 def deploy(stack: Stack, folder: Path, queue: str, body: str, name: str = "job") -> str:

@@ -9,8 +9,9 @@ import pytest
 
 from orchestrator.cli import flow_run
 
+from ...polling import one_line
 from .api import Api, page
-from .conftest import Cli, one_line
+from .conftest import Cli
 
 RUN = str(uuid.uuid4())
 AT = "2026-01-31T12:00:00.000000Z"
