@@ -57,7 +57,8 @@ def step(session: Session, now: datetime) -> int:
     made = _ahead(session, ids, now)
     query = select(Schedule, Deployment).join(Deployment, Deployment.id == Schedule.deployment_id)
     rows: list[dict[str, Any]] = []
-    for schedule, deployment in session.execute(query.where(Schedule.id.in_(ids))).unique():
+    # Asked again, now that the schedules are locked: a deployment may have been paused just before.
+    for schedule, deployment in session.execute(query.where(Schedule.id.in_(ids), ~Deployment.paused)).unique():
         rows += _rows(schedule, deployment, made.get(schedule.id, 0), now)
     insert_runs(session, rows)
     return len(ids)

@@ -169,10 +169,12 @@ def upcoming(schedule: Schedule, now: datetime, limit: int = 3) -> list[datetime
 def drop_ahead(session: Session, schedule_ids: Sequence[uuid.UUID], now: datetime | None) -> int:
     """Delete the runs that schedules made ahead and that nothing began: those after ``now``, or (None) all.
 
-    The loop makes them anew, of what the schedules are by then. The caller holds the schedules' locks.
+    The loop makes them anew, of what the schedules are by then. Their rows are locked before: what the loop is making
+    just now is waited for, and deleted as well.
     """
     if not schedule_ids:
         return 0
+    session.execute(select(Schedule.id).where(Schedule.id.in_(schedule_ids)).order_by(Schedule.slug).with_for_update())
     dropped = runs.drop_scheduled(session, schedule_ids, now)
     session.execute(update(Schedule).where(Schedule.id.in_(schedule_ids)).values(materialised_to=now))
     return dropped
