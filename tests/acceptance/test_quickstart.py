@@ -16,7 +16,8 @@ from orchestrator.client import Client
 from orchestrator.settings import load
 
 from ..paths import traversable_folder
-from ..stack import Stack, free_port, until
+from ..polling import free_port, until
+from ..stack import Stack
 
 
 def processes_of(home: Path) -> list[str]:

@@ -25,7 +25,8 @@ from orchestrator.server.services import keys
 from orchestrator.settings import load
 
 from ..paths import traversable_folder
-from ..stack import Stack, command, free_port, until
+from ..polling import free_port, until
+from ..stack import Stack, command
 
 READY = "ready http"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from orchestrator import reporting, spool
 from orchestrator.client import Client
 from orchestrator.reporting import Reporter
 
+from ..polling import free_port, until
 from .reports_server import ReportsServer
 
 
@@ -49,19 +49,6 @@ def log_item(number: int, **more: Any) -> dict[str, Any]:
 
 def numbers(server: ReportsServer) -> list[int]:
     return [int(item["message"]) for item in server.items]
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_many_items_arrive_in_order_in_few_calls(server: ReportsServer, make: Callable[..., Reporter]) -> None:
