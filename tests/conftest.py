@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from orchestrator.server.db import migrate, session
 
 from .api import app, client_as  # noqa: F401
+from .live_api import api  # noqa: F401
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ from orchestrator.server.db.models import Event, FlowRun, TaskRun
 from orchestrator.server.schemas.reports import read_batches
 from orchestrator.server.services import claims, reports, runs, ticks
 from orchestrator.states import StateType
-from tests.integration.test_sdk_reports import Api, api  # noqa: F401
+from tests.live_api import Api
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 
 S = StateType
@@ -239,7 +239,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def by_hand(tmp_path: Path, api: Api) -> Iterator[Callable[[Path], subprocess.Popen[str]]]:  # noqa: F811
+def by_hand(tmp_path: Path, api: Api) -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
     """Starts the flow in a process of its own, which goes on until the given file is there."""
     script = tmp_path / "work.py"
     script.write_text(FLOW)
@@ -311,7 +311,7 @@ def test_a_stopped_process_is_found_again(by_hand: Callable[[Path], subprocess.P
 
 @pytest.mark.usefixtures("short")
 def test_a_process_that_was_cut_off_delivers_its_true_end(
-    api: Api,  # noqa: F811
+    api: Api,
     by_hand: Callable[[Path], subprocess.Popen[str]],
     tmp_path: Path,
 ) -> None:
