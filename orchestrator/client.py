@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
@@ -38,6 +39,13 @@ READ_TIMEOUT = 30.0
 RETRIES = 3
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _PASSING = frozenset({502, 503, 504})
+#: Seconds for which an API that answers, but with an error of its own, is asked again by :func:`patiently`; less than a
+#: lease. And its pauses: the first, doubling to the longest.
+FAILING = 20.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
+
+T = TypeVar("T")
+_log = logging.getLogger("orchestrator.client")
 
 
 @dataclass(frozen=True)
@@ -219,6 +227,33 @@ class Client:
     @staticmethod
     def _pause(tried: int, asked: float | None = None) -> None:
         time.sleep(min(asked, 30.0) if asked is not None else random.uniform(0.5, 1.0) * 0.2 * 2**tried)
+
+
+def patiently(call: Callable[[], T], wanted: Callable[[], bool] = lambda: True) -> T:
+    """What ``call`` gives; it is made again while the API is away, and for a while when it answers 500 and the like.
+
+    For calls that a started run depends on and that do no harm when they are made twice.
+
+    Args:
+        call: Asks the API for something.
+        wanted: Whether the answer is still of use.
+
+    Raises:
+        OrchestratorError: What the call raised last.
+    """
+    began, pause, told = time.monotonic(), FIRST_PAUSE, False
+    while True:
+        try:
+            return call()
+        except (ApiUnreachable, ApiError) as error:
+            fails = isinstance(error, ApiError) and (error.code < 500 or time.monotonic() - began > FAILING)
+            if fails or not wanted():
+                raise
+            if not told:
+                told = True
+                _log.warning("%s; trying again", error)
+        time.sleep(pause * random.uniform(0.5, 1.0))
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _query(params: Mapping[str, Any] | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import block_store, parameters, records, results, settings, snapshots
 from .block import Block, use_store
-from .client import Client
+from .client import Client, patiently
 from .context import FlowRun
 from .engine import Steps, drive, drive_async
 from .errors import BlockError, CodeNotLoadable, OrchestratorError, ParameterError
@@ -125,7 +125,7 @@ def _code(job: Job, scratch: Path, found: settings.Settings) -> Path:
 
 def _file_system(storage: Storage, found: settings.Settings) -> FileSystem:
     with use_store(block_store.ApiBlockStore(Client(found.api_url, found.api_key))):
-        loaded: Any = Block.load(str(storage.block_id))
+        loaded: Any = patiently(lambda: Block.load(str(storage.block_id)))
     if not isinstance(loaded, FileSystem):
         raise BlockError(f"the deployment's storage block is a {type(loaded).__name__}, which is no file system")
     return loaded

@@ -7,3 +7,5 @@ from orchestrator.settings import load
 from .broker import make_app
 
 app = make_app(load().redis_url, include=("orchestrator.workers.beat", "orchestrator.workers.ticks"))
+# Here, as the command line reads it before the modules above are imported.
+app.conf.beat_scheduler = "orchestrator.workers.beat:Ticks"

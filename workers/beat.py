@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+
+import redis
+from celery import beat
 
 from orchestrator.server.loops import LOOPS
 
 from .app import app
-from .broker import SERVICES_QUEUE, TICK_TASK
+from .broker import SERVICES_QUEUE, SOCKETS, TICK_TASK, redis_url
+
+log = logging.getLogger("orchestrator.beat")
+
+#: Ticks that may wait in Redis. Nobody takes them while the services process is away, and every one of them that is
+#: older than its interval is thrown away when it is back.
+WAITING_MAX = 4 * len(LOOPS)
 
 
 def entries() -> dict[str, dict[str, Any]]:
@@ -23,7 +33,32 @@ def entries() -> dict[str, dict[str, Any]]:
     }
 
 
-# Kept in memory: the schedule is the same after every start, and a file of it could only be stale.
-app.conf.beat_scheduler = "celery.beat:Scheduler"
+class Ticks(beat.Scheduler):  # type: ignore[misc,unused-ignore]
+    """Sends ticks while somebody takes them. Its entries lie in memory: a file of them could only be stale.
+
+    What keeps it from sending is said once, not at every tick.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._redis = redis.Redis.from_url(redis_url(self.app), **SOCKETS)
+        self._trouble = ""
+
+    def apply_entry(self, entry: beat.ScheduleEntry, producer: Any = None) -> None:
+        """Send a tick, or leave it out: the next one comes soon, and services step without when none comes."""
+        try:
+            trouble = "nobody takes them; is the services process up?" if self._is_crowded() else ""
+            if not trouble:
+                self.apply_async(entry, producer=producer, advance=False)
+        except (redis.RedisError, OSError, beat.SchedulingError) as error:
+            trouble = str(error) or type(error).__name__
+        if bool(trouble) != bool(self._trouble):
+            log.warning("ticks are sent again" if not trouble else "no ticks are sent: %s", *filter(None, [trouble]))
+        self._trouble = trouble
+
+    def _is_crowded(self) -> bool:
+        return int(self._redis.llen(SERVICES_QUEUE)) >= WAITING_MAX
+
+
 app.conf.beat_max_loop_interval = 5
 app.conf.beat_schedule = entries()

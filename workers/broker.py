@@ -41,6 +41,11 @@ def agent_queue(agent_id: object) -> str:
     return f"orchestrator.agent.{agent_id}"
 
 
+def redis_url(app: Celery) -> str:
+    """The address of the application's Redis, as clients other than Celery read it."""
+    return str(app.conf.broker_url).replace("redis+socket://", "unix://", 1)
+
+
 def make_app(broker_url: str, queues: Iterable[str] = (SERVICES_QUEUE,), include: Iterable[str] = ()) -> Celery:
     """A Celery application on the Redis at ``broker_url``; connects to nothing yet.
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ..embedded.supervisor import Options
 
 _READY_WITHIN_S = 180.0
-_GONE_WITHIN_S = 120.0
+#: Beyond the stop grace, which its agent may use up for runs that go on.
+_GONE_WITHIN_S = 90.0
 
 
 @click.group()
@@ -68,10 +69,9 @@ def stop() -> None:
     if found is None:
         fail(f"a server of {home} is just starting: try again")
     processes.send(found.pid, signal.SIGTERM)
-    if not _wait_until_gone(home):
-        fail(
-            f"the server (pid {found.pid}) is still stopping after {_GONE_WITHIN_S:.0f} s: see orchestrator server logs"
-        )
+    patience = settings.load().stop_grace.total_seconds() + _GONE_WITHIN_S
+    if not _wait_until_gone(home, patience):
+        fail(f"the server (pid {found.pid}) is still stopping after {patience:.0f} s: see orchestrator server logs")
     note(f"the server at {found.api_url} has stopped")
 
 
@@ -160,10 +160,10 @@ def _start_in_background(options: Options) -> None:
     fail(f"the server (pid {process.pid}) is not ready after {_READY_WITHIN_S:.0f} s: see orchestrator server logs")
 
 
-def _wait_until_gone(home: Path) -> bool:
+def _wait_until_gone(home: Path, patience_s: float) -> bool:
     from ..embedded import state
 
-    deadline = time.monotonic() + _GONE_WITHIN_S
+    deadline = time.monotonic() + patience_s
     while state.is_running(home):
         if time.monotonic() > deadline:
             return False

@@ -51,6 +51,7 @@ class Child:
         self._identity: str | None = None
         self._since = 0.0
         self._due = float("inf")
+        self._asked = False
 
     def start(self) -> None:
         """Start the process."""
@@ -60,6 +61,7 @@ class Child:
             )
         self._identity = processes.identity(self._process.pid)
         self._since = time.monotonic()
+        self._asked = False
 
     def watch(self) -> str | None:
         """Look after it: start it again when that is due. A line to show when something happened."""
@@ -93,12 +95,21 @@ class Child:
         self.part = part
         self.start()
 
-    def stop(self, hurry: Callable[[], bool]) -> None:
-        """Ask it to end, wait its grace, then kill it and what it started."""
-        if self._process is not None:
-            processes.end(self._process, [(signal.SIGTERM, self.part.grace_s)], hurry)
-            self._process = None
+    def ask_to_end(self) -> None:
+        """Ask it to end, and do not wait for it: :meth:`stop` does."""
+        if self._process is not None and self._process.poll() is None:
+            processes.send(self._process.pid, signal.SIGTERM)
+            self._asked = True
+
+    def stop(self, hurry: Callable[[], bool]) -> str | None:
+        """Ask it to end (once), wait its grace, then kill it and what it started. A line to show if it was killed."""
+        process, self._process = self._process, None
         self._due = float("inf")
+        number = None if self._asked else signal.SIGTERM
+        if process is None or processes.end(process, [(number, self.part.grace_s)], hurry):
+            return None
+        when = "as asked" if hurry() else f"as it had not ended after {self.part.grace_s:g} s"
+        return f"{self.part.name} was killed, {when} (log: {self.log})"
 
     @property
     def last_words(self) -> str:

@@ -14,6 +14,9 @@ from ..settings import PREFIX, Settings
 
 #: What user code must not see: an agent needs the API alone.
 SERVER_ONLY = ("DATABASE_URL", "REDIS_URL", "MIGRATION_URL", "SECRET_KEY")
+#: Seconds beyond the stop grace that an agent needs to end: what runs on is asked to stop, killed some seconds later,
+#: and its end is told to the API.
+AGENT_LAST_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Surroundings:
 
 
 def table(settings: Settings, around: Surroundings, queues: Sequence[str] = ()) -> list[Part]:
-    """The parts in the order in which they are started; they are stopped in the reverse one.
+    """The parts in the order in which they are started; the agent, which needs the others, is stopped before them.
 
     Args:
         queues: Work queues of the agent that runs along; none: no agent.
@@ -94,8 +97,8 @@ def api(settings: Settings, around: Surroundings) -> Part:
 
 def beat(settings: Settings) -> Part:
     """Ticks, and nothing else; its few entries live in memory."""
-    schedule = ["beat", "-S", "celery.beat:Scheduler", "--pidfile=", f"--loglevel={settings.log_level}"]
-    return Part("beat", [sys.executable, "-m", "celery", "-A", "orchestrator.workers.app", *schedule], grace_s=5.0)
+    words = ["beat", "--pidfile=", f"--loglevel={settings.log_level}"]
+    return Part("beat", [sys.executable, "-m", "celery", "-A", "orchestrator.workers.app", *words], grace_s=5.0)
 
 
 def services() -> Part:
@@ -116,7 +119,7 @@ def agent(settings: Settings, around: Surroundings, queues: Sequence[str]) -> Pa
         [*orchestrator_command(), *words],
         told,
         without=SERVER_ONLY,
-        grace_s=settings.stop_grace.total_seconds() + 5,
+        grace_s=settings.stop_grace.total_seconds() + AGENT_LAST_S,
         after_ready=True,
     )
 

@@ -99,22 +99,29 @@ def send(pid: int, number: signal.Signals, group: bool = False) -> bool:
 
 def end(
     process: subprocess.Popen[bytes],
-    steps: Sequence[tuple[signal.Signals, float]],
+    steps: Sequence[tuple[signal.Signals | None, float]],
     hurry: Callable[[], bool] = lambda: False,
-) -> None:
+) -> bool:
     """Ask a child to end by each signal in turn, waiting that many seconds after each; then kill its group.
 
+    Without a signal, a step only waits: for a child that was asked before.
+
     ``hurry`` is asked while waiting: once true, the waits are over.
+
+    Returns:
+        Whether the child ended without being killed.
     """
     for number, patience_s in steps:
         deadline = time.monotonic() + patience_s
-        if process.poll() is None:
+        if number is not None and process.poll() is None:
             send(process.pid, number)
         while process.poll() is None and time.monotonic() < deadline and not hurry():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
+    ended = process.poll() is not None
     send(process.pid, signal.SIGKILL, group=True)
     process.wait()
+    return ended
 
 
 def end_stranger(pid: int, known_identity: str, patience_s: float = 10.0) -> None:

@@ -345,8 +345,14 @@ class Supervisor:
     def _stop_all(self) -> None:
         if self._children:
             self._logger.warning("stopping")
-        for child in reversed(self._children):
-            child.stop(self._is_hurried)
+        # The agent hands over what it has to tell while the others are up; those need not wait for each other.
+        for last in (True, False):
+            leaving = [child for child in reversed(self._children) if child.part.after_ready == last]
+            for child in leaving:
+                child.ask_to_end()
+            for child in leaving:
+                if line := child.stop(self._is_hurried):
+                    self._say(line)
         self._children = []
         if self._embedded is not None:
             self._embedded.stop()

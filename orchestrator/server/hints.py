@@ -25,6 +25,11 @@ RUN, HEARTBEAT = "orchestrator.run", "orchestrator.heartbeat"
 TIMEOUT_S = 1.0
 #: Hints that may wait to be sent.
 BACKLOG = 10_000
+#: Hints that may wait in the list of a work queue that nobody serves; dispatch hints again at what fell out of it.
+WAITING_MAX = 10_000
+#: Seconds that hints wait to be taken: at work, and at a cancel (the next heartbeat brings that one as well). What an
+#: agent that was killed, or a work queue that was deleted, leaves in Redis is gone after that.
+WORK_KEPT_S, CANCEL_KEPT_S = 24 * 3600, 120
 #: Seconds without a try after a failure: the first, and the most.
 REST_S, REST_MAX_S = 0.5, 15.0
 
@@ -184,6 +189,10 @@ class _Publisher:
             retry=False,
             **message.properties,
         )
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.expire(list_name, WORK_KEPT_S if task == RUN else CANCEL_KEPT_S)
+        pipe.ltrim(list_name, 0, WAITING_MAX - 1)  # new ones come in at the head
+        pipe.execute()
 
     def _failed(self, error: Exception) -> None:
         self._close()

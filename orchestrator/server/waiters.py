@@ -39,9 +39,10 @@ _QUEUES_SQL = f"""
 SELECT q.name FROM work_queue q WHERE q.name = ANY(%(queues)s) AND EXISTS (
     SELECT 1 FROM flow_run r JOIN deployment d ON d.id = r.deployment_id
     WHERE r.work_queue_id = q.id AND {CLAIMABLE})"""
-_CANCELS_SQL = """
+_NEWS_SQL = """
 SELECT agent_id, max(cancel_asked) FROM flow_run
-WHERE agent_id = ANY(%(agents)s) AND state_type = 'CANCELLING' AND cancel_asked IS NOT NULL GROUP BY agent_id"""
+WHERE agent_id = ANY(%(agents)s) AND state_type = 'CANCELLING' AND cancel_asked IS NOT NULL GROUP BY agent_id
+UNION ALL SELECT id, stopped FROM agent WHERE id = ANY(%(agents)s) AND stopped IS NOT NULL"""
 
 
 class _Room:
@@ -92,12 +93,10 @@ class _Room:
         with database.reading() as session:
             horizon = now() + current().dispatch_ahead
             ready = {name for (name,) in fetch(session, _QUEUES_SQL, {"queues": queues, "horizon": horizon})}
-            rows = fetch(session, _CANCELS_SQL, {"agents": agents}) if agents else []
-        cancels: dict[uuid.UUID | None, datetime] = dict(map(tuple, rows))
+            rows = fetch(session, _NEWS_SQL, {"agents": agents}) if agents else []
         for waiter in waiters:
-            asked = cancels.get(waiter.agent_id)
             waiter.found_work = bool(waiter.queues & ready)
-            if waiter.found_work or (asked is not None and asked >= waiter.since):
+            if waiter.found_work or any(agent == waiter.agent_id and at >= waiter.since for agent, at in rows):
                 waiter.woken.set()
 
 
@@ -110,7 +109,7 @@ def wait_for_work(queues: Sequence[str], timeout: float, agent_id: uuid.UUID | N
     Args:
         timeout: Seconds.
         agent_id: Return early (False) as well when a cancel is asked of a run that this agent holds, so that it
-            sends a heartbeat at once.
+            sends a heartbeat at once; and when the agent says good-bye.
 
     Returns:
         Whether there is work. Another may take it first: claim, and wait again for what is left of the time.

@@ -34,6 +34,12 @@ def processes_of(home: Path) -> list[str]:
     return found
 
 
+def assert_nobody_was_killed(stack: Stack) -> None:
+    """All parts ended as they were asked to."""
+    assert "was killed" not in (stack.home / "logs" / "server.log").read_text()
+    assert "is stopped" in (stack.home / "logs" / "agent.log").read_text()
+
+
 def test_quickstart_runs_both_ways_and_leaves_nothing() -> None:
     with traversable_folder() as home:
         stack = Stack(home, free_port())
@@ -64,6 +70,7 @@ def test_quickstart_runs_both_ways_and_leaves_nothing() -> None:
             until(lambda: "/login?token=" in quickstart.log.read_text(), "the dashboard's link")
             quickstart.send_signal(signal.SIGINT)
             assert quickstart.wait(60) == 0, quickstart.log.read_text()
+            assert_nobody_was_killed(stack)
         until(lambda: not processes_of(home), f"no process to be left: {processes_of(home)}", 10)
 
 
@@ -74,6 +81,7 @@ def test_quickstart_exit_ends_by_itself() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stdout.count("COMPLETED") >= 2
         until(lambda: not processes_of(home), f"no process to be left: {processes_of(home)}", 10)
+        assert_nobody_was_killed(stack)
         again = stack.cli("quickstart", "--exit", "--port", str(stack.port), timeout=180)
         assert again.returncode == 0, again.stdout + again.stderr
 

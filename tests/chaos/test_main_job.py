@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import uuid
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,38 +15,8 @@ import redis
 from orchestrator.clock import now, to_text
 
 from ..polling import until
-from ..projects import write_flow
 from ..stack import Stack
-
-
-def deploy(stack: Stack, folder: Path, queue: str, body: str, name: str = "job") -> str:
-    write_flow(folder, body, name)
-    deployment = f"d-{uuid.uuid4().hex[:8]}"
-    done = stack.cli(
-        "deployment", "build", "./", "--name", deployment, "--work-queue", queue, "-o", "d.yaml", "--apply", cwd=folder
-    )
-    assert done.returncode == 0, done.stderr
-    return f"{name}/{deployment}"
-
-
-def create(stack: Stack, deployment: str, count: int = 1, **parameters: object) -> list[str]:
-    body = {"parameters": parameters}
-    return [stack.client.post(f"deployments/{deployment}/runs", json=body)["id"] for _ in range(count)]
-
-
-def broker_url(stack: Stack) -> str:
-    """Address of the server's own Redis, as an agent is told of it."""
-    body = {
-        "name": "probe", "hostname": "here", "pid": 1, "version": "0", "transport": "redis",
-        "queues": ["probe"], "slots": 1,
-    }  # fmt: skip
-    registration = stack.client.post("agents", json=body)
-    stack.client.delete(f"agents/{registration['agent_id']}")
-    return str(registration["broker_url"])
-
-
-def queue_name() -> str:
-    return f"q-{uuid.uuid4().hex[:8]}"
+from .tools import broker_url, create, deploy, queue_name
 
 
 def test_redis_emptied_with_100_runs_queued(stack: Stack, tmp_path: Path) -> None:
@@ -156,7 +125,7 @@ def test_two_beats_make_no_doubled_run(stack: Stack, tmp_path: Path) -> None:
     queue = queue_name()
     deployment = deploy(stack, tmp_path / "p", queue, "():\n    return 1")
     found = stack.client.get(f"deployments/{deployment}")
-    beat = [sys.executable, "-m", "celery", "-A", "orchestrator.workers.app", "beat", "-S", "celery.beat:Scheduler"]
+    beat = [sys.executable, "-m", "celery", "-A", "orchestrator.workers.app", "beat", "--pidfile="]
     with stack.program(beat, "beat", env={"ORCHESTRATOR_REDIS_URL": broker_url(stack)}):
         anchor = to_text(now() + timedelta(seconds=2))
         stack.client.post(f"deployments/{found['id']}/schedules", json={"interval": 2, "anchor": anchor})

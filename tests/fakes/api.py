@@ -45,6 +45,8 @@ class FakeApi:
         #: Answers to the next confirmations: (status, code); nothing: 200.
         self.refusals: deque[tuple[int, str]] = deque()
         self.blocks: dict[str, dict[str, Any]] = {}
+        #: Statuses of the answers to the next loads of a block.
+        self.failures: deque[int] = deque()
         self._marks: dict[str, int] = {}
         self.url = ""
 
@@ -116,6 +118,8 @@ class FakeApi:
             return self._claim(body)
         if parts[0] == "flow-runs" and parts[2] == "state":
             return self._state(parts[1], body)
+        if parts[0] == "blocks" and parts[2] == "load" and self.failures:
+            return self.failures.popleft(), error(500, "internal", "failing for the test")
         if parts[0] == "blocks" and parts[2] == "load":
             found = self.blocks.get(parts[1])
             return (200, found) if found else (404, error(404, "not-found", "no such block"))

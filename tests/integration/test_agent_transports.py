@@ -13,7 +13,7 @@ import pytest
 import redis
 from celery import Celery
 
-from orchestrator import settings
+from orchestrator import client, settings
 from orchestrator.errors import AccessDenied
 from orchestrator.workers.agent.agent import Agent, Options
 from orchestrator.workers.agent.launcher import ForkLauncher
@@ -54,7 +54,7 @@ def hint(redis_url: str, queue: str, run_id: object) -> None:
 def running(api: FakeApi, queue: str, **options: Any) -> Iterator[Agent]:
     """An agent at work in this process."""
     found = settings.load({"ORCHESTRATOR_API_URL": api.url, "ORCHESTRATOR_API_KEY": "key", **_home()})
-    agent = Agent(Options([queue], **{"limit": 2, **options}), found, ForkLauncher("tests.fakes.child:main"))
+    agent = Agent(Options([queue], **{"limit": 2, **options}), found, ForkLauncher("fake_child:main"))
     thread = threading.Thread(target=agent.run)
     thread.start()
     try:
@@ -136,6 +136,7 @@ def test_a_refused_start(api: FakeApi, queue: str, tmp_path: Path, code: str) ->
     pids = tmp_path / "pids"
     with running(api, queue, transport="http"):
         first, _ = api.queue("sleeps", {"pids": str(pids)})
+        api.wait(lambda: not api.refusals)
         second, _ = api.queue("returns")
         assert api.end_of(second)["type"] == "COMPLETED"
         if code == "cancel-asked":
@@ -208,9 +209,45 @@ def test_stopping_lets_runs_end(api: FakeApi, queue: str, tmp_path: Path) -> Non
 def test_a_wrong_key_ends_the_start(api: FakeApi, queue: str) -> None:
     api.key = "another"
     found = settings.load({"ORCHESTRATOR_API_URL": api.url, "ORCHESTRATOR_API_KEY": "key", **_home()})
-    agent = Agent(Options([queue]), found, ForkLauncher("tests.fakes.child:main"))
+    agent = Agent(Options([queue]), found, ForkLauncher("fake_child:main"))
     with pytest.raises(AccessDenied):
         agent.run()
+
+
+PROCESS = "0190163d-8694-739b-aea5-966c26f8ad91"
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_block_that_cannot_be_loaded_just_now_is_waited_for(api: FakeApi, queue: str, status: int) -> None:
+    """Pain 9: the API goes away right after a claim."""
+    api.blocks[PROCESS] = {"id": PROCESS, "type": "process", "name": "x", "data": {}}
+    api.failures.extend([status] * 3)
+    with running(api, queue, transport="http"):
+        run, _ = api.queue("returns", infrastructure={"block_id": PROCESS, "overrides": {}, "updated": None})
+        assert api.end_of(run)["type"] == "COMPLETED"
+    assert not api.failures
+
+
+def test_a_block_that_can_never_be_loaded_is_not_waited_for(
+    api: FakeApi, queue: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "FAILING", 0.1)
+    api.failures.extend([500] * 1000)
+    with running(api, queue, transport="http"):
+        run, _ = api.queue("returns", infrastructure={"block_id": PROCESS, "overrides": {}, "updated": None})
+        state = api.end_of(run)
+    assert state["type"] == "CRASHED"
+    assert "failing for the test" in state["message"]
+
+
+def test_a_cancel_ends_the_wait_for_a_block(api: FakeApi, queue: str) -> None:
+    api.heartbeat_s = 0.1
+    api.failures.extend([503] * 1000)
+    with running(api, queue, transport="http"):
+        run, attempt = api.queue("returns", infrastructure={"block_id": PROCESS, "overrides": {}, "updated": None})
+        api.wait(lambda: len(api.failures) < 1000)
+        api.cancel.append({"run_id": str(run), "attempt": attempt})
+        assert api.end_of(run)["type"] == "CANCELLED"
 
 
 def test_infrastructure_of_an_unknown_kind(api: FakeApi, queue: str) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from orchestrator.clock import now
 from orchestrator.errors import NotFound
 from orchestrator.records import State
 from orchestrator.server import waiters
 from orchestrator.server.db import session as db
-from orchestrator.server.db.models import Event, WorkQueue
+from orchestrator.server.db.models import Agent, Event, FlowRun, WorkQueue
 from orchestrator.server.services import agents, claims, runs
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
@@ -36,10 +36,10 @@ def nobody_left(database_url: str) -> Iterator[None]:
         time.sleep(0.01)
 
 
-def held(count: int = 1) -> tuple[uuid.UUID, list[tuple[uuid.UUID, int]]]:
+def held(count: int = 1, name: str = "prod") -> tuple[uuid.UUID, list[tuple[uuid.UUID, int]]]:
     """An agent and the runs it holds."""
     with db.transaction() as session:
-        deployment, agent = add_deployment(session), add_agent(session)
+        deployment, agent = add_deployment(session, name=name), add_agent(session)
         for _ in range(count):
             add_run(session, deployment, NOW)
         jobs = [claims.claim(session, agent.id, ["q"], now=NOW, issue_token=token) for _ in range(count)]
@@ -103,6 +103,31 @@ def test_an_agent_that_is_not_known_is_told() -> None:
     assert beat(agent_id, []).known is False
     with db.transaction() as session, pytest.raises(NotFound, match="there is no agent"):
         agents.goodbye(session, uuid.uuid4(), NOW)
+
+
+@pytest.mark.parametrize("gone", ["deleted", "stopped"])
+def test_an_agent_that_registered_anew_keeps_its_attempts(gone: str) -> None:
+    """And nobody else's: neither those of an agent that is there, nor attempts that were superseded."""
+    former, running = held()
+    theirs, others = held(name="other")
+    with db.transaction() as session:
+        if gone == "deleted":
+            session.execute(delete(Agent).where(Agent.id == former))
+        else:
+            agents.goodbye(session, former, NOW)
+        present = add_agent(session).id
+    ((run_id, attempt),) = running
+    told = beat(present, [*running, *others])
+    assert told.lost == others
+    assert beat(present, [(run_id, attempt + 1)]).lost == [(run_id, attempt + 1)]
+    assert beat(present, running) == agents.Heartbeat()
+    assert beat(theirs, others) == agents.Heartbeat()
+    with db.reading() as session:
+        run = session.get(FlowRun, run_id)
+        assert run is not None
+        assert run.agent_id == present
+        assert run.lease_until is not None
+        assert run.lease_until > NOW
 
 
 def test_status_is_computed_when_asked() -> None:
@@ -176,3 +201,17 @@ def test_a_cancel_ends_the_wait_of_its_agent() -> None:
     with db.transaction() as session:
         runs.cancel(session, running[0][0], ANN, now())
     assert waiting.done() is False
+
+
+def test_a_goodbye_ends_the_wait_of_its_agent() -> None:
+    """An agent that is being stopped waits for the claim that is held for it."""
+    agent_id, _ = held()
+    waiting, other = Waiting("q", agent_id=agent_id), Waiting("q")
+    in_wait(2)
+    with db.transaction() as session:
+        agents.goodbye(session, agent_id, now())
+    assert waiting.done() is False
+    assert other.answer is None
+    with db.transaction() as session:
+        add_run(session, add_deployment(session, name="more"))
+    assert other.done() is True

@@ -47,7 +47,23 @@ def test_a_cancel_goes_to_the_agents_own_list(client: redis.Redis) -> None:
     hints.cancel_asked(agent_id)
     assert hints.flush(10)
     assert client.llen(f"orchestrator.agent.{agent_id}") == 1
+    assert 0 < client.ttl(f"orchestrator.agent.{agent_id}") <= hints.CANCEL_KEPT_S, "the agent may be gone for good"
     client.delete(f"orchestrator.agent.{agent_id}")
+
+
+def test_a_queue_that_nobody_serves_does_not_fill_redis(
+    queue: str, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pain 43: runs that were created and cancelled leave their hints behind; the newest are kept, for a day."""
+    monkeypatch.setattr(hints, "WAITING_MAX", 3)
+    runs = [uuid.uuid4() for _ in range(5)]
+    for run_id in runs:
+        hints.run_queued(queue, run_id)
+    assert hints.flush(10)
+    assert hints.waiting([queue]) == {queue: 3}
+    newest: str = client.lindex(hints.run_list(queue), 0).decode()  # type: ignore[union-attr, assignment]
+    assert str(runs[-1]) in json.loads(newest)["headers"]["argsrepr"]
+    assert 0 < client.ttl(hints.run_list(queue)) <= hints.WORK_KEPT_S
 
 
 def test_no_key_but_the_lists_is_left_in_redis(queue: str, client: redis.Redis) -> None:

@@ -53,7 +53,7 @@ def embedded() -> Iterator[Stack]:
 
 
 def serve(stack: Stack, scenario: str = "well") -> Any:
-    words = [sys.executable, "-m", "tests.integration.fake_server", scenario, str(stack.port)]
+    words = [sys.executable, "-m", "fake_server", scenario, str(stack.port)]
     return stack.program(words, "server")
 
 
@@ -82,7 +82,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 def refused(stack: Stack, scenario: str = "well") -> str:
     """Start, expecting exit code 1 and a single line, which is returned."""
-    words = [sys.executable, "-m", "tests.integration.fake_server", scenario, str(stack.port)]
+    words = [sys.executable, "-m", "fake_server", scenario, str(stack.port)]
     done = subprocess.run(words, env=stack.environment, capture_output=True, text=True, timeout=100)
     assert done.returncode == 1, done.stderr
     lines = done.stderr.strip().splitlines()
@@ -234,6 +234,7 @@ def test_a_part_that_ignores_sigterm_is_killed(stack: Stack) -> None:
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 0
         assert alive(children) == []
+        assert "sleeper was killed, as it had not ended after 1 s" in server.log.read_text()
 
 
 def test_a_killed_postgres_comes_back_with_the_same_address(embedded: Stack) -> None:
@@ -330,3 +331,12 @@ def _status(process: psutil.Process) -> str:
 
 def _text(path: Path) -> str | None:
     return path.read_text() if path.exists() else None
+
+
+def test_an_admin_key_without_having_one(stack: Stack, database_url: str) -> None:
+    done = stack.cli("database", "admin-key", "me")
+    assert done.returncode == 0, done.stderr
+    with session.reading() as work:
+        principal = keys.authenticate(work, done.stdout.strip(), now())
+    assert principal is not None
+    assert principal.role == "admin"

@@ -18,8 +18,8 @@ from orchestrator.clock import now
 from orchestrator.server.db.session import reading
 from orchestrator.server.loops import LOOPS
 from orchestrator.server.services import ticks
-from orchestrator.workers.beat import entries
-from orchestrator.workers.broker import SERVICES_QUEUE
+from orchestrator.workers.beat import WAITING_MAX, Ticks, entries
+from orchestrator.workers.broker import SERVICES_QUEUE, make_app
 from tests.polling import until
 
 ROOT = Path(__file__).parents[2]
@@ -62,11 +62,11 @@ def test_loops_are_stepped_without_ticks(database_url: str, redis_url: str, tmp_
     log = tmp_path / "services.log"
     with program(database_url, address, log, "orchestrator.workers.services"):
         until(lambda: quick <= stepped(), f"the steps of {quick}", 40)
-    assert "Stepping without" in log.read_text()
+        until(lambda: "Stepping without" in log.read_text(), "steps without ticks", 40)
 
 
 def test_beat_sends_ticks_that_expire(database_url: str, redis_url: str, tmp_path: Path) -> None:
-    words = ["celery", "-A", "orchestrator.workers.app", "beat", "-S", "celery.beat.Scheduler", "--pidfile="]
+    words = ["celery", "-A", "orchestrator.workers.app", "beat", "--pidfile="]
     with redis.Redis.from_url(redis_url) as client:
         client.delete(SERVICES_QUEUE)
         with program(database_url, redis_url, tmp_path / "beat.log", *words):
@@ -75,6 +75,32 @@ def test_beat_sends_ticks_that_expire(database_url: str, redis_url: str, tmp_pat
     headers = json.loads(message)["headers"]
     assert headers["task"] == "orchestrator.tick"
     assert headers["expires"]
+
+
+def test_beat_stops_ticking_when_nobody_takes_them(database_url: str, redis_url: str, tmp_path: Path) -> None:
+    """Pain 43: with the services away, and beat up for days, the list would fill Redis; then no hint gets through."""
+    log = tmp_path / "beat.log"
+    words = ["celery", "-A", "orchestrator.workers.app", "beat", "--pidfile="]
+    with redis.Redis.from_url(redis_url) as client:
+        client.delete(SERVICES_QUEUE)
+        client.lpush(SERVICES_QUEUE, *["{}"] * (WAITING_MAX - 1))
+        with program(database_url, redis_url, log, *words):
+            until(lambda: "no ticks are sent: nobody takes them" in log.read_text(), 40, "the notice")
+            assert client.llen(SERVICES_QUEUE) == WAITING_MAX
+            client.delete(SERVICES_QUEUE)
+            until(lambda: client.llen(SERVICES_QUEUE), 40, "ticks again")
+            until(lambda: "ticks are sent again" in log.read_text(), 40, "the notice that it is over")
+        client.delete(SERVICES_QUEUE)
+
+
+def test_a_tick_that_redis_does_not_take_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app("redis://127.0.0.1:1/0")
+    scheduler = Ticks(app=app, lazy=True)
+    entry = scheduler.Entry(name="late", task="orchestrator.tick", schedule=1.0, app=app)
+    for _ in range(3):
+        scheduler.apply_entry(entry)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("no ticks are sent: ")
 
 
 def test_every_loop_has_a_tick_that_does_not_outlive_its_interval() -> None:

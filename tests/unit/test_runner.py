@@ -179,6 +179,7 @@ def test_storage_that_is_away_crashes_the_run(monkeypatch: pytest.MonkeyPatch, t
     facts = {"entrypoint": "work.py:good", "storage": storage.write(), "state": {"type": "PENDING"}}
     job = Job.read({"id": uuid.uuid4(), "attempt": 1, "name": "n", "flow": "f", "token": "t", **facts})
     monkeypatch.setattr("orchestrator.client.RETRIES", 0)
+    monkeypatch.setattr(runner, "patiently", lambda call: call())
     try:
         state, result = runner.run_job(job, None, confirm_running=pytest.fail, announce_timeout=pytest.fail)  # type: ignore[arg-type]
     finally:

@@ -93,10 +93,13 @@ def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> s
         return "" if reason is None else reason.message
     if run.state_type == StateType.PENDING:
         return f"The agent {context.agent.name} is preparing the code." if context.agent else "About to start."
+    if run.state_type == StateType.CANCELLING and not (run.work_queue_id or run.parent_flow_run_id):
+        return "A cancel was asked for; it was started by hand, so its process is not stopped."
     if run.state_type == StateType.CANCELLING:
         return "It was asked to stop; its processes are being taken down."
     if run.state_type in ACTIVE and run.lease_until and run.lease_until < now:
-        return "Its agent has fallen silent; the run becomes Crashed when it stays so."
+        who = "agent" if run.work_queue_id else "process"
+        return f"Its {who} has fallen silent; the run becomes Crashed when it stays so."
     return ""
 
 

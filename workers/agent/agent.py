@@ -178,13 +178,17 @@ class Agent:
             if not self._roster.wait_running(LAST_GRACE, self.hurry.is_set):
                 self._roster.stop_all(hurry=True)
                 self._roster.wait_running(LAST_GRACE)
-        if not self.hurry.is_set():
-            transport.join(HAND_OVER)
         self._roster.wait_settled(HAND_OVER)
         self._heart.stop()
+        self._say_goodbye()
+        if not self.hurry.is_set():
+            transport.join(HAND_OVER)
         self._roster.close()
+        log.warning("agent %s is stopped", self.name)
+
+    def _say_goodbye(self) -> None:
+        """Upon it the API answers the claim that it may still hold for us, so that nobody waits for that one."""
         try:
             self._api.goodbye(self._identity.id)
         except OrchestratorError as error:
             log.warning("could not say goodbye: %s; the server will notice", error)
-        log.warning("agent %s is stopped", self.name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from orchestrator.block import Block, installed
-from orchestrator.client import Client
+from orchestrator.client import Client, patiently
 from orchestrator.errors import BlockError, OrchestratorError
 from orchestrator.interfaces import Infrastructure, LaunchSpec, ProcessHost, Running
 from orchestrator.records import Job
@@ -34,8 +35,8 @@ class Infrastructures:
         self._lock = threading.Lock()
         self._documents: OrderedDict[tuple[uuid.UUID, datetime | None], dict[str, Any]] = OrderedDict()
 
-    def launch(self, job: Job, spec: LaunchSpec, host: ProcessHost) -> Running:
-        """Start the run.
+    def launch(self, job: Job, spec: LaunchSpec, host: ProcessHost, wanted: Callable[[], bool]) -> Running:
+        """Start the run; while the API is away and it is ``wanted``, wait for the block.
 
         Raises:
             LaunchFailed: The block cannot be loaded or used, or no process can be started.
@@ -43,14 +44,14 @@ class Infrastructures:
         if job.infrastructure.block_id is None:
             return host.start(spec)
         try:
-            return self._block(job).launch(spec, host)
+            return self._block(job, wanted).launch(spec, host)
         except LaunchFailed:
             raise
         except OrchestratorError as error:
             raise LaunchFailed(f"its infrastructure block cannot be used: {error}") from error
 
-    def _block(self, job: Job) -> Infrastructure:
-        document = self._document(job)
+    def _block(self, job: Job, wanted: Callable[[], bool]) -> Infrastructure:
+        document = self._document(job, wanted)
         slug = str(document.get("type"))
         if not installed().get(slug, "").startswith(SHIPPED):
             raise BlockError(f"infrastructure of the type {slug!r} is not among those that an agent can launch")
@@ -60,7 +61,7 @@ class Infrastructures:
             raise BlockError(f"the block {slug}/{document.get('name')} is no infrastructure")
         return block
 
-    def _document(self, job: Job) -> dict[str, Any]:
+    def _document(self, job: Job, wanted: Callable[[], bool]) -> dict[str, Any]:
         block_id = job.infrastructure.block_id
         assert block_id is not None
         key = (block_id, job.infrastructure.updated)
@@ -68,7 +69,7 @@ class Infrastructures:
             if key in self._documents:
                 self._documents.move_to_end(key)
                 return self._documents[key]
-        document: dict[str, Any] = self._client.post(f"blocks/{block_id}/load")
+        document: dict[str, Any] = patiently(lambda: self._client.post(f"blocks/{block_id}/load"), wanted)
         with self._lock:
             self._documents[key] = document
             while len(self._documents) > CACHED:

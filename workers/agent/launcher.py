@@ -302,12 +302,19 @@ class SpawnLauncher:
 
     @staticmethod
     def _wait(child: Child, process: subprocess.Popen[bytes]) -> None:
-        # Not reaped yet: its number must stay its own until its group has been cleaned up.
-        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        if ended is not None and ended.si_code == os.CLD_EXITED:
-            child.has_ended(code=ended.si_status)
+        if hasattr(os, "waitid"):
+            # Not reaped yet: its number must stay its own until its group has been cleaned up.
+            ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            assert ended is not None
+            code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
         else:
-            child.has_ended(signal=None if ended is None else ended.si_status)
+            # A Python on macOS may lack it. There, numbers are given anew only once all have had their turn, and a
+            # group keeps its number as long as anybody is in it.
+            code = process.wait()
+        if code >= 0:
+            child.has_ended(code=code)
+        else:
+            child.has_ended(signal=-code)
 
 
 def best_launcher() -> Launcher:

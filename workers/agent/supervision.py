@@ -16,8 +16,8 @@ from typing import Any
 
 from orchestrator.clock import now, to_text
 from orchestrator.interfaces import LaunchSpec, ProcessHost, Running
+from orchestrator.pipes import frames
 from orchestrator.records import Job, State
-from orchestrator.reporting import frames
 from orchestrator.states import TERMINAL, StateType
 
 from . import frames as wire
@@ -44,7 +44,8 @@ class Surroundings:
     Attributes:
         agent: The agent's name.
         launcher: Starts the process.
-        launch: Starts it in the run's infrastructure: ``(job, spec, host)``.
+        launch: Starts it in the run's infrastructure: ``(job, spec, host, wanted)``; waits while the API is away and
+            ``wanted()`` is true.
         confirm: Asks the server whether user code may start; waits while the API is away. Given the job and a
             function that tells whether the answer is still wanted; returns what the supervisor shall do.
         env: Environment of every run.
@@ -55,7 +56,7 @@ class Surroundings:
 
     agent: str
     launcher: Launcher
-    launch: Callable[[Job, LaunchSpec, ProcessHost], Running]
+    launch: Callable[[Job, LaunchSpec, ProcessHost, Callable[[], bool]], Running]
     confirm: Callable[[Job, Callable[[], bool]], Ask]
     env: dict[str, str]
     grace_s: float
@@ -139,7 +140,7 @@ class Supervision:
 
     def _launch(self) -> None:
         spec = LaunchSpec(run_id=self.job.id, attempt=self.job.attempt, name=self.job.name, env=self._environment())
-        self._around.launch(self.job, spec, _Host(self))
+        self._around.launch(self.job, spec, _Host(self), lambda: self._facts.ask is Ask.NOTHING)
 
     def _environment(self) -> dict[str, str]:
         return {**self._around.env, "ORCHESTRATOR_API_KEY": self.job.token}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -152,6 +153,8 @@ class Hints:
         """Take no more hints."""
         self._stopping.set()
         self._worker.stop_consuming()
+        with contextlib.suppress(redis.RedisError):
+            self._redis.lpush(agent_queue(self._identity.id), "stop")  # or it waits its second out
         for thread in self._threads:
             thread.join(SOCKETS["socket_timeout"] + LOOK)
         if self._fallback.active:

@@ -50,12 +50,13 @@ beat AS (
     UPDATE agent SET last_heartbeat = %(now)s WHERE id = %(agent)s AND stopped IS NULL RETURNING id
 ),
 held AS (
-    SELECT r.id FROM flow_run r JOIN told USING (id, attempt)
-    WHERE r.agent_id = %(agent)s AND r.state_type IN ({ACTIVE_TYPES}) AND EXISTS (SELECT 1 FROM beat)
+    SELECT r.id FROM flow_run r JOIN told USING (id, attempt) LEFT JOIN agent a ON a.id = r.agent_id
+    WHERE (r.agent_id = %(agent)s OR a.id IS NULL OR a.stopped IS NOT NULL)
+        AND r.state_type IN ({ACTIVE_TYPES}) AND EXISTS (SELECT 1 FROM beat)
     ORDER BY r.id FOR NO KEY UPDATE OF r
 ),
 renewed AS (
-    UPDATE flow_run r SET lease_until = %(lease_until)s FROM held
+    UPDATE flow_run r SET lease_until = %(lease_until)s, agent_id = %(agent)s FROM held
     WHERE r.id = held.id AND r.lease_until IS NOT NULL RETURNING r.id, r.cancel_asked
 )
 SELECT t.id, t.attempt, renewed.id IS NOT NULL, renewed.cancel_asked IS NOT NULL, EXISTS (SELECT 1 FROM beat)
@@ -95,7 +96,8 @@ def heartbeat(
 ) -> Heartbeat:
     """Renew the leases of all runs that the agent names, in one statement.
 
-    Runs of its own that it does not name are not renewed: their leases lapse.
+    Runs of its own that it does not name are not renewed: their leases lapse. Attempts whose agent is gone (deleted,
+    or said good-bye) pass to the one that names them: it executed them under an earlier registration.
     """
     parameters = {
         "agent": agent_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ def test_an_agent_only_when_it_has_queues() -> None:
     table = parts.table(Settings(), AROUND, ["duck", "goose"])
     assert [part.name for part in table] == ["api", "services", "beat", "agent"]
     assert list(table[-1].argv)[-6:] == ["agent", "start", "-q", "duck", "-q", "goose"]
+
+
+def test_the_agent_may_use_up_its_stop_grace_before_it_is_killed() -> None:
+    settings = replace(Settings(), stop_grace=timedelta(minutes=2))
+    assert parts.agent(settings, AROUND, ["duck"]).grace_s > 120 + 10
 
 
 def test_the_server_is_told_everything() -> None:

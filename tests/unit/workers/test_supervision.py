@@ -23,7 +23,7 @@ from orchestrator.workers.agent.launcher import Child, ForkLauncher, Launcher, L
 from orchestrator.workers.agent.supervision import Supervision, Surroundings
 from orchestrator.workers.agent.verdict import Ask
 
-SPAWNED = ["-c", "import sys; from tests.fakes import child; child.main(int(sys.argv[1]))"]
+SPAWNED = ["-c", "import sys; import fake_child; fake_child.main(int(sys.argv[1]))"]
 
 
 def poll(condition: Callable[[], Any], timeout: float = 15.0) -> Any:
@@ -41,7 +41,7 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture(scope="module")
 def forking() -> Iterator[ForkLauncher]:
-    launcher = ForkLauncher("tests.fakes.child:main")
+    launcher = ForkLauncher("fake_child:main")
     launcher.start()
     yield launcher
     launcher.stop()
@@ -52,6 +52,13 @@ def spawning() -> Iterator[SpawnLauncher]:
     launcher = SpawnLauncher(SPAWNED)
     yield launcher
     launcher.stop()
+
+
+@pytest.fixture
+def spawning_without_waitid(spawning: SpawnLauncher, monkeypatch: pytest.MonkeyPatch) -> SpawnLauncher:
+    """As with a Python that lacks it, such as some on macOS."""
+    monkeypatch.delattr(os, "waitid")
+    return spawning
 
 
 class Watched:
@@ -71,7 +78,7 @@ class Watched:
         around = Surroundings(
             agent="tester",
             launcher=launcher,
-            launch=parameters.pop("launch", lambda job, spec, host: host.start(spec)),
+            launch=parameters.pop("launch", lambda job, spec, host, wanted: host.start(spec)),
             confirm=self._confirm,
             env={"ORCHESTRATOR_API_URL": "http://127.0.0.1:1"},
             grace_s=grace,
@@ -128,7 +135,7 @@ def test_a_run_that_is_running_already_is_not_confirmed(watch: Callable[..., Wat
     assert run.confirmed == []
 
 
-@pytest.mark.parametrize("launcher", ["forking", "spawning"])
+@pytest.mark.parametrize("launcher", ["forking", "spawning", "spawning_without_waitid"])
 def test_everything_written_is_logged_with_its_stream(
     launcher: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -140,7 +147,7 @@ def test_everything_written_is_logged_with_its_stream(
     assert run.end["state"]["type"] == "COMPLETED"
 
 
-@pytest.mark.parametrize("launcher", ["forking", "spawning"])
+@pytest.mark.parametrize("launcher", ["forking", "spawning", "spawning_without_waitid"])
 def test_leaving_early_keeps_every_line(launcher: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Pain 23."""
     run = Watched(request.getfixturevalue(launcher), tmp_path, "leaves", code=1)
@@ -151,7 +158,7 @@ def test_leaving_early_keeps_every_line(launcher: str, request: pytest.FixtureRe
     assert run.end["state"]["details"] == {"exit_code": 1}
 
 
-@pytest.mark.parametrize("launcher", ["forking", "spawning"])
+@pytest.mark.parametrize("launcher", ["forking", "spawning", "spawning_without_waitid"])
 def test_a_killed_process_is_told_as_such(launcher: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Pain 10."""
     run = Watched(request.getfixturevalue(launcher), tmp_path, "kills_itself")
@@ -286,7 +293,7 @@ def test_the_process_gets_the_runs_key_and_none_of_the_agents(tmp_path: Path, mo
     """Pain 13."""
     monkeypatch.setenv("ORCHESTRATOR_API_KEY", "the-agents-key")
     monkeypatch.setenv("ORCHESTRATOR_SECRET_KEY", "the-servers-key")
-    launcher = ForkLauncher("tests.fakes.child:main")
+    launcher = ForkLauncher("fake_child:main")
     launcher.start()
     try:
         run = Watched(launcher, tmp_path, "tells_environment")
@@ -311,7 +318,7 @@ def test_the_scratch_folder_is_removed(watch: Callable[..., Watched], tmp_path: 
 
 
 def test_no_process_is_a_crash_with_the_reason(watch: Callable[..., Watched]) -> None:
-    def launch(job: Job, spec: LaunchSpec, host: Any) -> Any:
+    def launch(job: Job, spec: LaunchSpec, host: Any, wanted: Any) -> Any:
         raise LaunchFailed("its infrastructure block cannot be used: no such block")
 
     run = watch("returns", launch=launch)
@@ -321,7 +328,7 @@ def test_no_process_is_a_crash_with_the_reason(watch: Callable[..., Watched]) ->
 
 
 def test_a_killed_template_crashes_its_runs_and_is_replaced(tmp_path: Path) -> None:
-    launcher = ForkLauncher("tests.fakes.child:main")
+    launcher = ForkLauncher("fake_child:main")
     launcher.start()
     try:
         run = Watched(launcher, tmp_path, "sleeps")
@@ -340,7 +347,7 @@ def test_a_killed_template_crashes_its_runs_and_is_replaced(tmp_path: Path) -> N
 
 
 def test_the_template_ignores_sigterm_and_ends_all_with_its_agent(tmp_path: Path) -> None:
-    launcher = ForkLauncher("tests.fakes.child:main")
+    launcher = ForkLauncher("fake_child:main")
     launcher.start()
     run = Watched(launcher, tmp_path, "stubborn")
     thread = run.start()
