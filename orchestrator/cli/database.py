@@ -20,11 +20,11 @@ def group() -> None:
 @group.command()
 @click.option("--revision", default="head", show_default=True, help="Where to stop.")
 def upgrade(revision: str) -> None:
-    """Bring the database to this version's tables. `server start` does this by itself."""
-    from ..server.db import migrate
+    """Bring the database to this version's tables and block types. `server start` does this by itself."""
+    from ..server.upgrade import upgrade as bring_up
 
     with _database() as url:
-        changed = migrate.upgrade(url, revision)
+        changed = bring_up(url, revision)
         note(f"{_shown(url)}: " + ("upgraded" if changed else "nothing to do"))
 
 
@@ -46,11 +46,12 @@ def downgrade(revision: str, yes: bool) -> None:
 def reset(yes: bool) -> None:
     """Delete everything: flows, runs, blocks, keys, events. The next start makes a new admin key."""
     from ..server.db import migrate
+    from ..server.upgrade import upgrade as bring_up
 
     with _database() as url:
         confirm(f"Delete all flows, runs, blocks, keys and events in {_shown(url)}?", yes)
         migrate.downgrade(url, "base")
-        migrate.upgrade(url)
+        bring_up(url)
         note(f"{_shown(url)}: emptied")
 
 

@@ -27,8 +27,8 @@ from .. import clock
 from .. import settings as settings_module
 from .._version import __version__
 from ..errors import Conflict, InvalidInput, OrchestratorError, SettingsError, Unavailable
-from ..server.db import migrate
 from ..server.db.session import normalise_url
+from ..server.upgrade import upgrade
 from ..settings import Settings
 from . import first_start as first_start_module
 from . import health, logfiles, parts, processes, state
@@ -255,7 +255,7 @@ class Supervisor:
 
     def _migrate(self, url: str) -> None:
         try:
-            if migrate.upgrade(url):
+            if upgrade(url):
                 self._say("the database has been brought to this version's tables")
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]

@@ -209,6 +209,21 @@ def test_pain_59_many_waiting_runs_are_cancelled_in_batches(
     assert [(run["state"]["type"], run["deployment"]) for run in left] == [("CANCELLED", None)] * 5
 
 
+def test_pain_59_a_schedule_with_many_runs_is_deleted_in_batches(
+    editor: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.server.services.runs.FORGOTTEN", 2)
+    apply(editor, schedules=[{"cron": "* * * * *", "parameters": {"day": "x"}}])
+    materialise()
+    for run in editor.get("/api/v1/flow-runs?limit=5").json["items"]:
+        editor.post(f"/api/v1/flow-runs/{run['id']}/cancel")
+    schedule = editor.get("/api/v1/schedules").json["items"][0]["id"]
+    assert editor.delete(f"/api/v1/schedules/{schedule}").status_code == 204
+    left = editor.get("/api/v1/flow-runs").json["items"]
+    assert [run["state"]["type"] for run in left] == ["CANCELLED"] * 5
+    assert editor.get("/api/v1/schedules").json["items"] == []
+
+
 def test_pain_49_a_changed_signature_names_the_schedules_that_no_longer_fit(editor: FlaskClient) -> None:
     apply(editor)
     narrower = {"type": "object", "properties": {"number": {"type": "integer"}}}

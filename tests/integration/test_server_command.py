@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 from orchestrator.clock import now
 from orchestrator.embedded import state
 from orchestrator.server.db import session
-from orchestrator.server.services import keys
+from orchestrator.server.services import block_types, keys
 from orchestrator.settings import load
 
 from ..paths import traversable_folder
@@ -29,6 +29,8 @@ from ..polling import free_port, until
 from ..stack import Stack, command
 
 READY = "ready http"
+
+BUILT_IN = {"json", "local-file-system", "process", "s3", "secret"}
 
 
 @pytest.fixture
@@ -169,6 +171,7 @@ def test_the_first_start_makes_a_key_and_a_profile(stack: Stack, database_url: s
         assert stat.S_IMODE(profiles.stat().st_mode) == 0o600
         with session.reading() as work:
             principal = keys.authenticate(work, settings.api_key, now())
+            assert {kind.slug for kind in block_types.listing(work)} >= BUILT_IN
         assert principal is not None
         assert principal.role == "admin"
         told = json.loads(until(lambda: _text(stack.home / "told.json"), "the agent to start"))
@@ -277,6 +280,18 @@ def test_database_commands_on_an_external_database(stack: Stack, database_url: s
     assert stack.cli("database", "downgrade", "nonsense", "--yes").returncode == 2
     assert stack.cli("database", "downgrade", "base", "--yes").returncode == 0
     assert "upgraded" in stack.cli("database", "upgrade").stderr
+
+
+@pytest.mark.parametrize("words", [("upgrade",), ("reset", "--yes")])
+def test_pain_60_a_fresh_database_lists_all_built_in_types(
+    stack: Stack, database_url: str, words: tuple[str, ...]
+) -> None:
+    """At once: before any API answered, or was started at all."""
+    assert stack.cli("database", "downgrade", "base", "--yes").returncode == 0
+    done = stack.cli("database", *words)
+    assert done.returncode == 0, done.stderr
+    with session.reading() as work:
+        assert {kind.slug for kind in block_types.listing(work)} >= BUILT_IN
 
 
 def test_two_that_upgrade_an_empty_database_at_once(stack: Stack) -> None:

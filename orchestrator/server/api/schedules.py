@@ -13,7 +13,7 @@ from ...schedules import next_times, parse
 from ..db.models import Schedule
 from ..db.session import reading, transaction
 from ..schemas import schedules as schemas
-from ..services import deployments, schedules
+from ..services import deployments, runs, schedules
 from .access import actor, needs
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 
@@ -71,6 +71,10 @@ def change_schedule(body: dict[str, Any], schedule_id: uuid.UUID) -> Response:
 @blueprint.response(204)
 def delete_schedule(schedule_id: uuid.UUID) -> Response:
     """Delete a schedule with the runs that it made ahead."""
+    done = runs.FORGOTTEN
+    while done == runs.FORGOTTEN:
+        with transaction() as session:
+            done = runs.forget_schedule(session, schedule_id, runs.FORGOTTEN)
     with transaction() as session:
         schedules.delete(session, schedule_id, actor(), now())
     return no_content()

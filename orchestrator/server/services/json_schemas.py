@@ -7,15 +7,12 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
-from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from ...errors import InvalidInput, ParameterError
 from . import parameters as parameter_rules
 
 _REFERENCES = ("$ref", "$dynamicRef")
-#: No schema may have us fetch another one.
-_NO_FETCHING: Registry[Any] = Registry()
 
 
 def check_schema(schema: Mapping[str, Any], field: str) -> None:
@@ -44,7 +41,7 @@ def parameter_problems(schema: Mapping[str, Any], values: Mapping[str, Any]) -> 
 def problems(schema: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, list[str]]:
     """What ``schema`` finds wrong with an object, by dotted field path. Values are not repeated: one may be secret."""
     found: dict[str, list[str]] = {}
-    validator = Draft202012Validator(dict(schema), registry=_NO_FETCHING)
+    validator = Draft202012Validator(dict(schema), registry=parameter_rules.NO_FETCHING)
     try:
         for error in validator.iter_errors(dict(values)):
             for path, message in _places(error):

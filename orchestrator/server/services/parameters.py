@@ -8,10 +8,14 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
+from referencing import Registry
+from referencing.exceptions import Unresolvable
 
 from ... import serializers
 from ...errors import ParameterError
 
+#: No schema may have us fetch another one.
+NO_FETCHING: Registry[Any] = Registry()
 #: How many compiled schemas a process keeps.
 _KEPT = 512
 
@@ -48,13 +52,15 @@ def _violations(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> Ite
         return list(_validator(serializers.text(schema)).iter_errors(dict(parameters)))
     except SchemaError as error:
         raise ParameterError(f"the deployment's parameter_schema is no JSON schema: {error.message}") from None
+    except Unresolvable as error:
+        raise ParameterError(f"the deployment's parameter_schema refers to {error.ref}, which is not in it") from None
 
 
 @lru_cache(_KEPT)
 def _validator(schema: str) -> Draft202012Validator:
     decoded = serializers.loads(schema)
     Draft202012Validator.check_schema(decoded)
-    return Draft202012Validator(decoded)
+    return Draft202012Validator(decoded, registry=NO_FETCHING)
 
 
 def _explain(error: ValidationError) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import delete as delete_from
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from ... import names, records
@@ -29,6 +29,8 @@ from .transitions import apply
 
 S = StateType
 
+#: Runs that one call of :func:`forget_schedule` takes from a schedule.
+FORGOTTEN = 2_000
 #: ``created`` and the time that an id carries may differ by this much: ids of runs started by hand are made there.
 _CLOCKS_DIFFER = timedelta(days=1)
 
@@ -289,6 +291,14 @@ def drop_scheduled(session: Session, schedule_ids: Sequence[uuid.UUID], after: d
         waiting = waiting.where(FlowRun.slot > after)
     ids = session.scalars(waiting.order_by(FlowRun.id).with_for_update()).all()
     session.execute(delete_from(FlowRun).where(FlowRun.id.in_(ids)))
+    return len(ids)
+
+
+def forget_schedule(session: Session, schedule_id: uuid.UUID, limit: int = FORGOTTEN) -> int:
+    """Take some of the ended runs from a schedule that is about to be deleted; returns how many it took."""
+    ended = select(FlowRun.id).where(FlowRun.schedule_id == schedule_id, FlowRun.ended.is_not(None))
+    ids = session.scalars(ended.limit(limit).with_for_update(skip_locked=True)).all()
+    session.execute(update(FlowRun).where(FlowRun.id.in_(ids)).values(schedule_id=None))
     return len(ids)
 
 

@@ -46,3 +46,13 @@ def test_a_flow_that_takes_any_name_gets_it() -> None:
 def test_a_schema_that_is_none_is_said_to_be_so() -> None:
     with pytest.raises(ParameterError, match="parameter_schema is no JSON schema"):
         check({"type": "strange", "properties": {"a": {}}}, {"a": 1})
+
+
+def test_no_schema_is_ever_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: object, **__: object) -> None:
+        raise AssertionError("something was fetched")
+
+    monkeypatch.setattr("urllib.request.urlopen", fetch)
+    schema = {"type": "object", "properties": {"n": {"$ref": "http://127.0.0.1:1/schema.json"}}}
+    with pytest.raises(ParameterError, match=r"refers to http://127\.0\.0\.1:1/schema\.json, which is not in it"):
+        check(schema, {"n": 1})
