@@ -399,7 +399,7 @@ def _schema(kind: type[Block]) -> dict[str, Any]:
     schema = _inline(schema, references)
     schema.pop("additionalProperties", None)  # older and newer versions of the class share documents
     for item in schema.get("properties", {}).values():
-        if _holds_secret(item, definitions):
+        if holds_secret(item, definitions):
             item["writeOnly"] = True
         for option in item.get("anyOf", []):
             if "x-block" in option:
@@ -415,17 +415,18 @@ def _reference_schema(kind: type[Block]) -> dict[str, Any]:
     return {"type": "object", "title": kind.__name__, "x-block": "*" if kind is Block else wanted}
 
 
-def _holds_secret(node: Any, definitions: dict[str, Any], seen: frozenset[str] = frozenset()) -> bool:
+def holds_secret(node: Any, definitions: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a JSON schema, or one that it refers to in ``definitions``, has a secret field (``writeOnly``)."""
     if isinstance(node, list):
-        return any(_holds_secret(item, definitions, seen) for item in node)
-    if not isinstance(node, dict):
+        return any(holds_secret(item, definitions, seen) for item in node)
+    if not isinstance(node, Mapping):
         return False
     if node.get("writeOnly") is True:
         return True
     name = str(node.get("$ref", "")).rpartition("/")[2]
-    if name in definitions and name not in seen and _holds_secret(definitions[name], definitions, seen | {name}):
+    if name in definitions and name not in seen and holds_secret(definitions[name], definitions, seen | {name}):
         return True
-    return any(_holds_secret(value, definitions, seen) for value in node.values())
+    return any(holds_secret(value, definitions, seen) for key, value in node.items() if key != "$defs")
 
 
 def _inline(node: Any, references: dict[str, Any]) -> Any:

@@ -36,6 +36,7 @@ class FlowFacts:
     flow: str
     description: str
     parameter_schema: dict[str, Any]
+    version: str = ""
 
 
 def split_target(target: str) -> tuple[Path, str]:
@@ -93,7 +94,7 @@ def compose(facts: FlowFacts, name: str, given: Mapping[str, Any], old: Document
     Raises:
         InvalidInput: A parameter, one of a schedule too, does not fit the flow's signature (any more).
     """
-    base = old or Document(facts.flow, name, facts.entrypoint, description=facts.description)
+    base = old or Document(facts.flow, name, facts.entrypoint, description=facts.description, version=facts.version)
     changes: dict[str, Any] = dict(given)
     if old and old.infrastructure and "infrastructure" in changes:
         block = changes["infrastructure"]["block"] or old.infrastructure.get("block")

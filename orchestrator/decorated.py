@@ -29,26 +29,21 @@ class Decorated(Generic[P, R]):
         fn: Callable[P, R],
         *,
         name: str | None = None,
-        description: str | None = None,
-        version: str | None = None,
         retries: int = 0,
         retry_delay_seconds: Delays = 0.0,
         retry_jitter_factor: float | None = None,
         timeout_seconds: float | None = None,
         log_prints: bool | None = None,
-        persist_result: bool | None = None,
     ) -> None:
         _check_function(fn, self.kind)
         functools.update_wrapper(self, fn)  # type: ignore[arg-type]
         self.fn = fn
         self.name = _name(name, fn, self.kind)
-        self.description = description if description is not None else (inspect.getdoc(fn) or "")
-        self.version = version
         self.is_async = inspect.iscoroutinefunction(fn)
         timeout = timeouts.check(timeout_seconds, f"{self.kind} {self.name}")
         if timeout is not None and not self.is_async and not timeouts.ALARMS:
             raise timeouts.refuse(f"{self.kind} {self.name}", "on this platform")
-        self.policy = Policy(Retries.of(retries, retry_delay_seconds, retry_jitter_factor), timeout, persist_result)
+        self.policy = Policy(Retries.of(retries, retry_delay_seconds, retry_jitter_factor), timeout)
         self.log_prints = log_prints
         self.key = f"{fn.__module__}.{fn.__qualname__}"
         names = inspect.signature(fn).parameters

@@ -148,7 +148,6 @@ class Policy:
 
     retries: Retries
     timeout: float | None
-    persist: bool | None
 
 
 def task_steps(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import os
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any, Literal, overload
@@ -10,7 +13,7 @@ from . import context, names, parameters, results, settings, timeouts, tracking
 from .context import FlowRun
 from .decorated import Decorated, P, R, fill
 from .engine import Steps, abandon, drive, drive_async, flow_steps
-from .errors import ParameterError
+from .errors import InvalidInput, ParameterError
 from .logs import captured, get_run_logger
 from .results import State
 from .retries import Delays
@@ -29,17 +32,30 @@ class Flow(Decorated[P, R]):
         self,
         fn: Callable[P, R],
         *,
+        description: str | None = None,
+        version: str = "",
         flow_run_name: str | Callable[[], str] | None = None,
         validate_parameters: bool = True,
         task_runner: TaskRunner | None = None,
+        persist_result: bool | None = None,
         **options: Any,
     ) -> None:
         super().__init__(fn, **options)
+        self.description = _text(description, "description") or inspect.getdoc(fn) or ""
+        self.version = _text(version, "version")
+        self.persist_result = persist_result
         self.flow_run_name = flow_run_name
         self.validate_parameters = validate_parameters
         self.task_runner = task_runner
-        own = {"flow_run_name": flow_run_name, "validate_parameters": validate_parameters, "task_runner": task_runner}
-        self._options = {**options, **own}
+        self._options = {
+            **options,
+            "description": description,
+            "version": version,
+            "flow_run_name": flow_run_name,
+            "validate_parameters": validate_parameters,
+            "task_runner": task_runner,
+            "persist_result": persist_result,
+        }
 
     @overload
     def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
@@ -81,16 +97,17 @@ class Flow(Decorated[P, R]):
             state = results.failure(problem).holding(run_id=run.id)
             _announce(run, state)
             return state
-        _announce(run, State(_S.RUNNING))
-        try:
-            with ExitStack() as stack:
-                state = yield from run_steps(self, run, values, stack)
-                result = concluded(self, run, state)
-        except BaseException:
-            if run.ended is not None:
-                run.put_state(run.ended)
-            raise
-        run.put_state(state, result)
+        with tracking.kept_alive(run):
+            _announce(run, State(_S.RUNNING))
+            try:
+                with ExitStack() as stack:
+                    state = yield from run_steps(self, run, values, stack)
+                    result = concluded(self, run, state)
+            except BaseException:
+                if run.ended is not None:
+                    run.put_state(run.ended)
+                raise
+            run.put_state(state, result)
         return state
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], ParameterError | None]:
@@ -151,7 +168,7 @@ def concluded(flow: Flow[Any, Any], run: FlowRun, state: State) -> dict[str, Any
     if not state.is_completed:
         return None
     folder = found.path("results")
-    return results.keep(state.result(), found.results_inline_max, log.logger, flow.policy.persist, folder, run.id)
+    return results.keep(state.result(), found.results_inline_max, log.logger, flow.persist_result, folder, run.id)
 
 
 def _announce(run: FlowRun, state: State) -> None:
@@ -165,9 +182,20 @@ def _announce(run: FlowRun, state: State) -> None:
             "tags": sorted(run.tags),
             "parent_flow_run_id": run.parent.id if run.parent is not None else None,
             "parent_task_run_id": run.parent_task_run_id,
+            "process": _process(),
             "state": state.write(),
         }
     )
+
+
+def _text(value: str | None, option: str) -> str:
+    if value is not None and not isinstance(value, str):
+        raise InvalidInput(f"{option} is {value!r}: it has to be a text, so put it in quotes")
+    return value or ""
+
+
+def _process() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 @overload
@@ -179,7 +207,7 @@ def flow(
     *,
     name: str | None = None,
     description: str | None = None,
-    version: str | None = None,
+    version: str = "",
     flow_run_name: str | Callable[[], str] | None = None,
     retries: int = 0,
     retry_delay_seconds: Delays = 0.0,
@@ -198,16 +226,18 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Args:
         fn: The function, ordinary or ``async``.
         name: Name of the flow; the function's, with hyphens, when not given.
-        description: For people; the docstring when not given.
-        version: For people.
-        flow_run_name: Names its runs: a template such as ``load {table}`` over the parameters, or a function.
+        description: Of the deployments that are built of it; the docstring when not given.
+        version: Of the deployments that are built of it.
+        flow_run_name: Names its runs by hand and as a subflow: a template such as ``load {table}`` over the parameters,
+            or a function. Runs of deployments have a name before any code is loaded.
         retries: Tries after the first.
         retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list.
         retry_jitter_factor: Lengthens each delay by up to this share of it, at random.
         timeout_seconds: Seconds that one try may take; then the run ends FAILED, ``TimedOut``.
         validate_parameters: Whether arguments are checked against the type hints, and coerced.
         task_runner: Where submitted tasks run; threads when not given.
-        log_prints: Whether what it prints reaches the log; the setting of that name when not given.
+        log_prints: Whether what it prints reaches the log, by hand; the setting of that name when not given. On an
+            agent all that its process writes does.
         persist_result: False keeps nothing of the return value; True keeps even large ones, below
             ``ORCHESTRATOR_HOME/results``.
 

@@ -2,7 +2,7 @@
 
 ``deployment build`` starts it, so that no module of the project is in memory yet, the current folder is the project's
 and its search path is that of an agent's child. What it finds is written to the file ANSWER as JSON: one object for
-each entrypoint, with ``flow``, ``description`` and ``parameter_schema``, or with ``error``.
+each entrypoint, with ``flow``, ``description``, ``version`` and ``parameter_schema``, or with ``error``.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ def look(folder: Path, entrypoint: str) -> dict[str, Any]:
             "entrypoint": entrypoint,
             "flow": flow.name,
             "description": flow.description,
+            "version": flow.version,
             "parameter_schema": parameters.json_schema(flow.fn),
         }
     except OrchestratorError as error:

@@ -7,6 +7,7 @@ keys it does not know, so that an older client understands a newer server.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 import uuid
 from collections.abc import Mapping
@@ -26,9 +27,8 @@ class Record:
     @classmethod
     def read(cls: type[R], data: Mapping[str, Any]) -> R:
         """Build the record from decoded JSON. Raises KeyError or ValueError where it does not fit."""
-        kinds = typing.get_type_hints(cls)
-        names = [item.name for item in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        return cls(**{name: _from_json(kinds[name], data[name]) for name in names if name in data})
+        kinds = _kinds(cls)  # type: ignore[arg-type]  # a class is hashable, whatever its type variable
+        return cls(**{name: _from_json(kind, data[name]) for name, kind in kinds.items() if name in data})
 
     def write(self) -> dict[str, Any]:
         """The record as a dict that JSON can hold; times as RFC 3339 text, ids as text."""
@@ -75,6 +75,21 @@ class Reference(Record):
     name: str
 
 
+#: Codes of :class:`WaitingReason`; the first that applies is told.
+WAITING_CODES = (
+    "not-queued", "no-deployment", "not-due", "deployment-paused", "queue-paused", "limit-full", "no-agent-on-queue",
+    "agents-offline", "agents-full", "broker-down", "any-moment",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class WaitingReason(Record):
+    """Why a run waits: ``code`` is for programs, ``message`` for people."""
+
+    code: str
+    message: str
+
+
 @dataclass(frozen=True)
 class FlowRun(Record):
     """A flow run, as ``GET flow-runs/{id}`` tells it."""
@@ -100,6 +115,8 @@ class FlowRun(Record):
     parent_task_run_id: uuid.UUID | None = None
     created_by: Actor | None = None
     result: dict[str, Any] | None = None
+    #: Why it waits, while it does; told of one run at a time, not in lists.
+    waiting_reason: WaitingReason | None = None
 
 
 @dataclass(frozen=True)
@@ -172,6 +189,13 @@ class Registration(Record):
     lease_s: float
     heartbeat_s: float
     stop_grace_s: float
+
+
+@functools.cache
+def _kinds(record: type[Record]) -> dict[str, Any]:
+    """The fields of a record with their types."""
+    kinds = typing.get_type_hints(record)
+    return {item.name: kinds[item.name] for item in dataclasses.fields(record)}  # type: ignore[arg-type]
 
 
 def _from_json(kind: Any, value: Any) -> Any:

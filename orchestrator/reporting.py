@@ -12,7 +12,6 @@ import atexit
 import logging
 import os
 import random
-import struct
 import sys
 import threading
 import time
@@ -28,7 +27,8 @@ from .client import Client
 from .clock import now, to_text
 from .delivery import Away, Delivery, joined
 from .ids import uuid7
-from .serializers import dumps, loads
+from .pipes import encode
+from .serializers import loads
 from .spool import Batch, Spool
 
 log = logging.getLogger("orchestrator.reporting")
@@ -49,7 +49,6 @@ EXIT_TIMEOUT = 5.0
 EXIT_MOST = 60.0
 
 _BULK = frozenset({"log", "event", "artifact"})
-_LENGTH = struct.Struct(">I")
 
 
 class Sink(Protocol):
@@ -60,54 +59,6 @@ class Sink(Protocol):
 
     def flush(self, timeout: float) -> bool:
         """Wait until all that was put before has arrived; False when it has not after ``timeout`` seconds."""
-
-
-class PipeSink:
-    """Sends items over a pipe, as frames of a big-endian length of four bytes and JSON.
-
-    A child that an agent supervises uses it: what was put has left the process, whatever becomes of the process then.
-    """
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._lock = threading.Lock()
-
-    def put(self, item: Mapping[str, Any]) -> None:
-        """Write one frame; waits only while the pipe is full."""
-        data = encode(item)
-        frame = memoryview(_LENGTH.pack(len(data)) + data)
-        with self._lock:
-            try:
-                while frame:
-                    frame = frame[os.write(self._fd, frame) :]
-            except BrokenPipeError:  # the agent is gone, and takes this process with it
-                pass
-
-    def flush(self, timeout: float) -> bool:
-        """Nothing is ever held back here."""
-        return True
-
-
-def frames(buffer: bytearray) -> list[bytes]:
-    """Take all complete frames of a :class:`PipeSink` off the head of ``buffer``; the JSON of each."""
-    found, start = [], 0
-    while len(buffer) - start >= _LENGTH.size:
-        (length,) = _LENGTH.unpack_from(buffer, start)
-        end = start + _LENGTH.size + length
-        if end > len(buffer):
-            break
-        found.append(bytes(buffer[start + _LENGTH.size : end]))
-        start = end
-    del buffer[:start]
-    return found
-
-
-def encode(item: Mapping[str, Any]) -> bytes:
-    """An item as JSON; what JSON has no form for becomes its ``repr``, so that nothing is lost over it."""
-    try:
-        return dumps(item, default=repr)
-    except (TypeError, ValueError):  # broken surrogates, integers over 64 bits, circles
-        return dumps(_plain(item), default=repr)
 
 
 class _Stream:
@@ -143,6 +94,8 @@ class Reporter:
         spool_dir: Folder of what cannot be delivered; ``ORCHESTRATOR_HOME/spool`` when not given.
         batch_items: Most items in one call.
         batch_age: Seconds that an item may wait for others to travel with.
+        heartbeat: Seconds between two signs of life of the runs that :meth:`keep` names; the setting of that name when
+            not given.
         spool_max: Most bytes on disk; the setting of that name when not given. Log lines, events and artifacts may
             fill nine tenths of it, so that states still have room. What does not fit is counted, and the count becomes
             a log line of the run when there is room again.
@@ -155,14 +108,16 @@ class Reporter:
         *,
         batch_items: int = BATCH_ITEMS,
         batch_age: float = BATCH_AGE,
+        heartbeat: float | None = None,
         spool_max: int | None = None,
     ) -> None:
-        found = settings.load() if spool_dir is None or spool_max is None else None
-        root = spool_dir if spool_dir is not None else found.path("spool")  # type: ignore[union-attr]
+        found = settings.load() if None in (spool_dir, spool_max, heartbeat) else settings.Settings()
+        root = spool_dir if spool_dir is not None else found.path("spool")
         self._client = client
         self._folder = spool.folder_of(root, client.api_url if client else "")
         self._batch_items, self._batch_age = batch_items, batch_age
-        self._spool_max: int = found.spool_max if spool_max is None else spool_max  # type: ignore[union-attr]
+        self._spool_max: int = found.spool_max if spool_max is None else spool_max
+        self._heartbeat: float = found.heartbeat.total_seconds() if heartbeat is None else heartbeat
         self._fresh()
         _reporters.add(self)
 
@@ -177,6 +132,9 @@ class Reporter:
         self._delivery = Delivery(self._client, self._folder) if self._client else None
         self._spool = Spool(self._folder, self._client.api_url if self._client else "")
         self._inflight: list[Batch] = []
+        #: Runs of this process that no agent watches.
+        self._kept: set[str] = set()
+        self._beat_at = 0.0
         #: Batches that not even the disk took.
         self._held: list[Batch] = []
         self._marks: list[_Mark] = []
@@ -202,6 +160,19 @@ class Reporter:
             self._wake.set()
         if self._thread is None:
             self._start()
+
+    def keep(self, run_id: str) -> None:
+        """Say from now on, every heartbeat, that a run of this process goes on, which no agent watches.
+
+        Nothing is said while the API is away: what is late is of no use, and any other report says the same.
+        """
+        if not self._kept:
+            self._beat_at = time.monotonic() + self._heartbeat
+        self._kept.add(run_id)
+
+    def let_go(self, run_id: str) -> None:
+        """Say so no longer: the run is over."""
+        self._kept.discard(run_id)
 
     def flush(self, timeout: float) -> bool:
         """Send everything now.
@@ -285,6 +256,7 @@ class Reporter:
             self._rest()
             if not self._closed:
                 try:
+                    self._beat()
                     self._step()
                 except Exception:  # the sender outlives what it cannot explain, and says it
                     log.exception("reporting stumbled; it goes on")
@@ -296,11 +268,18 @@ class Reporter:
             self._idle = True
             if not self._queue and not self._urgent:
                 due = self._retry_at if self._away else self._orphans_at
+                due = min(due, self._beat_at) if self._kept else due
                 self._wake.wait(min(max(0.0, due - time.monotonic()), ORPHAN_EVERY))
             self._idle = False
         self._wake.clear()
         if self._queue and not self._urgent and not self._closed and len(self._queue) < self._batch_items:
             self._wake.wait(self._batch_age)
+
+    def _beat(self) -> None:
+        if self._kept and time.monotonic() >= self._beat_at:
+            self._beat_at = time.monotonic() + self._heartbeat
+            if not self._away:
+                self.put({"kind": "alive", "ids": list(self._kept)})
 
     def _step(self) -> None:
         with self._state:
@@ -512,20 +491,6 @@ def _notice(flow_run_id: str, attempt: int, count: int, most: int) -> dict[str, 
         f"(ORCHESTRATOR_SPOOL_MAX is {most} bytes)",
         "at": to_text(now()),
     }
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    if depth > 50:
-        return "..."
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(_plain(key, depth + 1)): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item, depth + 1) for item in value]
-    return value
 
 
 _reporters: weakref.WeakSet[Reporter] = weakref.WeakSet()

@@ -81,7 +81,7 @@ class Settings:
     event_retention: timedelta = _setting(timedelta(days=14), "How long events are kept.", duration)
     log_retention: timedelta = _setting(timedelta(days=30), "How long logs are kept.", duration)
     run_retention: timedelta = _setting(timedelta(days=90), "How long ended runs are kept.", duration)
-    log_prints: bool = _setting(True, "Whether print in a flow reaches its log.", _flag)
+    log_prints: bool = _setting(True, "Whether print in a flow by hand reaches its log.", _flag)
 
     def path(self, *parts: str) -> Path:
         """A path below :attr:`home`, with ``~`` resolved."""

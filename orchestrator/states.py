@@ -79,6 +79,7 @@ NAMED: dict[str, StateType] = {
     "Cached": S.COMPLETED,
     "TimedOut": S.FAILED,
     LOST: S.CRASHED,
+    "Skipped": S.CANCELLED,
 }
 
 

@@ -210,8 +210,6 @@ def task(fn: Callable[P, R], /) -> Task[P, R]: ...
 def task(
     *,
     name: str | None = None,
-    description: str | None = None,
-    version: str | None = None,
     tags: Iterable[str] | None = None,
     task_run_name: str | Callable[[], str] | None = None,
     retries: int = 0,
@@ -219,7 +217,6 @@ def task(
     retry_jitter_factor: float | None = None,
     timeout_seconds: float | None = None,
     log_prints: bool | None = None,
-    persist_result: bool | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -229,8 +226,6 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Args:
         fn: The function, ordinary or ``async``.
         name: Name of the task; the function's, with hyphens, when not given.
-        description: For people; the docstring when not given.
-        version: For people.
         tags: Tags of all its runs.
         task_run_name: Names its runs: a template such as ``load {table}`` over the parameters, or a function.
         retries: Tries after the first.
@@ -238,8 +233,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             (:func:`orchestrator.retries.exponential_backoff` makes one).
         retry_jitter_factor: Lengthens each delay by up to this share of it, at random.
         timeout_seconds: Seconds that one try may take; then it ends FAILED, ``TimedOut``.
-        log_prints: Whether what it prints reaches the log; as its flow when not given.
-        persist_result: True keeps the result below ``ORCHESTRATOR_HOME/results``.
+        log_prints: Whether what it prints reaches the log, by hand; as its flow when not given. On an agent all that
+            its process writes does.
 
     Raises:
         InvalidInput: An option has a value that cannot be used.

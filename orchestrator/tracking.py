@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from . import context, reporting, settings
-from .reporting import Sink
+from .context import FlowRun
+from .reporting import Reporter, Sink
 
 _said: set[str] = set()
 
@@ -18,6 +21,20 @@ def sink(found: settings.Settings) -> Sink | None:
         _said.add("untracked")
         print("orchestrator: no API is configured (ORCHESTRATOR_API_URL), so this run is not tracked", file=sys.stderr)
     return None
+
+
+@contextmanager
+def kept_alive(run: FlowRun) -> Iterator[None]:
+    """While the ``with`` lasts, the server hears that a run which was started by hand goes on. Subflows go on with what
+    called them, and what an agent runs is in its heartbeat."""
+    reporter = run.sink if run.parent is None and not run.supervised and isinstance(run.sink, Reporter) else None
+    if reporter is not None:
+        reporter.keep(run.id)
+    try:
+        yield
+    finally:
+        if reporter is not None:
+            reporter.let_go(run.id)
 
 
 def present_sink() -> Sink | None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.server.db.session import transaction
 from orchestrator.server.services import keys
 from orchestrator.workers.agent import processes
+
+from .polling import free_port, until
 
 FLOWS = """
 import os, signal, subprocess, time
@@ -68,15 +69,6 @@ def takes_too_long(pids: str):
     while True:
         time.sleep(60)
 """
-
-
-def until(condition: Callable[[], Any], timeout: float = 30.0, what: str = "it") -> Any:
-    """Poll until the condition gives something true."""
-    deadline = time.monotonic() + timeout
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"waited {timeout} s in vain for {what}"
-        time.sleep(0.02)
-    return found
 
 
 def gone(pid: int) -> bool:
@@ -216,7 +208,7 @@ class System:
             run = self.client.get(f"flow-runs/{run_id}")
             return run if run["ended"] else None
 
-        run: dict[str, Any] = until(ended, timeout, f"the end of {run_id}: {self.client.get(f'flow-runs/{run_id}')}")
+        run: dict[str, Any] = until(ended, f"the end of {run_id}: {self.client.get(f'flow-runs/{run_id}')}", timeout)
         return run
 
     def lines(self, run_id: str) -> list[str]:
@@ -231,10 +223,3 @@ def system(folder: Path, database_url: str, redis_url: str, **settings: str) -> 
     with found.server():
         yield found
     found.redis.close()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -27,6 +27,15 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
+@pytest.fixture(scope="session", autouse=True)
+def importable_fakes() -> Iterator[None]:
+    """Processes that tests start find the stand-ins by name, but not the checkout: they run the installed package."""
+    fakes = str(Path(__file__).parent / "fakes")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [fakes, os.environ.get("PYTHONPATH")])))
+        yield
+
+
 @pytest.fixture(scope="session")
 def services() -> Iterator[tuple[str, str]]:
     """Addresses of Postgres and Redis: embedded ones, or those that ORCHESTRATOR_TEST_*_URL name."""

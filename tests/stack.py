@@ -6,11 +6,10 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from orchestrator.client import Client
 from orchestrator.settings import load
 
 from .paths import traversable_folder
+from .polling import free_port, until
 
 T = TypeVar("T")
 
@@ -128,17 +128,6 @@ def running_stack(*options: str, extra: dict[str, str] | None = None) -> Iterato
             yield stack
 
 
-def until(condition: Callable[[], T | None], what: str, timeout: float = 30) -> T:
-    """Poll ``condition`` until it gives something true; fails with ``what`` after ``timeout`` seconds."""
-    deadline = time.monotonic() + timeout
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"waited {timeout} s in vain for {what}"
-        time.sleep(0.05)
-
-
 def stop(process: subprocess.Popen[Any], grace: float = 40) -> int:
     """End a process as a service manager does."""
     if process.poll() is None:
@@ -154,10 +143,3 @@ def command() -> list[str]:
     """The console script of the interpreter that runs the tests."""
     script = shutil.which("orchestrator", path=str(Path(sys.executable).parent))
     return [script] if script else [sys.executable, "-m", "orchestrator"]
-
-
-def free_port() -> int:
-    """A TCP port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -14,7 +14,7 @@ from flask import Flask, g, request, url_for
 from markupsafe import Markup, escape
 
 from orchestrator.clock import now
-from orchestrator.server.services.activity import RunBrief
+from orchestrator.server.services.run_briefs import RunBrief
 
 from . import access, grids
 from .headers import nonce

@@ -54,6 +54,28 @@ def reset(yes: bool) -> None:
         note(f"{_shown(url)}: emptied")
 
 
+@group.command("admin-key")
+@click.argument("name", default="admin")
+def admin_key(name: str) -> None:
+    """Make an admin key without having one, and print it: the first key of a server whose parts are started one by
+    one, or the way back in. Whoever reaches the database may do this.
+    """
+    from ..clock import now
+    from ..server.db import migrate, session
+    from ..server.services import keys
+
+    with _database() as url:
+        migrate.upgrade(url)
+        session.configure(url, pool_size=1)
+        try:
+            with session.transaction() as work:
+                _, text = keys.create(work, name, "admin", now())
+        finally:
+            session.dispose()
+    click.echo(text)
+    note("Keep it safe: it cannot be shown again. Use it as ORCHESTRATOR_API_KEY.")
+
+
 @contextmanager
 def _database() -> Iterator[str]:
     """The database's address; what goes wrong with it becomes one line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -116,6 +117,22 @@ def inspect(run: str, output: str) -> None:
 
 @group.command()
 @click.argument("run")
+@output_option
+def why(run: str, output: str) -> None:
+    """Say why a run waits: one reason, and what to do. `null` in JSON when it does not wait."""
+    client = Client.from_settings()
+    facts = client.get(f"flow-runs/{flow_run_id(client, run)}")
+    reason = facts["waiting_reason"]
+    if output == "json":
+        emit(reason, output)
+    elif reason is not None:
+        click.echo(f"{reason['code']}: {reason['message']}")
+    else:
+        note(f"{facts['name']} does not wait: it is {facts['state']['name']}")
+
+
+@group.command()
+@click.argument("run")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
 @click.option("--level", type=click.Choice(_LEVELS, case_sensitive=False), help="Only this level and more severe ones.")
 @click.option("--search", metavar="TEXT", help="Only messages that contain this.")
@@ -196,14 +213,19 @@ def watch_run(
     while True:
         facts: dict[str, Any] = client.get(f"flow-runs/{identifier}")
         states = list(client.pages(f"flow-runs/{identifier}/states"))
-        for state in states[told:]:
+        # An end is told last: lines of the log that came before it are shown before it.
+        ends = bool(states) and states[-1]["type"] in TERMINAL
+        coming = states[told : len(states) - ends]
+        for state in coming:
             _tell(state)
-        told = len(states)
+        told += len(coming)
         if with_logs:
             for line in client.pages("logs", {"flow_run_id": identifier, "after": last_log, "limit": 200}):
                 note(_log_line(line))
                 last_log = line["id"]
         if facts["state"]["type"] in TERMINAL:
+            for state in states[told:]:
+                _tell(state)
             return facts
         if deadline is not None and time.monotonic() >= deadline:
             fail(f"run {identifier} is still {facts['state']['name']} after {timeout:g} s")
@@ -224,7 +246,7 @@ def _followed(client: Client, identifier: str, params: dict[str, Any]) -> Iterat
 
 
 def _log_line(line: dict[str, Any]) -> str:
-    return f"{local_text(line['at'])} | {line['level']:<8} | {line['message']}"
+    return f"{local_text(line['at'])} | {logging.getLevelName(line['level']):<8} | {line['message']}"
 
 
 def _tell(state: dict[str, Any]) -> None:

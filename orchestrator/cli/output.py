@@ -174,6 +174,8 @@ def _cell(value: Any) -> str:
         return f"{value['name']}: {value['message']}" if value.get("message") else str(value["name"])
     if isinstance(value, dict) and value.keys() == {"id", "name"}:
         return str(value["name"])
+    if isinstance(value, dict) and value.keys() == {"code", "message"}:
+        return f"{value['code']}: {value['message']}"
     if isinstance(value, list) and all(isinstance(item, (str, int, float)) for item in value):
         return ", ".join(_cell(item) for item in value) or "-"
     if isinstance(value, (dict, list)):

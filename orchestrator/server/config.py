@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from ..settings import Settings, load
 
 _settings: Settings | None = None
@@ -11,6 +13,12 @@ def use(settings: Settings | None) -> None:
     """Say which settings apply from now on; None: those of the environment, read at the next use."""
     global _settings
     _settings = settings
+
+
+def lease_by_hand() -> timedelta:
+    """How long the process of a run that was started by hand may be silent. Longer than agents may: it has no
+    supervisor, so its own code can keep it from reporting for a while."""
+    return 3 * current().lease
 
 
 def current() -> Settings:

@@ -33,6 +33,9 @@ WORK_KEPT_S, CANCEL_KEPT_S = 24 * 3600, 120
 #: Seconds without a try after a failure: the first, and the most.
 REST_S, REST_MAX_S = 0.5, 15.0
 
+#: In place of a hint: only asks Redis whether it is there.
+_ASK: tuple[str, list[str], str] = ("", [], "")
+
 _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _url: str | None = None
@@ -74,6 +77,15 @@ def waiting(queue_names: Iterable[str]) -> dict[str, int] | None:
     return None if publisher is None else publisher.waiting(sorted(queue_names))
 
 
+def is_down() -> bool:
+    """Whether Redis did not answer when it was last asked; it is asked anew meanwhile. False without a Redis."""
+    publisher = _current()
+    if publisher is None:
+        return False
+    publisher.put(_ASK)
+    return publisher.is_down
+
+
 def flush(timeout: float) -> bool:
     """Wait until all hints given so far were sent or dropped; tells whether that came to be, in ``timeout`` seconds."""
     publisher = _current()
@@ -107,6 +119,7 @@ class _Publisher:
         self.pid = os.getpid()
         self._queue: queue.Queue[tuple[str, list[str], str] | None] = queue.Queue(BACKLOG)
         self._rest_s, self._try_again = REST_S, 0.0
+        self.is_down = False
         times = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
         self._app = Celery("orchestrator", broker=url, set_as_current=False)
         self._app.conf.broker_transport_options = {**times, "retry_on_timeout": False, "max_retries": 0}
@@ -148,8 +161,11 @@ class _Publisher:
         while (item := self._queue.get()) is not None:
             try:
                 if time.monotonic() >= self._try_again:
-                    self._publish(*item)
-                    self._rest_s = REST_S
+                    if item is _ASK:
+                        self._redis.ping()
+                    else:
+                        self._publish(*item)
+                    self._rest_s, self.is_down = REST_S, False
             except Exception as error:  # whatever it is: a hint must never end this thread
                 self._failed(error)
             finally:
@@ -180,6 +196,7 @@ class _Publisher:
 
     def _failed(self, error: Exception) -> None:
         self._close()
+        self.is_down = True
         self._try_again = time.monotonic() + self._rest_s
         self._rest_s = min(self._rest_s * 2, REST_MAX_S)
         _log.warning("hints: Redis does not take them (%s); agents find their runs a little later", error)

@@ -9,15 +9,9 @@ import pytest
 from orchestrator.client import Client
 from orchestrator.errors import AccessDenied, ApiUnreachable, InvalidInput
 
+from ..polling import free_port, one_line
 from ..projects import write_numbers
-from ..stack import Stack, free_port
-
-
-def one_line(text: str) -> str:
-    lines = [line for line in text.strip().splitlines() if line.strip()]
-    assert "Traceback" not in text
-    assert len(lines) == 1, text
-    return lines[0]
+from ..stack import Stack
 
 
 def test_a_broken_yaml_names_the_line(stack: Stack, tmp_path: Path) -> None:

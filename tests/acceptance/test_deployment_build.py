@@ -15,6 +15,7 @@ from orchestrator.blocks.json import JSON
 from orchestrator.blocks.local_file_system import LocalFileSystem
 from orchestrator.errors import AccessDenied, Conflict, NotFound
 
+from ..polling import one_line
 from ..projects import write_numbers
 from ..stack import Stack
 
@@ -33,11 +34,6 @@ def build(stack: Stack, project: Path, storage: str, name: str, *words: str) -> 
     done = stack.cli(*words, cwd=project)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def one_line(text: str) -> str:
-    assert text.count("\n") == 1, text
-    return text
 
 
 def test_build_and_apply_say_what_they_did(stack: Stack, tmp_path: Path, storage: str) -> None:

@@ -16,7 +16,8 @@ from orchestrator.client import Client
 from orchestrator.settings import load
 
 from ..paths import traversable_folder
-from ..stack import Stack, free_port, until
+from ..polling import free_port, until
+from ..stack import Stack
 
 
 def processes_of(home: Path) -> list[str]:
@@ -57,7 +58,7 @@ def test_quickstart_runs_both_ways_and_leaves_nothing() -> None:
                 deployed = [run for run in runs if run["deployment"]]
                 return deployed if len(deployed) >= 2 else None
 
-            runs = until(both_completed, "both runs to complete", 90)
+            runs = until(both_completed, "both runs to complete", 120, quickstart.log)
             assert {run["created_by"]["type"] for run in runs} == {"api-key", "schedule"}
 
             run = next(run for run in runs if run["created_by"]["type"] == "api-key")
@@ -66,7 +67,7 @@ def test_quickstart_runs_both_ways_and_leaves_nothing() -> None:
             assert any("| HOU |" in str(artifact["data"]) for artifact in artifacts)
             assert len(stack.logs(run["id"])) > 3
 
-            until(lambda: "/login/" in quickstart.log.read_text(), "the dashboard's link")
+            until(lambda: "/login?token=" in quickstart.log.read_text(), "the dashboard's link")
             quickstart.send_signal(signal.SIGINT)
             assert quickstart.wait(60) == 0, quickstart.log.read_text()
             assert_nobody_was_killed(stack)

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from ..paths import traversable_folder
-from ..stack import Stack, free_port, until
+from ..polling import free_port, until
+from ..stack import Stack
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents import System, gone, read_pids, system, until
+from tests.agents import System, gone, read_pids, system
+from tests.polling import until
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def test_a_killed_agent_leaves_no_process_and_its_run_is_crashed(served: System,
         os.kill(agent.pid, signal.SIGKILL)
         agent.wait()
         for pid in pids:
-            until(lambda pid=pid: gone(pid), 5, f"the end of process {pid}")
+            until(lambda pid=pid: gone(pid), f"the end of process {pid}", 5)
         state = served.end_of(run, 60)["state"]
         assert state["type"] == "CRASHED"
         with served.agent():

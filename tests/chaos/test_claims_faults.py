@@ -12,7 +12,8 @@ from celery import Celery
 from orchestrator.clock import now, to_text
 from orchestrator.errors import Conflict, NotFound, TransitionRefused
 
-from ..stack import Stack, until
+from ..polling import until
+from ..stack import Stack
 from .tools import HELD, broker_url, create, deploy, queue_name
 
 

@@ -14,7 +14,8 @@ import redis
 
 from orchestrator.clock import now, to_text
 
-from ..stack import Stack, until
+from ..polling import until
+from ..stack import Stack
 from .tools import broker_url, create, deploy, queue_name
 
 

@@ -34,6 +34,7 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
         (records.Actor, "Actor"),
         (records.Reference, "Reference"),
         (records.FlowRun, "FlowRun"),
+        (records.WaitingReason, "WaitingReason"),
         (records.TaskRun, "TaskRun"),
         (records.Storage, "JobStorage"),
         (records.Infrastructure, "JobInfrastructure"),

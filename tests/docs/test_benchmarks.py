@@ -28,7 +28,7 @@ def test_the_list_names_every_benchmark_with_its_bar() -> None:
     done = benchmarks("--list")
     assert done.returncode == 0, done.stderr
     names = [line.partition(": ")[0] for line in done.stdout.splitlines()]
-    tools = {"__init__", "__main__", "figures", "stack"}
+    tools = {"__init__", "__main__", "figures", "project", "stack"}
     assert set(names) == {path.stem for path in (TREE / "benchmarks").glob("*.py")} - tools
     assert all(line.partition(": ")[2] for line in done.stdout.splitlines())
     text = (TREE / "docs" / "performance.md").read_text("utf-8")

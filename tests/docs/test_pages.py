@@ -23,7 +23,7 @@ _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(PREFIX + r"([A-Z][A-Z_]*[A-Z])")
 #: Names that begin like settings and are none: click's completion and the tests' own.
-_NO_SETTINGS = {"COMPLETE", "TEST_DATABASE_URL", "TEST_REDIS_URL"}
+_NO_SETTINGS = {"TEST_SCREENSHOTS", "COMPLETE", "TEST_DATABASE_URL", "TEST_REDIS_URL"}
 
 
 def generator() -> ModuleType:

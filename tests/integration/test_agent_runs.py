@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents import System, gone, read_pids, system, until
+from tests.agents import System, gone, read_pids, system
+from tests.polling import until
 
 
 @pytest.fixture

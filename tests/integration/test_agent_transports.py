@@ -54,7 +54,7 @@ def hint(redis_url: str, queue: str, run_id: object) -> None:
 def running(api: FakeApi, queue: str, **options: Any) -> Iterator[Agent]:
     """An agent at work in this process."""
     found = settings.load({"ORCHESTRATOR_API_URL": api.url, "ORCHESTRATOR_API_KEY": "key", **_home()})
-    agent = Agent(Options([queue], **{"limit": 2, **options}), found, ForkLauncher("tests.fakes.child:main"))
+    agent = Agent(Options([queue], **{"limit": 2, **options}), found, ForkLauncher("fake_child:main"))
     thread = threading.Thread(target=agent.run)
     thread.start()
     try:
@@ -209,7 +209,7 @@ def test_stopping_lets_runs_end(api: FakeApi, queue: str, tmp_path: Path) -> Non
 def test_a_wrong_key_ends_the_start(api: FakeApi, queue: str) -> None:
     api.key = "another"
     found = settings.load({"ORCHESTRATOR_API_URL": api.url, "ORCHESTRATOR_API_KEY": "key", **_home()})
-    agent = Agent(Options([queue]), found, ForkLauncher("tests.fakes.child:main"))
+    agent = Agent(Options([queue]), found, ForkLauncher("fake_child:main"))
     with pytest.raises(AccessDenied):
         agent.run()
 

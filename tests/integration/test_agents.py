@@ -17,7 +17,7 @@ from orchestrator.records import State
 from orchestrator.server import waiters
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Event, FlowRun, WorkQueue
-from orchestrator.server.services import agents, claims, overview, runs
+from orchestrator.server.services import agents, claims, runs
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 
@@ -215,25 +215,3 @@ def test_a_goodbye_ends_the_wait_of_its_agent() -> None:
     with db.transaction() as session:
         add_run(session, add_deployment(session, name="more"))
     assert other.done() is True
-
-
-def test_the_numbers_of_the_home_page() -> None:
-    _, running = held(3)
-    with db.transaction() as session:
-        deployment = add_deployment(session, name="other", tags=["x"])
-        runs.move(session, running[0][0], State(S.FAILED, at=NOW), attempt=1, actor=ANN, now=NOW)
-        runs.cancel(session, running[1][0], ANN, NOW)
-        late = add_run(session, deployment, NOW - timedelta(hours=3), name="late")
-        late.state_name = "Late"
-    with db.reading() as session:
-        told = overview.home(session, NOW + timedelta(seconds=1), timedelta(hours=6), buckets=6)
-        assert told.totals == {S.FAILED: 1, S.CANCELLING: 1, S.PENDING: 1, S.SCHEDULED: 1}
-        assert [sum(bucket.counts.values()) for bucket in told.buckets] == [0, 0, 1, 0, 0, 3]
-        assert told.open == {S.PENDING: 1, S.CANCELLING: 1, S.SCHEDULED: 1, S.PAUSED: 0}
-        assert [row.run.name for row in told.late] == ["late"]
-        assert [row.run.id for row in told.stuck] == [running[1][0]]
-        assert [row.run.id for row in told.failed] == [running[0][0]]
-        assert told.agents == {"ONLINE": 1}
-        assert told.queues == [overview.QueueLoad("q", False, None, 1, 2, 1)]
-        assert told.events_per_minute == len(session.scalars(select(Event)).all())
-        assert overview.home(session, NOW, timedelta(hours=6), tag="x").totals == {S.SCHEDULED: 1}

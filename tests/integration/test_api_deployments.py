@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.loops import schedule as schedule_loop
 
 from ..api import ClientAs
+from ..polling import until
 
 SCHEMA = {
     "type": "object",
@@ -138,6 +140,75 @@ def test_pain_21_deleting_a_deployment_leaves_nothing_waiting(editor: FlaskClien
     assert events_named(editor, "deployment.deleted") == 1
 
 
+def slots() -> set[tuple[Any, ...]]:
+    with reading() as session:
+        return set(map(tuple, session.execute(text("SELECT id, slot FROM flow_run WHERE state_type = 'SCHEDULED'"))))
+
+
+def test_pain_21_the_same_document_again_leaves_the_very_same_runs(editor: FlaskClient) -> None:
+    apply(editor)
+    materialise()
+    made = slots()
+    assert apply(editor)["changes"] == []
+    assert apply(editor, schedules="left out")["changes"] == []
+    assert (slots(), materialise()) == (made, 0)
+    apply(editor, schedules=CRON_B)
+    materialise()
+    assert {(slot.hour, slot.minute) for _, slot in slots()} == {(7, 30)}
+
+
+@pytest.fixture
+def ticking() -> Iterator[None]:
+    """The loop that makes runs goes round all the time, twice."""
+    over = threading.Event()
+
+    def go_round() -> None:
+        while not over.is_set():
+            materialise()
+
+    with ThreadPoolExecutor(2) as pool:
+        loops = [pool.submit(go_round) for _ in range(2)]
+        yield
+        over.set()
+    for loop in loops:
+        loop.result()
+    with reading() as session:
+        found = session.execute(text("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"))
+        assert found.scalar_one() == 0, "some waited for each other"
+
+
+def test_pain_21_deleting_while_the_loop_ticks_leaves_nothing(editor: FlaskClient, ticking: None) -> None:
+    for number in range(30):
+        apply(editor, schedules=[{"slug": f"s{n}", "cron": "* * * * *", "parameters": {"day": "x"}} for n in range(3)])
+        if number % 3 == 0:  # else it is deleted while they are being made
+            until(lambda: runs_waiting() > 0, "runs to be made")
+        assert editor.delete("/api/v1/deployments/sales/daily").status_code == 204
+        assert runs_waiting() == 0
+
+
+def test_pain_21_pausing_while_the_loop_ticks_leaves_nothing(editor: FlaskClient, ticking: None) -> None:
+    apply(editor, schedules=[{"slug": f"s{n}", "cron": "* * * * *", "parameters": {"day": "x"}} for n in range(3)])
+    address = "/api/v1/deployments/sales/daily"
+    for number in range(30):
+        if number % 3 == 0:
+            until(lambda: runs_waiting() > 0, "runs to be made")
+        assert editor.patch(address, json={"paused": True}).status_code == 200
+        assert runs_waiting() == 0
+        assert editor.patch(address, json={"paused": False}).status_code == 200
+
+
+def test_pain_59_many_waiting_runs_are_cancelled_in_batches(
+    editor: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.server.services.deployments.CANCELS", 2)
+    apply(editor, schedules=[])
+    for _ in range(5):
+        editor.post("/api/v1/deployments/sales/daily/runs", json={"parameters": {"day": "x"}})
+    assert editor.delete("/api/v1/deployments/daily").status_code == 204
+    left = editor.get("/api/v1/flow-runs").json["items"]
+    assert [(run["state"]["type"], run["deployment"]) for run in left] == [("CANCELLED", None)] * 5
+
+
 def test_pain_49_a_changed_signature_names_the_schedules_that_no_longer_fit(editor: FlaskClient) -> None:
     apply(editor)
     narrower = {"type": "object", "properties": {"number": {"type": "integer"}}}
@@ -220,7 +291,8 @@ def test_a_run_is_told_as_it_is_stored(editor: FlaskClient) -> None:
     answer = editor.post("/api/v1/deployments/sales/daily/runs", json=body)
     assert answer.status_code == 201
     stored = editor.get(f"/api/v1/flow-runs/{answer.json['id']}").json
-    assert answer.json == stored
+    assert stored.pop("waiting_reason")["code"] == "not-due"
+    assert {**stored, "waiting_reason": None} == answer.json
     assert (stored["tags"], stored["parameters"]) == (["gold", "extra"], {"number": 2, "day": "x"})
     assert stored["created_by"]["name"] == "editor of the tests"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import uuid
 from dataclasses import replace
 from typing import Any
@@ -18,6 +17,7 @@ from orchestrator.server import config, waiters
 from orchestrator.server.api import agents as agent_views
 
 from ..api import ClientAs
+from ..polling import until
 
 AGENT = {"name": "a", "hostname": "h", "pid": 1, "version": "1", "transport": "http", "queues": ["default"], "slots": 4}
 
@@ -219,11 +219,3 @@ def test_events_are_taken_one_by_one(editor: FlaskClient) -> None:
     assert len(listed) == 2
     assert editor.get(f"/api/v1/events/{listed[0]['id']}").json == listed[0]
     assert editor.post("/api/v1/events").status_code == 422
-
-
-def until(condition: Any, timeout: float = 20.0) -> None:
-    """Wait until ``condition()`` holds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to be"
-        time.sleep(0.01)

@@ -25,7 +25,7 @@ from orchestrator.embedded import EmbeddedServices, data_server, lock, wheels
 from orchestrator.errors import Conflict, Unavailable
 
 from ..paths import traversable_folder
-from ..stack import until
+from ..polling import until
 
 STARTER = """
 import signal, sys

@@ -13,13 +13,14 @@ import pytest
 import redis
 from sqlalchemy import func, select, text, update
 
-from orchestrator.clock import now
+from orchestrator import clock
+from orchestrator.clock import now, to_text
 from orchestrator.ids import uuid7
 from orchestrator.records import State
 from orchestrator.server import config, hints, loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Deployment, Event, FlowRun, Producer, Schedule, TaskRun, WorkQueue
-from orchestrator.server.services import agents, claims, runs, ticks
+from orchestrator.server.services import agents, claims, runs, schedules, ticks
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
@@ -145,6 +146,15 @@ def test_after_an_outage_the_latest_missed_slot_runs_alone() -> None:
     assert len([slot for slot in slots(five) if slot <= NOW]) == 1
 
 
+def test_a_new_schedule_loses_no_slot_that_passes_before_the_loop_comes() -> None:
+    with db.transaction() as session:
+        deployment = add_deployment(session)
+        anchor = NOW + timedelta(seconds=3)
+        made = schedules.create(session, deployment, {"interval": 86400, "anchor": clock.to_text(anchor)}, ANN, NOW)
+    loops.run("schedule", NOW + timedelta(seconds=5))
+    assert slots(made.id)[0] == anchor
+
+
 @pytest.mark.parametrize("change", ["UPDATE schedule SET active = false", "UPDATE deployment SET paused = true"])
 def test_what_is_switched_off_makes_none(change: str) -> None:
     quiet = add_schedule(cron="* * * * *")
@@ -235,7 +245,8 @@ def test_what_a_silent_agent_ran_is_crashed_with_the_reason() -> None:
     assert loops.run("leases", NOW + timedelta(seconds=35)) == 1
     run = get(run_id)
     assert (run.state_type, run.lease_until) == ("CRASHED", None)
-    assert "Agent agent-1 was last heard of at " in run.state_message
+    told = f"Agent agent-1 is silent: its last heartbeat was at {to_text(NOW)}, the run's lease lapsed at "
+    assert run.state_message == told + to_text(NOW + timedelta(seconds=30)) + "."
     with db.reading() as session:
         assert session.scalars(select(TaskRun.state_type)).all() == ["CRASHED"]
         assert session.scalar(select(Event.id).where(Event.event == "flow-run.crashed"))

@@ -274,8 +274,8 @@ def test_only_what_a_schedule_made_and_nobody_claimed_is_dropped() -> None:
         agent = add_agent(session)
         job = claims.claim(session, agent.id, ["q"], now=NOW, issue_token=token)
         assert job is not None
-        assert runs.drop_scheduled(session, NOW, deployment_id=deployment.id) == 2
-        assert runs.drop_scheduled(session, NOW, schedule_ids=[schedule.id]) == 0
+        assert runs.drop_scheduled(session, [schedule.id]) == 2
+        assert runs.drop_scheduled(session, [schedule.id]) == 0
         kept = set(session.scalars(select(FlowRun.id)))
         assert kept == {made[0].id, by_hand.id}
 
@@ -343,7 +343,7 @@ def test_lists_are_served_by_an_index(wanted: dict[str, Any]) -> None:
     plans: list[Sequence[str]] = []
     with db.transaction() as session:
         session.execute(text("SET LOCAL enable_seqscan = off"))
-        query = runs._narrow(runs._rows(), RunFilter(**wanted)).order_by(FlowRun.id.desc()).limit(51)
+        query = runs._narrow(runs.select_rows(), RunFilter(**wanted)).order_by(FlowRun.id.desc()).limit(51)
         compiled = query.compile(session.connection(), compile_kwargs={"literal_binds": True})
         plans.append(session.connection().exec_driver_sql(f"EXPLAIN {compiled}".replace("%", "%%")).scalars().all())
     assert not [line for line in plans[0] if "Seq Scan on flow_run" in line], plans[0]

@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 from orchestrator import spool
 from orchestrator.cli import main
 
+from ..polling import free_port
 from ..unit.reports_server import ReportsServer
 
 FLOW = """
@@ -54,19 +54,6 @@ def start(tmp_path: Path, own_home: Path) -> Callable[..., subprocess.Popen[str]
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     out, err = process.communicate(timeout=60)
     return process.returncode, out, err
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.01)
 
 
 def check_complete(items: list[dict[str, Any]], count: int) -> None:

@@ -25,7 +25,8 @@ from orchestrator.server.services import keys
 from orchestrator.settings import load
 
 from ..paths import traversable_folder
-from ..stack import Stack, command, free_port, until
+from ..polling import free_port, until
+from ..stack import Stack, command
 
 READY = "ready http"
 
@@ -50,7 +51,7 @@ def embedded() -> Iterator[Stack]:
 
 
 def serve(stack: Stack, scenario: str = "well") -> Any:
-    words = [sys.executable, "-m", "tests.integration.fake_server", scenario, str(stack.port)]
+    words = [sys.executable, "-m", "fake_server", scenario, str(stack.port)]
     return stack.program(words, "server")
 
 
@@ -79,7 +80,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 def refused(stack: Stack, scenario: str = "well") -> str:
     """Start, expecting exit code 1 and a single line, which is returned."""
-    words = [sys.executable, "-m", "tests.integration.fake_server", scenario, str(stack.port)]
+    words = [sys.executable, "-m", "fake_server", scenario, str(stack.port)]
     done = subprocess.run(words, env=stack.environment, capture_output=True, text=True, timeout=100)
     assert done.returncode == 1, done.stderr
     lines = done.stderr.strip().splitlines()
@@ -315,3 +316,12 @@ def _status(process: psutil.Process) -> str:
 
 def _text(path: Path) -> str | None:
     return path.read_text() if path.exists() else None
+
+
+def test_an_admin_key_without_having_one(stack: Stack, database_url: str) -> None:
+    done = stack.cli("database", "admin-key", "me")
+    assert done.returncode == 0, done.stderr
+    with session.reading() as work:
+        principal = keys.authenticate(work, done.stdout.strip(), now())
+    assert principal is not None
+    assert principal.role == "admin"

@@ -20,7 +20,7 @@ from orchestrator.server.loops import LOOPS
 from orchestrator.server.services import ticks
 from orchestrator.workers.beat import WAITING_MAX, Ticks, entries
 from orchestrator.workers.broker import SERVICES_QUEUE, make_app
-from tests.agents import until
+from tests.polling import until
 
 ROOT = Path(__file__).parents[2]
 
@@ -61,8 +61,8 @@ def test_loops_are_stepped_without_ticks(database_url: str, redis_url: str, tmp_
     quick = {min(LOOPS, key=lambda name: LOOPS[name].INTERVAL)}
     log = tmp_path / "services.log"
     with program(database_url, address, log, "orchestrator.workers.services"):
-        until(lambda: quick <= stepped(), 40, f"the steps of {quick}")
-        until(lambda: "Stepping without" in log.read_text(), 40, "steps without ticks")
+        until(lambda: quick <= stepped(), f"the steps of {quick}", 40)
+        until(lambda: "Stepping without" in log.read_text(), "steps without ticks", 40)
 
 
 def test_beat_sends_ticks_that_expire(database_url: str, redis_url: str, tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_beat_sends_ticks_that_expire(database_url: str, redis_url: str, tmp_pat
     with redis.Redis.from_url(redis_url) as client:
         client.delete(SERVICES_QUEUE)
         with program(database_url, redis_url, tmp_path / "beat.log", *words):
-            _, message = until(lambda: client.blpop([SERVICES_QUEUE], timeout=1), 40, "a tick")
+            _, message = until(lambda: client.blpop([SERVICES_QUEUE], timeout=1), "a tick", 40)
         client.delete(SERVICES_QUEUE)
     headers = json.loads(message)["headers"]
     assert headers["task"] == "orchestrator.tick"

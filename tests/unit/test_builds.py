@@ -17,7 +17,7 @@ FLOW = """
 from orchestrator import flow
 from lib.process import VALUE
 
-@flow(name="shop")
+@flow(name="shop", version="2.1")
 def main(limit: int = 3, names: list[str] | None = None):
     '''Sells things.
 
@@ -72,6 +72,7 @@ def test_the_one_flow_of_a_folder_is_found_with_its_facts(project: Path) -> None
     facts = find_flow(project)
     assert (facts.entrypoint, facts.flow) == ("flow.py:main", "shop")
     assert facts.description.startswith("Sells things.")
+    assert facts.version == "2.1"
     properties = facts.parameter_schema["properties"]
     assert [*properties] == ["limit", "names"]
     assert (properties["limit"]["type"], properties["limit"]["default"]) == ("integer", 3)
@@ -162,14 +163,15 @@ class TestImports:
 
 
 SCHEMA = {"type": "object", "properties": {"limit": {"type": "integer"}}, "additionalProperties": False}
-FACTS = FlowFacts("flow.py:main", "shop", "Sells things.", SCHEMA)
+FACTS = FlowFacts("flow.py:main", "shop", "Sells things.", SCHEMA, "2.1")
 
 
 def test_a_first_build_takes_what_the_flow_tells() -> None:
     document = compose(FACTS, "n", {"parameters": {"limit": 1}})
     assert document == Document(
-        "shop", "n", "flow.py:main", description="Sells things.", parameters={"limit": 1}, parameter_schema=SCHEMA
-    )
+        "shop", "n", "flow.py:main", description="Sells things.", version="2.1", parameters={"limit": 1},
+        parameter_schema=SCHEMA,
+    )  # fmt: skip
 
 
 def test_a_later_build_keeps_what_people_wrote_into_the_file() -> None:

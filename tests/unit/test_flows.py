@@ -384,7 +384,7 @@ def test_flows_stay_functions() -> None:
 @pytest.mark.parametrize(
     "options",
     [{"name": "a/b"}, {"name": ""}, {"retries": -1}, {"timeout_seconds": 0}, {"timeout_seconds": "1"},
-     {"retry_delay_seconds": -1, "retries": 1}],
+     {"retry_delay_seconds": -1, "retries": 1}, {"version": 1.0}, {"description": 3}],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused_at_definition(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):

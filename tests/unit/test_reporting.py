@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,8 +18,9 @@ import pytest
 
 from orchestrator import reporting, spool
 from orchestrator.client import Client
-from orchestrator.reporting import PipeSink, Reporter, frames
+from orchestrator.reporting import Reporter
 
+from ..polling import free_port, until
 from .reports_server import ReportsServer
 
 
@@ -49,19 +49,6 @@ def log_item(number: int, **more: Any) -> dict[str, Any]:
 
 def numbers(server: ReportsServer) -> list[int]:
     return [int(item["message"]) for item in server.items]
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_many_items_arrive_in_order_in_few_calls(server: ReportsServer, make: Callable[..., Reporter]) -> None:
@@ -322,12 +309,62 @@ def test_without_an_api_all_is_kept(tmp_path: Path) -> None:
     assert not reporter.close(1)
 
 
+def signs_of_life(server: ReportsServer) -> list[list[str]]:
+    return [sorted(item["ids"]) for item in server.items if item["kind"] == "alive"]
+
+
+def test_runs_that_it_keeps_are_said_to_be_alive_until_it_lets_them_go(
+    server: ReportsServer, make: Callable[..., Reporter]
+) -> None:
+    reporter = make(server.url, heartbeat=0.02)
+    reporter.keep("a")
+    reporter.put(log_item(1))
+    until(lambda: len(signs_of_life(server)) >= 3)
+    reporter.keep("b")
+    until(lambda: signs_of_life(server)[-1] == ["a", "b"])
+    reporter.let_go("a")
+    until(lambda: signs_of_life(server)[-1] == ["b"])
+    reporter.let_go("b")
+    assert reporter.flush(5)
+    count = len(signs_of_life(server))
+    reporter.put(log_item(2))
+    assert reporter.flush(5)
+    assert len(signs_of_life(server)) == count
+
+
+def test_nobody_is_said_to_be_alive_of_whom_nothing_was_asked(
+    server: ReportsServer, make: Callable[..., Reporter]
+) -> None:
+    reporter = make(server.url, heartbeat=0.0)
+    for number in range(20):
+        reporter.put(log_item(number))
+        assert reporter.flush(5)
+    assert signs_of_life(server) == []
+
+
+def test_signs_of_life_do_not_fill_the_disk_while_the_api_is_away(make: Callable[..., Reporter]) -> None:
+    with ReportsServer() as server:
+        reporter = make(server.url, heartbeat=0.01)
+        reporter.keep("a")
+        reporter.put(log_item(1))
+        until(lambda: bool(signs_of_life(server)))
+    beats = []
+    reporter._beat = lambda beat=reporter._beat: (beats.append(1), beat())  # type: ignore[method-assign, misc]
+    until(lambda: len(beats) > 50)
+    assert reporter.folder.exists()
+    spooled = "".join(path.read_text() for path in reporter.folder.glob("*/*.jsonl"))
+    assert 1 <= spooled.count('"alive"') <= 2
+    with ReportsServer(server.port) as back:
+        until(lambda: len(signs_of_life(back)) > 3)
+
+
 FORKING = """
 import os, sys
 from pathlib import Path
 from orchestrator.client import Client
 from orchestrator.reporting import Reporter
 reporter = Reporter(Client(sys.argv[1]), Path(sys.argv[2]), spool_max=10_000_000)
+reporter.keep("of the parent")
 for number in range(100):
     reporter.put({"kind": "log", "message": str(number)})
 pid = os.fork()
@@ -335,7 +372,7 @@ for number in range(1000, 1100) if pid else range(2000, 2100):
     reporter.put({"kind": "log", "message": str(number)})
 done = reporter.close(10)
 if not pid:
-    os._exit(0 if done else 3)
+    os._exit(0 if done and not reporter._kept else 3)
 assert done and os.waitpid(pid, 0)[1] == 0
 """
 
@@ -356,24 +393,6 @@ def test_a_process_that_ends_at_once_delivers_first(server: ReportsServer, own_h
     environment = {**os.environ, "ORCHESTRATOR_API_URL": server.url, "ORCHESTRATOR_HOME": str(own_home)}
     subprocess.run([sys.executable, "-c", code], env=environment, timeout=60, check=True)
     assert numbers(server) == list(range(2000))
-
-
-def test_a_pipe_carries_frames_whole_whatever_the_cuts() -> None:
-    reading, writing = os.pipe()
-    sink = PipeSink(writing)
-    items = [log_item(number, filler="x" * number * 7) for number in range(200)]
-    thread = threading.Thread(target=lambda: [sink.put(item) for item in items])
-    thread.start()
-    buffer, found = bytearray(), []
-    while len(found) < len(items):
-        buffer += os.read(reading, 1013)
-        found += [json.loads(frame) for frame in frames(buffer)]
-    thread.join()
-    assert found == items
-    assert sink.flush(0)
-    os.close(reading)
-    sink.put(log_item(1))
-    os.close(writing)
 
 
 def test_the_end_waits_as_long_as_a_slow_api_goes_on(server: ReportsServer, make: Callable[..., Reporter]) -> None:

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from orchestrator.server.services import activity, agents
-from orchestrator.server.services.activity import RunBrief
+from orchestrator.server.services import agents, run_briefs
 from orchestrator.server.services.agents import AgentRow
+from orchestrator.server.services.run_briefs import RunBrief
 
 _ORDER = {"ONLINE": 0, "OFFLINE": 1, "STOPPED": 2}
 
@@ -32,5 +32,5 @@ def load(session: Session, now: datetime) -> AgentsPage:
     found = sorted(agents.listing(session, now), key=lambda row: _ORDER[row.status])
     here = [row for row in found if row.status != "STOPPED"]
     rows = here + [row for row in found if row.status == "STOPPED"][:GONE_MAX]
-    held = activity.held_by(session, [row.agent.id for row in here if row.running])
+    held = run_briefs.held_by(session, [row.agent.id for row in here if row.running])
     return AgentsPage(rows, held, sum(row.status == "ONLINE" for row in rows))

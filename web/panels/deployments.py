@@ -13,10 +13,10 @@ from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput, OrchestratorError, ParameterError
 from orchestrator.serializers import loads
 from orchestrator.server.db.models import Block, Deployment, Schedule
-from orchestrator.server.services import activity, deployments, runs, schedules
-from orchestrator.server.services.activity import RunBrief
+from orchestrator.server.services import deployments, run_briefs, runs, schedules
 from orchestrator.server.services.deployments import DeploymentFilter
 from orchestrator.server.services.paging import Page
+from orchestrator.server.services.run_briefs import RunBrief
 from orchestrator.server.services.runs import RunFilter, RunRow
 
 #: Runs shown in a history bar, and firings shown ahead of a schedule.
@@ -59,14 +59,14 @@ class Launch:
 
 def choices(session: Session) -> list[tuple[uuid.UUID, str]]:
     """Deployments to choose from in a filter."""
-    return activity.deployment_names(session)
+    return deployments.full_names(session)
 
 
 def listing(session: Session, text: str, tag: str, cursor: str | None) -> DeploymentsPage:
     """Read one page of the list."""
     page = deployments.listing(session, DeploymentFilter(name=text or None, tag=tag or None), 50, cursor)
     ids = [item.id for item in page.items]
-    return DeploymentsPage(page, activity.history(session, ids, HISTORY), activity.upcoming(session, ids))
+    return DeploymentsPage(page, run_briefs.history(session, ids, HISTORY), run_briefs.upcoming(session, ids))
 
 
 def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> DeploymentPage:
@@ -81,8 +81,8 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
         storage=blocks[0],
         infrastructure=blocks[1],
         ahead=[(item, _ahead(item, now)) for item in found.schedules],
-        history=activity.history(session, [deployment_id], 40)[deployment_id],
-        coming=activity.upcoming(session, [deployment_id], 3)[deployment_id],
+        history=run_briefs.history(session, [deployment_id], 40)[deployment_id],
+        coming=run_briefs.upcoming(session, [deployment_id], 3)[deployment_id],
         runs=runs.listing(session, RunFilter(deployment_id=deployment_id, due_before=now), 20, None).items,
     )
 

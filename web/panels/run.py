@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,9 +12,11 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Artifact, Event, FlowRun, FlowRunState, Log
-from orchestrator.server.services import activity, agents, runs
-from orchestrator.server.services.activity import RunContext
+from orchestrator.server.services import artifacts, events, logs, run_details, runs, waiting
+from orchestrator.server.services.artifacts import ArtifactFilter
+from orchestrator.server.services.events import EventFilter
 from orchestrator.server.services.logs import LogFilter
+from orchestrator.server.services.run_details import RunContext
 from orchestrator.server.services.runs import RunFilter, RunRow
 from orchestrator.states import ACTIVE, TERMINAL, UNSUCCESSFUL, StateType
 
@@ -71,54 +73,40 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
     if tab not in TABS:
         raise InvalidInput(f"tab={tab} is none of {', '.join(TABS)}")
     run = runs.get(session, run_id)
-    context = activity.context(session, run)
-    page = RunPage(run, context, tab, why(session, run, context, now), activity.tallies(session, run_id))
+    context = run_details.context(session, run)
+    page = RunPage(run, context, tab, why(session, run, context, now), run_details.tallies(session, run_id))
     if tab == "states":
         page.states = runs.states(session, run_id)
     elif tab == "artifacts":
-        page.artifacts = activity.artifacts_of(session, run_id)
+        page.artifacts = artifacts.listing(session, ArtifactFilter(flow_run_id=run_id), 100, oldest_first=True).items
     elif tab == "subflows":
         page.subflows = runs.listing(session, RunFilter(parent_flow_run_id=run_id), 100, None).items
     elif tab == "events":
-        page.events = activity.events_of(session, f"orchestrator.flow-run.{run_id}")
+        page.events = events.listing(session, EventFilter(resource_id=f"orchestrator.flow-run.{run_id}"), 100).items
     return page
 
 
 def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> str:
     """One sentence that says why the run is where it is; empty when the state's own message says it all."""
     if run.state_type == StateType.SCHEDULED:
-        return _why_waiting(session, run, context, now)
+        reason = waiting.why(session, run.id, now)
+        return "" if reason is None else reason.message
     if run.state_type == StateType.PENDING:
         return f"The agent {context.agent.name} is preparing the code." if context.agent else "About to start."
+    if run.state_type == StateType.CANCELLING and not (run.work_queue_id or run.parent_flow_run_id):
+        return "A cancel was asked for; it was started by hand, so its process is not stopped."
     if run.state_type == StateType.CANCELLING:
         return "It was asked to stop; its processes are being taken down."
     if run.state_type in ACTIVE and run.lease_until and run.lease_until < now:
-        return "Its agent has fallen silent; the run becomes Crashed when it stays so."
+        who = "agent" if run.work_queue_id else "process"
+        return f"Its {who} has fallen silent; the run becomes Crashed when it stays so."
     return ""
-
-
-def _why_waiting(session: Session, run: FlowRun, context: RunContext, now: datetime) -> str:
-    queue = context.work_queue
-    if run.due > now + timedelta(seconds=2):
-        return "Waiting for its time."
-    if queue is None:
-        return "Waiting for the process that started it."
-    if queue.paused:
-        return f"The queue {queue.name} is paused: resume it on the Queues page."
-    serving = [row for row in agents.listing(session, now) if row.status == "ONLINE" and queue.name in row.agent.queues]
-    if not serving:
-        return f"No agent that is online serves the queue {queue.name}: orchestrator agent start -q {queue.name}"
-    if all(row.running >= row.agent.slots for row in serving):
-        return f"All slots of the agents on the queue {queue.name} are taken."
-    if queue.concurrency_limit is not None:
-        return f"Waiting for its turn; the queue {queue.name} runs at most {queue.concurrency_limit} at once."
-    return "Waiting for an agent to claim it."
 
 
 def timeline(session: Session, run_id: uuid.UUID, attempt: int | None, since: datetime | None) -> dict[str, Any]:
     """The task runs for the timeline, times in milliseconds, and the instant to ask from next time."""
     run = runs.get(session, run_id)
-    rows = activity.timeline(session, run_id, attempt, since)
+    rows = run_details.timeline(session, run_id, attempt, since)
     return {
         "run": {"start": _ms(run.started), "end": _ms(run.ended), "over": run.state_type in TERMINAL},
         "tasks": [
@@ -126,13 +114,13 @@ def timeline(session: Session, run_id: uuid.UUID, attempt: int | None, since: da
             for row in rows
         ],
         "since": to_text(max(row.state_at for row in rows)) if rows else None,
-        "most": activity.TIMELINE_MAX,
+        "most": run_details.TIMELINE_MAX,
     }
 
 
 def log_lines(session: Session, wanted: LogFilter, before: uuid.UUID | None) -> dict[str, Any]:
     """Lines of the log for the page's script."""
-    lines, more = activity.log_lines(session, wanted, before=before)
+    lines, more = logs.tail(session, wanted, before=before)
     over = runs.get(session, wanted.flow_run_id).state_type in TERMINAL
     return {
         "lines": [

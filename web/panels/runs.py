@@ -15,7 +15,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.server.services import runs
 from orchestrator.server.services.paging import Page
 from orchestrator.server.services.runs import RunFilter, RunRow
-from orchestrator.states import StateType
+from orchestrator.states import DISPLAY_NAMES, NAMED, StateType
 
 #: Ranges offered for "created in the last ...".
 WITHIN = {
@@ -53,8 +53,8 @@ class Asked:
         """As the service wants it; runs that lie ahead are left out unless their state is asked for."""
         after = now - WITHIN[self.within] if self.within else self.since
         return RunFilter(
-            state_types=tuple(StateType(name) for name in self.states),
-            state_names=("Late",) if self.late else (),
+            state_types=self._types(),
+            state_names=self._names(),
             name=self.text or None,
             tags=(self.tag,) if self.tag else (),
             deployment_id=self.deployment_id,
@@ -63,6 +63,17 @@ class Asked:
             created_before=self.until,
             due_before=None if self.states or self.late else now,
         )
+
+    def _types(self) -> tuple[StateType, ...]:
+        chosen = tuple(StateType(name) for name in self.states)
+        return chosen if not self.late or StateType.SCHEDULED in chosen else (*chosen, StateType.SCHEDULED)
+
+    def _names(self) -> tuple[str, ...]:
+        """Late ones beside other states: of the scheduled runs only the late, of the others all names we give."""
+        if not self.late or StateType.SCHEDULED.value in self.states:
+            return ()
+        ours = [DISPLAY_NAMES[StateType(name)] for name in self.states]
+        return ("Late", *ours, *(name for name, kind in NAMED.items() if kind.value in self.states))
 
 
 def asked(arguments: Mapping[str, Any], states: list[str]) -> Asked:

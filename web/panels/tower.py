@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Event
-from orchestrator.server.services import agents, events, ticks, tower, work_queues
+from orchestrator.server.services import agents, events, overview, ticks, work_queues
 from orchestrator.server.services.agents import AgentRow
+from orchestrator.server.services.overview import Counts
 from orchestrator.server.services.runs import RunRow
-from orchestrator.server.services.tower import Counts
 from orchestrator.server.services.work_queues import WorkQueueRow
 
 from ..looks import ORDER
@@ -87,11 +87,11 @@ def load(session: Session, wanted: str, now: datetime) -> TowerPage:
         raise InvalidInput(f"range={wanted} is none of {', '.join(RANGES)}")
     since, kept_for = now - RANGES[wanted][0], RANGES[wanted][3]
     return TowerPage(
-        counts=_for(kept_for, "counts", wanted, lambda: tower.counts(session, since, now)),
+        counts=_for(kept_for, "counts", wanted, lambda: overview.counts(session, since, now)),
         chart=_for(kept_for, "chart", wanted, lambda: chart(session, wanted, now)),
-        attention=tower.attention(session, since, now),
-        running=tower.running(session),
-        coming=tower.coming(session, now),
+        attention=overview.attention(session, since, now),
+        running=overview.running(session),
+        coming=overview.coming(session, now),
         agents=[row for row in agents.listing(session, now) if row.status != "STOPPED"],
         queues=work_queues.listing(session, now, limit=8).items,
         events=events.listing(session, limit=14).items,
@@ -107,7 +107,7 @@ def chart(session: Session, wanted: str, now: datetime) -> dict[str, Any]:
     start = datetime.fromtimestamp(last, now.tzinfo) - back
     bars = int((back + ahead) / step) + 1
     series: dict[str, list[int]] = {}
-    for bucket in tower.over_time(session, start, start + bars * step, step, now):
+    for bucket in overview.over_time(session, start, start + bars * step, step, now):
         if 0 <= bucket.index < bars:
             series.setdefault(bucket.state_type, [0] * bars)[bucket.index] += bucket.runs
     return {

@@ -12,8 +12,7 @@ from orchestrator.clock import from_text, now
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.services import runs as service
-from orchestrator.server.services.activity import log_lines
-from orchestrator.server.services.logs import LogFilter
+from orchestrator.server.services.logs import LogFilter, tail
 
 from ..access import actor, needs
 from ..fragments import data, done, page
@@ -88,7 +87,7 @@ def _all_lines(run_id: uuid.UUID) -> Iterator[str]:
     wanted, more = LogFilter(run_id, after=uuid.UUID(int=0)), True
     while more:
         with reading() as session:
-            lines, more = log_lines(session, wanted, _BATCH)
+            lines, more = tail(session, wanted, _BATCH)
         yield "".join(run.as_text(line) for line in lines)
         if lines:
             wanted = LogFilter(run_id, after=lines[-1].id)

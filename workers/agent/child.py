@@ -17,8 +17,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
+from orchestrator.pipes import PipeSink, frames
 from orchestrator.records import Job, State
-from orchestrator.reporting import PipeSink, frames
 from orchestrator.runner import run_job
 from orchestrator.states import StateType
 

@@ -28,8 +28,6 @@ log = logging.getLogger("orchestrator.agent")
 #: Seconds for which a hint at a run that was claimed without it is dropped unasked. Shorter than the time after which
 #: the server hints again, so that a hint at the run's next attempt is at most delayed.
 STALE = 4.0
-#: Seconds to wait for the server to know of ends, before asking it a last time for work that they may have freed.
-FREED = 2.0
 #: Codes of refused starts: the attempt is over for us; or its time has not come by the server's clock.
 SUPERSEDED, NOT_DUE = frozenset({"stale-attempt", "terminal"}), "not-due"
 #: Snapshots that a claim names as cached.
@@ -152,8 +150,11 @@ class Desk:
             self._slots.release()
 
     def _work_off(self, hinted: str | None) -> None:
-        """Claim and execute until the server has nothing more for us; the caller occupies a slot."""
-        preferred, asked_again = hinted, False
+        """Claim and execute until the server has nothing more for us; the caller occupies a slot.
+
+        What the last end frees in a limited queue the server hints at once it knows of that end.
+        """
+        preferred = hinted
         while not self.stopping.is_set():
             try:
                 job = self.claim(preferred)
@@ -161,17 +162,11 @@ class Desk:
                 # Claiming goes on with the next hint; the server sends one when it is back.
                 self._outage.begins(error)
                 return
-            preferred = None
-            if job is not None:
-                self._remember(str(job.id), hinted)
-                self._execute(job, time.monotonic())
-                asked_again = False
-            elif asked_again or not self._roster.has_unsettled:
+            if job is None:
                 return
-            else:
-                # A run that has just ended may hold what the next one needs until the server knows.
-                self._roster.wait_settled(FREED)
-                asked_again = True
+            preferred = None
+            self._remember(str(job.id), hinted)
+            self._execute(job, time.monotonic())
 
     def _execute(self, job: Job, at: float) -> None:
         if self.stopping.is_set():

@@ -9,7 +9,7 @@ From the child come reports (items as ``POST reports`` takes them) and, told apa
 =============  ======================================  =====================================================
 
 To the child go ``job`` (first, once) and ``go`` (an empty object). The frames are those of
-:class:`orchestrator.reporting.PipeSink`.
+:class:`orchestrator.pipes.PipeSink`.
 """
 
 from __future__ import annotations

@@ -92,11 +92,6 @@ class Roster:
         """Wait until every end is known to the server; returns whether it is."""
         return self._wait(timeout, lambda: not self._unsettled, lambda: False)
 
-    @property
-    def has_unsettled(self) -> bool:
-        """Whether the server may not know of an end yet."""
-        return bool(self._unsettled)
-
     def _wait(self, timeout: float, done: Callable[[], bool], enough: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + timeout
         with self._change:

@@ -16,8 +16,8 @@ from typing import Any
 
 from orchestrator.clock import now, to_text
 from orchestrator.interfaces import LaunchSpec, ProcessHost, Running
+from orchestrator.pipes import frames
 from orchestrator.records import Job, State
-from orchestrator.reporting import frames
 from orchestrator.states import TERMINAL, StateType
 
 from . import frames as wire

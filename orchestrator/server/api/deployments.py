@@ -92,10 +92,14 @@ def delete_deployment(**ref: str) -> Response:
     """Delete a deployment; runs that wait are cancelled, ended ones stay."""
     with transaction() as session:
         deployment = deployments.pause(session, address(**ref), actor(), now())
-    while True:
+    done = deployments.CANCELS
+    while done == deployments.CANCELS:
         with transaction() as session:
-            if deployments.forget_runs(session, deployment.id) < deployments.BATCH:
-                break
+            done = deployments.cancel_waiting(session, deployment.id, actor(), now(), deployments.CANCELS)
+    done = deployments.BATCH
+    while done == deployments.BATCH:
+        with transaction() as session:
+            done = deployments.forget_runs(session, deployment.id, deployments.BATCH)
     with transaction() as session:
         deployments.delete(session, deployment.id, actor(), now())
     return no_content()

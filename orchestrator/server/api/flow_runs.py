@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from flask import Response
@@ -15,7 +16,7 @@ from ..db.models import FlowRunState
 from ..db.session import reading, transaction
 from ..schemas import flow_runs as schemas
 from ..schemas.base import PageQuery
-from ..services import runs
+from ..services import runs, waiting
 from ..services.runs import RunFilter
 from .access import actor, needs, own_run_only
 from .resource import Resource, answer, answer_all, answer_page, no_content
@@ -48,7 +49,8 @@ def get_flow_run(run_id: uuid.UUID) -> Response:
     """Get a flow run."""
     own_run_only(run_id)
     with reading() as session:
-        return answer(runs.describe(runs.row(session, run_id)))
+        run = runs.describe(runs.row(session, run_id))
+        return answer(replace(run, waiting_reason=waiting.why(session, run_id, now())))
 
 
 @blueprint.route("/flow-runs/<uuid:run_id>/states")

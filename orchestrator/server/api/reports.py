@@ -7,7 +7,7 @@ from dataclasses import asdict
 from flask import Response, request
 
 from ...clock import now
-from ..db.session import transaction
+from ..db.session import retried
 from ..schemas import report_views
 from ..schemas.reports import read_batches
 from ..services import reports
@@ -36,7 +36,6 @@ def send_report() -> Response:
     if not request.is_json:
         raise Refused(415, "send JSON, with the header `Content-Type: application/json`")
     batches = read_batches(request.get_data(cache=False))
-    with transaction() as session:
-        outcome = reports.ingest(session, batches, now(), allowed=principal().run_id)
+    outcome = retried(lambda session: reports.ingest(session, batches, now(), allowed=principal().run_id))
     accepted = {str(producer): sequence for producer, sequence in outcome.accepted.items()}
     return answer({"accepted": accepted, "refused": [asdict(item) for item in outcome.refused]})

@@ -1,6 +1,9 @@
 """Connections and transactions.
 
 The engine belongs to the process that made it: after a fork a new one is made, so no connection is ever shared.
+
+Connections are in autocommit mode, and a transaction is begun by a statement of our own: that takes the event lock
+on the same way to Postgres, and a question by itself needs no transaction around it.
 """
 
 from __future__ import annotations
@@ -10,10 +13,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 
 from ...errors import SettingsError
@@ -21,12 +24,19 @@ from ...errors import SettingsError
 #: Advisory lock (two-int form) that every event-writing transaction holds, shared, from before it is given a
 #: transaction id: the commit-safe cursor over events reads below the lowest id among its holders.
 EVENT_LOCK = (0x0EC7, 0)
-_EVENT_LOCK_SQL = text(f"SELECT pg_advisory_xact_lock_shared({EVENT_LOCK[0]}, {EVENT_LOCK[1]})")
+_BEGIN_WRITING = f"BEGIN; SELECT pg_advisory_xact_lock_shared({EVENT_LOCK[0]}, {EVENT_LOCK[1]})"
+_BEGIN = "BEGIN"
+#: Name of the option of a connection that says what begins its transactions; empty: each statement is its own.
+_BEGUN_BY = "begun_by"
 
 _SESSION_SQL = (
     "SET idle_in_transaction_session_timeout = '5s'; SET timezone = 'UTC'; SET lock_timeout = '5s';"
     " SET statement_timeout = '30s'"
 )
+
+_DEADLOCK = "40P01"
+
+T = TypeVar("T")
 
 _url: str | None = None
 _pool_size = 12
@@ -75,6 +85,7 @@ def make_engine(url: str, pool_size: int = 12) -> Engine:
         url, pool_size=pool_size, max_overflow=0, pool_timeout=10, pool_pre_ping=False, pool_use_lifo=True
     )
     event.listen(made, "connect", _prepare)
+    event.listen(made, "begin", _begin)
     return made
 
 
@@ -91,18 +102,30 @@ def transaction() -> Iterator[Session]:
     """A writing transaction: commits at the end, rolls back on an error, then runs what :func:`after_commit` was
     given. Holds the event lock, so that it may record events.
     """
-    with Session(engine(), expire_on_commit=False) as session:
+    connection = engine().connect().execution_options(**{_BEGUN_BY: _BEGIN_WRITING})
+    with connection, Session(connection, expire_on_commit=False) as session:
         with session.begin():
-            session.execute(_EVENT_LOCK_SQL)
             yield session
         for callback in session.info.pop("after_commit", ()):
             callback()
 
 
+def retried(work: Callable[[Session], T]) -> T:
+    """What ``work`` gives in a writing transaction; after a deadlock it is done once more, in a new one."""
+    try:
+        with transaction() as session:
+            return work(session)
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) != _DEADLOCK:
+            raise
+    with transaction() as session:
+        return work(session)
+
+
 @contextmanager
 def reading() -> Iterator[Session]:
     """A session for reading: each statement sees what is committed when it starts."""
-    connection = engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+    connection = engine().connect().execution_options(**{_BEGUN_BY: ""})
     with connection, Session(connection, expire_on_commit=False, autoflush=False) as session:
         yield session
 
@@ -113,6 +136,10 @@ def after_commit(session: Session, function: Callable[..., Any], *args: Any) -> 
 
 
 def _prepare(connection: Any, _record: Any) -> None:
-    before, connection.autocommit = connection.autocommit, True
+    connection.autocommit = True
     connection.execute(_SESSION_SQL)
-    connection.autocommit = before
+
+
+def _begin(connection: Connection) -> None:
+    if statement := connection.get_execution_options().get(_BEGUN_BY, _BEGIN):
+        connection.exec_driver_sql(statement)

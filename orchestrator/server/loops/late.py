@@ -1,4 +1,4 @@
-"""Names SCHEDULED runs that nobody started in time ``Late``."""
+"""Skips scheduled runs that a newer slot has overtaken; names the others that nobody started in time ``Late``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from ..services.statements import CHANGE_RECORDED, fetch
+from ..services import catch_up
+from ..services.statements import CHANGE_RECORDED, LATE_S, fetch
 
 INTERVAL = timedelta(seconds=5)
 #: Runs in one step.
 BATCH = 400
 #: How long after its time a run is late.
-AFTER = timedelta(seconds=15)
+AFTER = timedelta(seconds=LATE_S)
 
 _LATE = f"""
 WITH picked AS (
@@ -31,5 +32,6 @@ SELECT id FROM moved"""
 
 
 def step(session: Session, now: datetime) -> int:
-    """Name late runs so; returns how many there were."""
-    return len(fetch(session, _LATE, {"before": now - AFTER, "now": now, "batch": BATCH}))
+    """Skip and name late runs; returns how many of the more frequent kind there were."""
+    skipped = catch_up.skip(session, now, BATCH)
+    return max(skipped, len(fetch(session, _LATE, {"before": now - AFTER, "now": now, "batch": BATCH})))

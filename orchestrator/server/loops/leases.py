@@ -1,8 +1,9 @@
-"""Takes back what silent agents hold, and ends cancels that nobody answered.
+"""Takes back what silent agents hold, gives up runs whose own process is silent, and ends cancels that nobody answered.
 
-A lapsed lease counts only once the API itself has been up for a full lease: while it was away, agents could not renew.
+A lapsed lease counts only once the API itself has been up for a full lease: while it was away, nobody could renew.
 A run whose code may have begun becomes CRASHED. One that was still PENDING is queued again, since RUNNING is confirmed
 before user code starts and the old attempt is refused from then on; after :data:`ATTEMPTS` it is CRASHED as well.
+One that was started by hand becomes CRASHED, ``Lost``: its process may only be cut off, and tell its end later.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from sqlalchemy.orm import Session
 from ...clock import to_text
 from ...errors import TransitionRefused
 from ...records import Actor, State
-from ...states import StateType
-from ..config import current
+from ...states import LOST, StateType
+from ..config import current, lease_by_hand
 from ..services import ticks
-from ..services.statements import fetch
+from ..services.statements import BY_HAND, fetch
 from ..services.transitions import apply
 
 S = StateType
@@ -32,33 +33,49 @@ ATTEMPTS = 5
 #: How long after the stop grace a cancel without an answer is taken as done.
 CANCEL_MARGIN = timedelta(seconds=30)
 
+_UNCONFIRMED = "nobody confirmed that its processes are gone."
+
 SWEEPER = Actor("server", name="leases")
 
-_LAPSED = """
-SELECT r.id, r.attempt, r.state_type, r.lease_until, a.name, a.last_heartbeat, a.stopped
-FROM flow_run r LEFT JOIN agent a ON a.id = r.agent_id WHERE r.lease_until < %(now)s
+_LAPSED = f"""
+SELECT r.id, r.attempt, r.state_type, r.lease_until, r.created_by, {BY_HAND} AS is_by_hand,
+    a.name, a.last_heartbeat, a.stopped
+FROM flow_run r LEFT JOIN agent a ON a.id = r.agent_id
+WHERE r.lease_until < %(now)s AND ({BY_HAND} AND %(up)s >= %(lease_by_hand)s OR NOT {BY_HAND} AND %(up)s >= %(lease)s)
 ORDER BY r.id LIMIT %(batch)s FOR NO KEY UPDATE OF r SKIP LOCKED"""
 
-_UNANSWERED = """
-SELECT id FROM flow_run WHERE state_type = 'CANCELLING' AND state_at < %(before)s
-ORDER BY id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED"""
+_UNANSWERED = f"""
+SELECT r.id, {BY_HAND} AS is_by_hand FROM flow_run r WHERE r.state_type = 'CANCELLING' AND r.state_at < %(before)s
+ORDER BY r.id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED"""
 
 
 def step(session: Session, now: datetime) -> int:
     """Settle lapsed leases and unanswered cancels; returns how many runs were moved."""
     moved = 0
-    if ticks.api_up_for(session, now) >= current().lease:
-        for row in fetch(session, _LAPSED, {"now": now, "batch": BATCH}):
-            moved += _move(session, row.id, _after_lapse(row, now), now)
+    up = ticks.api_up_for(session, now)
+    leases = {"lease": current().lease, "lease_by_hand": lease_by_hand()}
+    for row in fetch(session, _LAPSED, {"now": now, "up": up, **leases, "batch": BATCH}):
+        moved += _move(session, row.id, _lost(row, now) if row.is_by_hand else _after_lapse(row, now), now)
     before = now - current().stop_grace - CANCEL_MARGIN
     for row in fetch(session, _UNANSWERED, {"before": before, "batch": BATCH}):
-        state = State(S.CANCELLED, message="Cancelled; nobody confirmed that its processes are gone.", at=now)
-        moved += _move(session, row.id, state, now)
+        told = "it was started by hand, and its process was not stopped." if row.is_by_hand else _UNCONFIRMED
+        moved += _move(session, row.id, State(S.CANCELLED, message=f"Cancelled; {told}", at=now), now)
     return moved
 
 
+def _lost(row: Any, now: datetime) -> State:
+    """What becomes of a run by hand whose process is silent."""
+    process, since = row.created_by.get("name") or "", row.lease_until - lease_by_hand()
+    told = f"Its process{process and f' {process}'}, started by hand, is silent: it was last heard of at {_when(since)}"
+    if row.state_type == S.CANCELLING:
+        return State(S.CANCELLED, message=f"{told}; a cancel had been asked for.", at=now)
+    details = {"code": "process-silent", "process": process, "last_heard": _when(since)}
+    message = f"{told}, its lease lapsed at {_when(row.lease_until)}."
+    return State(S.CRASHED, LOST, message, now, details)
+
+
 def _after_lapse(row: Any, now: datetime) -> State:
-    told = f"Agent {row.name or 'unknown'} was last heard of at {_when(row.last_heartbeat)}"
+    told = f"Agent {row.name or 'unknown'} is silent: its last heartbeat was at {_when(row.last_heartbeat)}"
     if row.stopped is not None:
         told = f"Agent {row.name} stopped at {_when(row.stopped)} and left the run behind"
     if row.state_type == S.CANCELLING:
@@ -66,7 +83,8 @@ def _after_lapse(row: Any, now: datetime) -> State:
     if row.state_type == S.PENDING and row.attempt < ATTEMPTS:
         return State(S.SCHEDULED, message=f"{told}, before the run began: queued again.", at=now)
     details = {"code": "lease-lapsed", "agent": row.name, "last_heartbeat": _when(row.last_heartbeat)}
-    return State(S.CRASHED, message=f"{told}; its lease lapsed at {_when(row.lease_until)}.", at=now, details=details)
+    message = f"{told}, the run's lease lapsed at {_when(row.lease_until)}."
+    return State(S.CRASHED, message=message, at=now, details=details)
 
 
 def _move(session: Session, run_id: uuid.UUID, state: State, now: datetime) -> int:

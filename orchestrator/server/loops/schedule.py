@@ -21,6 +21,7 @@ from ...records import Actor
 from ...schedules import ScheduleSpec, next_times
 from ..db.models import Deployment, FlowRun, Schedule
 from ..services.runs import new_row
+from ..services.schedules import spec_of
 from ..services.statements import fetch, insert_runs
 
 INTERVAL = timedelta(seconds=5)
@@ -56,19 +57,11 @@ def step(session: Session, now: datetime) -> int:
     made = _ahead(session, ids, now)
     query = select(Schedule, Deployment).join(Deployment, Deployment.id == Schedule.deployment_id)
     rows: list[dict[str, Any]] = []
-    for schedule, deployment in session.execute(query.where(Schedule.id.in_(ids))).unique():
+    # Asked again, now that the schedules are locked: a deployment may have been paused just before.
+    for schedule, deployment in session.execute(query.where(Schedule.id.in_(ids), ~Deployment.paused)).unique():
         rows += _rows(schedule, deployment, made.get(schedule.id, 0), now)
     insert_runs(session, rows)
     return len(ids)
-
-
-def spec_of(schedule: Schedule) -> ScheduleSpec:
-    """The schedule as the calendar functions take it."""
-    interval = None if schedule.interval_s is None else timedelta(seconds=schedule.interval_s)
-    return ScheduleSpec(
-        cron=schedule.cron, day_or=schedule.day_or, interval=interval, anchor=schedule.anchor, rrule=schedule.rrule,
-        timezone=schedule.timezone,
-    )  # fmt: skip
 
 
 def slots(spec: ScheduleSpec, made_to: datetime | None, ahead: int, now: datetime) -> tuple[list[datetime], datetime]:

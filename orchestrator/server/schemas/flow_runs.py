@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
+from ...records import WAITING_CODES
 from .base import ActorSchema, Instant, Mapping, PageQuery, ReferenceSchema, StateKind, Strict, page_of
 
 
@@ -22,6 +23,13 @@ class HistoryStateSchema(StateSchema):
 
     id = fields.UUID(required=True)
     attempt = fields.Integer(required=True)
+
+
+class WaitingReasonSchema(Strict):
+    """Why a run waits."""
+
+    code = fields.String(required=True, validate=validate.OneOf(WAITING_CODES))
+    message = fields.String(required=True)
 
 
 class FlowRunSchema(Strict):
@@ -48,6 +56,12 @@ class FlowRunSchema(Strict):
     parent_task_run_id = fields.UUID(required=True, allow_none=True)
     created_by = fields.Nested(ActorSchema, required=True, allow_none=True)
     result = Mapping(required=True, allow_none=True)
+    waiting_reason = fields.Nested(
+        WaitingReasonSchema,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why it waits, while it does; told by `GET flow-runs/{id}`, null elsewhere."},
+    )
 
 
 class FlowRunQuery(PageQuery):

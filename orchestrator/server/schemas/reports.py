@@ -34,7 +34,7 @@ class StateIn(_Item):
 
 
 class FlowRunItem(_Item):
-    """A run that was started by hand, or a subflow: it begins with attempt 1 and holds no lease."""
+    """A run that was started by hand, or a subflow: it begins with attempt 1, and no agent holds it."""
 
     kind: Literal["flow-run"]
     id: uuid.UUID
@@ -44,6 +44,8 @@ class FlowRunItem(_Item):
     tags: list[Tag] = []
     parent_flow_run_id: uuid.UUID | None = None
     parent_task_run_id: uuid.UUID | None = None
+    #: Where it runs, as ``host:pid``.
+    process: Text = ""
     state: StateIn
 
 
@@ -107,10 +109,15 @@ class ArtifactItem(_Item):
     at: AwareDatetime
 
 
-Item = Annotated[
-    FlowRunItem | FlowRunStateItem | TaskRunItem | LogItem | EventItem | ArtifactItem, Field(discriminator="kind")
-]
-AnyItem = FlowRunItem | FlowRunStateItem | TaskRunItem | LogItem | EventItem | ArtifactItem
+class AliveItem(_Item):
+    """Runs that were started by hand still go on; those that agents hold are kept by the agent's heartbeat."""
+
+    kind: Literal["alive"]
+    ids: Annotated[list[uuid.UUID], Field(max_length=ITEMS_MAX)]
+
+
+AnyItem = FlowRunItem | FlowRunStateItem | TaskRunItem | LogItem | EventItem | ArtifactItem | AliveItem
+Item = Annotated[AnyItem, Field(discriminator="kind")]
 
 
 class Batch(BaseModel):

@@ -32,9 +32,13 @@ def get(session: Session, artifact_id: uuid.UUID) -> Artifact:
 
 
 def listing(
-    session: Session, wanted: ArtifactFilter | None = None, limit: int = 50, cursor: str | None = None
+    session: Session,
+    wanted: ArtifactFilter | None = None,
+    limit: int = 50,
+    cursor: str | None = None,
+    oldest_first: bool = False,
 ) -> Page[Artifact]:
-    """A page of artifacts, newest first: those of one key are its history."""
+    """A page of artifacts, newest first unless asked otherwise: those of one key are its history."""
     wanted = wanted or ArtifactFilter()
     query = select(Artifact)
     for column, value in (
@@ -46,6 +50,8 @@ def listing(
         if value is not None:
             query = query.where(column == value)
     if cursor:
-        query = query.where(Artifact.id < decode_id(cursor))
-    rows = session.scalars(query.order_by(Artifact.id.desc()).limit(check_limit(limit) + 1)).all()
+        last = decode_id(cursor)
+        query = query.where(Artifact.id > last if oldest_first else Artifact.id < last)
+    query = query.order_by(Artifact.id if oldest_first else Artifact.id.desc()).limit(check_limit(limit) + 1)
+    rows = session.scalars(query).all()
     return page(rows, limit, lambda artifact: (artifact.id,))

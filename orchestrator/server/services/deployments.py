@@ -24,6 +24,8 @@ from .paging import Page, check_limit, decode, page
 
 #: Runs that one call of :func:`forget_runs` takes from a deployment.
 BATCH = 2_000
+#: Runs that one call of :func:`cancel_waiting` cancels: each is a change of state, with its history and its event.
+CANCELS = 200
 _CHANGEABLE = ("description", "tags", "parameters", "work_queue", "paused")
 
 
@@ -66,7 +68,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
     if wanted is not None and len(wanted) > schedules.MOST:
         raise InvalidInput(f"{len(wanted)} schedules: at most {schedules.MOST}", {"schedules": ["Too many."]})
     flow = flows.ensure(session, flow_name, now)
-    present = session.scalar(_by_name(flow_name, name).with_for_update(of=Deployment))
+    present = session.scalar(_by_name(flow_name, name).with_for_update(of=Deployment, key_share=True))
     _check_parameters(values, wanted, present)
     if present is None:
         made = Deployment(id=uuid7(now), flow_id=flow.id, name=name, created=now, updated=now, **values)
@@ -151,15 +153,13 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     """Delete a deployment, its schedules and the runs they made ahead. Runs that wait for another reason are
     cancelled; the others stay, without a deployment. Raises as :func:`get`.
 
-    With very many runs call :func:`forget_runs` before, so that no transaction takes long.
+    With very many runs call :func:`forget_runs` and :func:`cancel_waiting` before, so that no transaction takes long.
     """
     deployment = _locked(session, ref)
     schedules.drop_ahead(session, [item.id for item in deployment.schedules], None)
-    waiting = select(FlowRun.id).where(
-        FlowRun.deployment_id == deployment.id, FlowRun.state_type.in_([kind.value for kind in WAITING])
-    )
-    for run_id in session.scalars(waiting.order_by(FlowRun.id)).all():
-        runs.cancel(session, run_id, actor, now)
+    # From here on no run of it can be made; those that are being made are waited for.
+    session.execute(select(Deployment.id).where(Deployment.id == deployment.id).with_for_update())
+    cancel_waiting(session, deployment.id, actor, now, None)
     about, related = _labels(deployment)
     session.execute(sql_delete(Schedule).where(Schedule.deployment_id == deployment.id))
     session.execute(sql_delete(Deployment).where(Deployment.id == deployment.id))
@@ -177,6 +177,30 @@ def forget_runs(session: Session, deployment_id: uuid.UUID, limit: int = BATCH) 
     ids = session.scalars(ended).all()
     session.execute(update(FlowRun).where(FlowRun.id.in_(ids)).values(deployment_id=None, schedule_id=None))
     return len(ids)
+
+
+def cancel_waiting(
+    session: Session, deployment_id: uuid.UUID, actor: Actor, now: datetime, limit: int | None = CANCELS
+) -> int:
+    """Cancel some of the waiting runs (None: all) of a deployment that is about to be deleted; returns how many."""
+    waiting = select(FlowRun.id).where(
+        FlowRun.deployment_id == deployment_id, FlowRun.state_type.in_([kind.value for kind in WAITING])
+    )
+    ids = session.scalars(waiting.order_by(FlowRun.id).limit(limit)).all()
+    for run_id in ids:
+        runs.cancel(session, run_id, actor, now)
+    return len(ids)
+
+
+def full_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]]:
+    """Ids and full names (``flow/deployment``) of deployments, by name: what a choice in a form offers."""
+    query = (
+        select(Deployment.id, Flow.name, Deployment.name)
+        .join(Flow, Flow.id == Deployment.flow_id)
+        .order_by(Flow.name, Deployment.name)
+        .limit(limit)
+    )
+    return [(key, f"{flow}/{name}") for key, flow, name in session.execute(query)]
 
 
 def block_labels(session: Session, deployments: Sequence[Deployment]) -> dict[uuid.UUID, str]:
@@ -209,7 +233,7 @@ def _find(session: Session, ref: str | uuid.UUID, query: Select[Any]) -> Deploym
 
 def _locked(session: Session, ref: str | uuid.UUID) -> Deployment:
     found = get(session, ref)
-    locked = select(Deployment).where(Deployment.id == found.id).with_for_update(of=Deployment)
+    locked = select(Deployment).where(Deployment.id == found.id).with_for_update(of=Deployment, key_share=True)
     again = session.scalar(locked.execution_options(populate_existing=True))
     if again is None:
         raise NotFound(f"there is no deployment {ref}")

@@ -13,20 +13,20 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from ...errors import Conflict, InvalidInput, NotFound
 from ...records import Actor
 from ..db.models import ApiKey
+from .statements import fetch
 
 PREFIX = "orc_"
 ROLES = ("admin", "editor", "viewer", "agent")
 
-_AUTHENTICATE = text(
-    "SELECT id, name, role, last_used FROM api_key"
-    " WHERE hash = :hash AND revoked IS NULL AND (expires IS NULL OR expires > :now)"
-)
+_AUTHENTICATE = """
+SELECT id, name, role FROM api_key
+WHERE hash = %(hash)s AND revoked IS NULL AND (expires IS NULL OR expires > %(now)s)"""
 
 _used: dict[uuid.UUID, datetime] = {}
 _used_lock = threading.Lock()
@@ -73,9 +73,10 @@ def authenticate(session: Session, secret: str, now: datetime) -> Principal | No
     """Recognise a key; None when it is unknown, revoked or expired. Its use is noted for :func:`flush_used`."""
     if not secret.startswith(PREFIX):
         return None
-    row = session.execute(_AUTHENTICATE, {"hash": _hash(secret), "now": now}).first()
-    if row is None:
+    found = fetch(session, _AUTHENTICATE, {"hash": _hash(secret), "now": now})
+    if not found:
         return None
+    [row] = found
     note_use(row.id, now)
     return Principal(Actor("api-key", str(row.id), row.name), row.role, key_id=row.id)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from ..db.models import Log
@@ -29,6 +30,35 @@ class LogFilter:
 
 def listing(session: Session, wanted: LogFilter, limit: int = 50, cursor: str | None = None) -> Page[Log]:
     """A page of log lines, oldest first, in the order in which the server accepted them."""
+    query = _narrow(wanted)
+    if cursor:
+        query = query.where(Log.id > decode_id(cursor))
+    query = query.order_by(Log.id).limit(check_limit(limit) + 1)
+    return page(session.scalars(query).all(), limit, lambda row: (row.id,))
+
+
+def tail(
+    session: Session, wanted: LogFilter, limit: int = 500, before: uuid.UUID | None = None
+) -> tuple[list[Log], bool]:
+    """The newest lines of a run's log (or, with ``wanted.after``, the next ones), in order.
+
+    Args:
+        before: Only lines before this one: what "load earlier" asks for.
+
+    Returns:
+        The lines, and whether there are more in the direction that was read.
+    """
+    query = _narrow(wanted)
+    if before is not None:
+        query = query.where(Log.id < before)
+    if wanted.after is not None:
+        onward = session.scalars(query.order_by(Log.id).limit(limit + 1)).all()
+        return list(onward[:limit]), len(onward) > limit
+    backward = session.scalars(query.order_by(Log.id.desc()).limit(limit + 1)).all()
+    return list(reversed(backward[:limit])), len(backward) > limit
+
+
+def _narrow(wanted: LogFilter) -> Select[Any]:
     query = select(Log).where(Log.flow_run_id == wanted.flow_run_id)
     if wanted.task_run_id is not None:
         query = query.where(Log.task_run_id == wanted.task_run_id)
@@ -38,8 +68,6 @@ def listing(session: Session, wanted: LogFilter, limit: int = 50, cursor: str | 
         query = query.where(Log.message.icontains(wanted.search, autoescape=True))
     if wanted.attempt is not None:
         query = query.where(Log.attempt == wanted.attempt)
-    for last in (wanted.after, decode_id(cursor) if cursor else None):
-        if last is not None:
-            query = query.where(Log.id > last)
-    query = query.order_by(Log.id).limit(check_limit(limit) + 1)
-    return page(session.scalars(query).all(), limit, lambda row: (row.id,))
+    if wanted.after is not None:
+        query = query.where(Log.id > wanted.after)
+    return query

@@ -1,151 +1,118 @@
-"""The numbers of the home page: what is happening right now, what is late, what is stuck."""
+"""The whole stack at a glance: what runs, what waits too long, what failed, what comes next."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, or_, select, union_all
 from sqlalchemy.orm import Session
 
-from ...ids import uuid7_floor
-from ...states import StateType
-from ..db.models import Event
-from . import agents, events
-from .runs import RunFilter, RunRow, listing
-from .statements import fetch
+from ...states import ACTIVE, TERMINAL, StateType
+from ..db.models import FlowRun
+from . import runs
+from .runs import RunRow
 
-S = StateType
+#: A run that is claimed or asked to stop should move on within this time; one that does not is stuck.
+STUCK_AFTER = timedelta(minutes=5)
 
-#: Most rows that the lists of the home page hold.
-ROWS = 10
+_BAD = (StateType.FAILED.value, StateType.CRASHED.value)
+_ENDED = tuple(kind.value for kind in TERMINAL)
+_BUSY = tuple(kind.value for kind in ACTIVE)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many runs are where, now and since an instant."""
+
+    running: int
+    #: Claimed, or asked to stop.
+    between: int
+    #: Scheduled, their time has come, and nobody took them yet.
+    waiting: int
+    #: Of these, those the server calls late.
+    late: int
+    completed: int
+    failed: int
+    crashed: int
+    cancelled: int
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """Runs created in a span of time that begins at ``start``, by their present state."""
+    """Runs of one state in one stretch of time, ``index`` counted from the first stretch."""
 
-    start: datetime
-    counts: dict[StateType, int]
-
-
-@dataclass(frozen=True)
-class QueueLoad:
-    """A work queue with what lies in it."""
-
-    name: str
-    paused: bool
-    concurrency_limit: int | None
-    #: Due and not claimed.
-    waiting: int
-    #: Occupying a slot.
-    running: int
-    #: Agents that serve it and are ONLINE.
-    agents: int
+    index: int
+    state_type: str
+    runs: int
 
 
-@dataclass(frozen=True)
-class Overview:
-    """All that the home page shows."""
-
-    buckets: list[Bucket]
-    #: Over the whole span, by present state.
-    totals: dict[StateType, int]
-    #: Of the span or older: everything that has not ended, by state (SCHEDULED: only what is due).
-    open: dict[StateType, int]
-    late: list[RunRow]
-    #: Asked to stop, and not gone yet.
-    stuck: list[RunRow]
-    failed: list[RunRow]
-    running: list[RunRow]
-    #: By status.
-    agents: dict[str, int]
-    queues: list[QueueLoad]
-    events: list[Event]
-    #: Events in the last minute.
-    events_per_minute: int
-
-
-_BUCKETS = """
-SELECT floor(extract(epoch FROM (created - %(since)s)) / %(width)s)::int AS bucket, state_type, count(*)
-FROM flow_run WHERE id >= %(low)s AND created >= %(since)s AND created < %(until)s
-    AND (%(tag)s::text IS NULL OR tags @> ARRAY[%(tag)s::text])
-GROUP BY 1, 2"""
-
-_OPEN = """
-SELECT state_type, count(*) FROM flow_run WHERE state_type IN ('PENDING', 'RUNNING', 'CANCELLING') GROUP BY 1
-UNION ALL SELECT 'SCHEDULED', count(*) FROM flow_run WHERE state_type = 'SCHEDULED' AND due <= %(now)s
-UNION ALL SELECT 'PAUSED', count(*) FROM flow_run WHERE state_type = 'PAUSED'"""
-
-_QUEUES = """
-SELECT q.name, q.paused, q.concurrency_limit,
-    (SELECT count(*) FROM flow_run r WHERE r.work_queue_id = q.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s)
-        AS waiting,
-    (SELECT count(*) FROM flow_run r WHERE r.work_queue_id = q.id
-        AND r.state_type IN ('PENDING', 'RUNNING', 'CANCELLING')) AS running
-FROM work_queue q ORDER BY q.name LIMIT 200"""
-
-
-def home(
-    session: Session, now: datetime, span: timedelta = timedelta(days=1), buckets: int = 48, tag: str | None = None
-) -> Overview:
-    """Gather the home page.
-
-    Args:
-        span: How far back the chart reaches.
-        buckets: Into how many parts it is cut.
-        tag: Only runs that carry it, in chart and lists of runs.
-    """
-    chart = runs_over_time(session, now, span, buckets, tag)
-    rows = agents.listing(session, now)
-    totals: Counter[StateType] = Counter()
-    for bucket in chart:
-        totals.update(bucket.counts)
-    return Overview(
-        buckets=chart,
-        totals=dict(totals),
-        open={S(kind): count for kind, count in fetch(session, _OPEN, {"now": now})},
-        late=_runs(session, tag, state_types=[S.SCHEDULED], state_names=["Late"]),
-        stuck=_runs(session, tag, state_types=[S.CANCELLING]),
-        failed=_runs(session, tag, state_types=[S.FAILED, S.CRASHED], created_after=now - span),
-        running=_runs(session, tag, state_types=[S.RUNNING, S.PENDING]),
-        agents=dict(Counter(row.status for row in rows)),
-        queues=queue_loads(session, now, rows),
-        events=events.listing(session, limit=20).items,
-        events_per_minute=_events_since(session, now - timedelta(minutes=1)),
+def counts(session: Session, since: datetime, now: datetime) -> Counts:
+    """Count runs by what they do now, and the ended ones since ``since``."""
+    busy = dict(_pairs(session, FlowRun.state_type.in_(_BUSY)))
+    ended = dict(_pairs(session, FlowRun.ended >= since))
+    due = and_(FlowRun.state_type == StateType.SCHEDULED.value, FlowRun.due <= now)
+    late = func.count(case((FlowRun.state_name == "Late", 1)))
+    waiting, tardy = session.execute(select(func.count(), late).where(due)).one()
+    return Counts(
+        running=busy.get("RUNNING", 0),
+        between=busy.get("PENDING", 0) + busy.get("CANCELLING", 0),
+        waiting=waiting,
+        late=tardy,
+        completed=ended.get("COMPLETED", 0),
+        failed=ended.get("FAILED", 0),
+        crashed=ended.get("CRASHED", 0),
+        cancelled=ended.get("CANCELLED", 0),
     )
 
 
-def runs_over_time(
-    session: Session, now: datetime, span: timedelta, buckets: int, tag: str | None = None
-) -> list[Bucket]:
-    """Runs created in the last ``span``, cut into ``buckets`` parts, each with its runs by present state."""
-    since, width = now - span, span / buckets
-    parameters = {
-        "since": since, "until": now, "width": width.total_seconds(), "low": uuid7_floor(since - timedelta(days=1)),
-        "tag": tag,
-    }  # fmt: skip
-    counts: list[dict[StateType, int]] = [{} for _ in range(buckets)]
-    for index, kind, count in fetch(session, _BUCKETS, parameters):
-        counts[min(index, buckets - 1)][S(kind)] = count
-    return [Bucket(since + index * width, found) for index, found in enumerate(counts)]
+def over_time(session: Session, start: datetime, end: datetime, step: timedelta, now: datetime) -> list[Bucket]:
+    """Runs by state along the time axis: ended ones where they ended, busy ones now, scheduled ones where they are due.
+
+    Args:
+        start: Where the first stretch begins; stretches are ``step`` long and end before ``end``.
+    """
+    scheduled = FlowRun.state_type == StateType.SCHEDULED.value
+    parts = (
+        _buckets(FlowRun.ended, start, step, and_(FlowRun.ended >= start, FlowRun.state_type.in_(_ENDED))),
+        _buckets(func.greatest(FlowRun.due, now), start, step, and_(scheduled, FlowRun.due < end)),
+        _buckets(cast(now, FlowRun.due.type), start, step, FlowRun.state_type.in_((*_BUSY, StateType.PAUSED.value))),
+    )
+    rows = session.execute(union_all(*parts)).all()
+    return [Bucket(index, state, count) for index, state, count in rows]
 
 
-def queue_loads(session: Session, now: datetime, rows: list[agents.AgentRow] | None = None) -> list[QueueLoad]:
-    """Every queue with what waits and runs in it, by name."""
-    rows = agents.listing(session, now) if rows is None else rows
-    served = Counter(name for row in rows if row.status == agents.ONLINE for name in row.agent.queues)
-    return [
-        QueueLoad(row.name, row.paused, row.concurrency_limit, row.waiting, row.running, served[row.name])
-        for row in fetch(session, _QUEUES, {"now": now})
-    ]
+def attention(session: Session, since: datetime, now: datetime, limit: int = 8) -> list[RunRow]:
+    """Runs that somebody should look at, worst first: stuck and late ones, then those that failed or crashed since."""
+    stuck = and_(FlowRun.state_type.in_(("PENDING", "CANCELLING")), FlowRun.state_at < now - STUCK_AFTER)
+    late = and_(FlowRun.state_type == StateType.SCHEDULED.value, FlowRun.state_name == "Late", FlowRun.due <= now)
+    waiting = _rows(session, or_(stuck, late), FlowRun.due.asc(), limit)
+    broken = _rows(session, and_(FlowRun.state_type.in_(_BAD), FlowRun.ended >= since), FlowRun.ended.desc(), limit)
+    return waiting[: limit - min(len(broken), limit // 2)] + broken[: limit - min(len(waiting), limit // 2)]
 
 
-def _runs(session: Session, tag: str | None, **facts: object) -> list[RunRow]:
-    wanted = RunFilter(tags=[tag] if tag else [], **facts)  # type: ignore[arg-type]
-    return listing(session, wanted, limit=ROWS).items
+def running(session: Session, limit: int = 8) -> list[RunRow]:
+    """What is executing, longest first."""
+    return _rows(session, FlowRun.state_type == StateType.RUNNING.value, FlowRun.started.asc(), limit)
 
 
-def _events_since(session: Session, since: datetime) -> int:
-    return session.scalar(select(func.count(Event.id)).where(Event.id >= uuid7_floor(since))) or 0
+def coming(session: Session, now: datetime, limit: int = 6) -> list[RunRow]:
+    """The runs that are due next, soonest first."""
+    next_up = and_(FlowRun.state_type == StateType.SCHEDULED.value, FlowRun.due > now)
+    return _rows(session, next_up, FlowRun.due.asc(), limit)
+
+
+def _pairs(session: Session, condition: ColumnElement[bool]) -> Sequence[tuple[str, int]]:
+    query = select(FlowRun.state_type, func.count()).where(condition).group_by(FlowRun.state_type)
+    return [(state, count) for state, count in session.execute(query)]
+
+
+def _buckets(at: Any, start: datetime, step: timedelta, condition: ColumnElement[bool]) -> Any:
+    index = cast(func.floor(func.extract("epoch", at - start) / step.total_seconds()), Integer).label("bucket")
+    return select(index, FlowRun.state_type, func.count()).where(condition).group_by(index, FlowRun.state_type)
+
+
+def _rows(session: Session, condition: ColumnElement[bool], order: Any, limit: int) -> list[RunRow]:
+    return [RunRow(*row) for row in session.execute(runs.select_rows().where(condition).order_by(order).limit(limit))]

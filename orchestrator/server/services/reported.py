@@ -13,11 +13,12 @@ from ... import clock
 from ...errors import NotFound, TransitionRefused
 from ...ids import uuid7
 from ...records import Actor, State
-from ...states import TERMINAL, StateType
-from ..config import current
+from ...states import ACTIVE, LOST, TERMINAL, StateType
+from ..config import current, lease_by_hand
 from ..db.json_text import json_text
 from ..schemas.events import Refusal, read_event
 from ..schemas.reports import (
+    AliveItem,
     AnyItem,
     ArtifactItem,
     EventItem,
@@ -28,11 +29,14 @@ from ..schemas.reports import (
     TaskRunItem,
 )
 from . import events
-from .statements import TERMINAL_TYPES, copy_rows, execute, fetch, insert_runs
+from .statements import ACTIVE_TYPES, BY_HAND, TERMINAL_TYPES, copy_rows, execute, fetch, insert_runs
 from .task_states import ENDED_WITH_RUN, TaskState, write_history
 from .transitions import apply, end_with
 
 S = StateType
+
+#: The types in which a run started by hand needs a process that is alive.
+_HELD = ACTIVE | {S.SCHEDULED}
 
 #: Who changes states here.
 PROCESS = Actor("process")
@@ -44,9 +48,14 @@ made AS (INSERT INTO flow (id, name, created) SELECT id, name, %(now)s FROM give
 SELECT id, name FROM made UNION SELECT f.id, f.name FROM flow f JOIN given USING (name)"""
 
 #: The lock keeps a run from ending while something is written below it; in the order of ids, as everywhere.
-_KNOWN = """
-SELECT id, attempt, state_type, parent_flow_run_id FROM flow_run WHERE id = ANY(%(ids)s) ORDER BY id
-FOR NO KEY UPDATE"""
+#: ``is_stale``: it is held by hand, and its lease is worth a write.
+_KNOWN = f"""
+SELECT r.id, r.attempt, r.state_type, r.state_name, r.parent_flow_run_id, {BY_HAND} AS is_by_hand,
+    {BY_HAND} AND r.state_type IN ('SCHEDULED', {ACTIVE_TYPES})
+        AND coalesce(r.lease_until < %(stale)s, true) AS is_stale
+FROM flow_run r WHERE r.id = ANY(%(ids)s) ORDER BY r.id FOR NO KEY UPDATE"""
+
+_RENEW = "UPDATE flow_run SET lease_until = %(until)s WHERE id = ANY(%(ids)s)"
 
 _UPSERT_TASKS = f"""
 WITH given AS (
@@ -99,6 +108,8 @@ class Writer:
         #: Flow runs that are known: id -> (attempt, state type).
         self._known: dict[uuid.UUID, tuple[int, StateType]] = {}
         self._parents: dict[uuid.UUID, uuid.UUID | None] = {}
+        #: Runs started by hand whose processes were given up.
+        self._lost: set[uuid.UUID] = set()
 
     def flow_runs(self, items: Sequence[FlowRunItem], mentioned: set[uuid.UUID]) -> None:
         """Insert runs that are new, and learn about all that the report mentions."""
@@ -165,6 +176,15 @@ class Writer:
         if rows:
             execute(self._session, _ARTIFACTS, {"rows": json_text(rows)})
 
+    def alive(self, items: Sequence[AliveItem]) -> None:
+        """Take back that runs were given up as lost, since their processes speak; :meth:`flow_runs` has renewed the
+        leases. Of runs that ended otherwise, were deleted or are an agent's there is nothing to say."""
+        told = {run_id for item in items for run_id in item.ids}
+        found = State(S.RUNNING, message="Its process was cut off for a while, and is heard of again.", at=self._now)
+        for run_id in sorted(told & self._lost):
+            attempt = self._known[run_id][0]
+            apply(self._session, run_id, found, attempt=attempt, actor=PROCESS, now=self._now)
+
     def flow_run_states(self, items: Sequence[FlowRunStateItem]) -> None:
         """Move flow runs, each as the rules decide."""
         for index, item in enumerate(items):
@@ -181,9 +201,17 @@ class Writer:
                 self._refuse(item, Refusal("unknown-run", str(missing)))
 
     def _learn(self, ids: set[uuid.UUID]) -> None:
-        for run_id, attempt, kind, parent in fetch(self._session, _KNOWN, {"ids": sorted(ids)}):
-            self._known[run_id] = (attempt, S(kind))
-            self._parents[run_id] = parent
+        until, stale = self._now + lease_by_hand(), []
+        told = {"ids": sorted(ids), "stale": until - current().heartbeat / 2}
+        for row in fetch(self._session, _KNOWN, told):
+            self._known[row.id] = (row.attempt, S(row.state_type))
+            self._parents[row.id] = row.parent_flow_run_id
+            if row.is_by_hand and row.state_name == LOST and self._allowed is None:
+                self._lost.add(row.id)
+            if row.is_stale and self._allowed is None:
+                stale.append(row.id)
+        if stale:
+            execute(self._session, _RENEW, {"ids": stale, "until": until})
         if self._allowed is not None:
             for run_id, parent in fetch(self._session, _ANCESTORS, {"ids": sorted(ids)}):
                 self._parents[run_id] = parent
@@ -228,9 +256,11 @@ class Writer:
             "id": item.id, "flow_id": flow_id, "name": item.name, "state_type": state.type.value,
             "state_name": state.name, "state_message": state.message, "state_at": state.at, "attempt": 1,
             "parameters": item.parameters, "tags": item.tags, "due": state.at,
+            "lease_until": self._now + lease_by_hand() if parent is None and state.type in _HELD else None,
             "started": state.at if state.type is S.RUNNING else None,
             "ended": state.at if state.is_terminal else None, "parent_task_run_id": item.parent_task_run_id,
-            "parent_flow_run_id": parent, "created": self._now, "created_by": PROCESS.write(),
+            "parent_flow_run_id": parent, "created": self._now,
+            "created_by": Actor(PROCESS.type, name=item.process).write(),
             "details": state.details, "stamp": self._now + timedelta(microseconds=index),
         }  # fmt: skip
 

@@ -2,8 +2,8 @@
 
 Each producer numbers its items. The highest number stored is kept with its row, which is locked first, so a batch sent
 twice is stored once. All of a request is one transaction; what a rule or a check refuses is named, and the rest stored.
-The order within a request: new flow runs, task runs, logs, events, artifacts, and last the states of flow runs, so
-that an end finds all that was told before it.
+The order within a request: new flow runs, task runs, logs, events, artifacts, signs of life, and last the states of
+flow runs, so that an end finds all that was told before it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from ..schemas.events import Refusal
 from ..schemas.reports import (
+    AliveItem,
     AnyItem,
     ArtifactItem,
     Batch,
@@ -33,8 +33,6 @@ from . import reported
 from .statements import execute, fetch
 
 I = TypeVar("I")  # noqa: E741
-
-_DEADLOCK = "40P01"
 
 
 @dataclass(frozen=True)
@@ -81,17 +79,6 @@ def ingest(session: Session, batches: Sequence[Batch], now: datetime, allowed: u
         What is settled: a reporter may forget items up to the accepted sequence, refused ones too. A batch that
         leaves a gap after the last one stored is refused whole, with the code ``gap``.
     """
-    for last_try in (False, True):
-        try:
-            with session.begin_nested():
-                return _ingest(session, batches, now, allowed)
-        except OperationalError as error:
-            if last_try or getattr(error.orig, "sqlstate", None) != _DEADLOCK:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _ingest(session: Session, batches: Sequence[Batch], now: datetime, allowed: uuid.UUID | None) -> Outcome:
     outcome = Outcome()
     marks = _marks(session, batches, now)
     outcome.accepted.update(marks)
@@ -143,6 +130,7 @@ def _store(
     writer.logs(_only(plain, LogItem))
     writer.events(_only(plain, EventItem))
     writer.artifacts(_only(plain, ArtifactItem))
+    writer.alive(_only(plain, AliveItem))
     writer.flow_run_states(_only(plain, FlowRunStateItem))
 
 
@@ -156,7 +144,9 @@ def _mentioned(items: Sequence[AnyItem]) -> set[uuid.UUID]:
     for item in items:
         if isinstance(item, (FlowRunItem, FlowRunStateItem)):
             found.add(item.id)
-        if not isinstance(item, (EventItem, FlowRunStateItem)):
+        elif isinstance(item, AliveItem):
+            found.update(item.ids)
+        if not isinstance(item, (AliveItem, EventItem, FlowRunStateItem)):
             run_id = item.parent_flow_run_id if isinstance(item, FlowRunItem) else item.flow_run_id
             if run_id is not None:
                 found.add(run_id)

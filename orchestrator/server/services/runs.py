@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
 from sqlalchemy import delete as delete_from
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ... import names, records
@@ -140,21 +140,31 @@ def get(session: Session, run_id: uuid.UUID) -> FlowRun:
 
 def row(session: Session, run_id: uuid.UUID) -> RunRow:
     """One flow run with the names that go with it. Raises NotFound."""
-    found = session.execute(_rows().where(FlowRun.id == run_id)).first()
+    found = session.execute(select_rows().where(FlowRun.id == run_id)).first()
     if found is None:
         raise NotFound(f"there is no flow run {run_id}")
-    return _row(found)
+    return RunRow(*found)
 
 
 def listing(
     session: Session, wanted: RunFilter | None = None, limit: int = 50, cursor: str | None = None
 ) -> Page[RunRow]:
     """A page of flow runs, newest first."""
-    query = _narrow(_rows(), wanted or RunFilter())
+    query = _narrow(select_rows(), wanted or RunFilter())
     if cursor:
         query = query.where(FlowRun.id < decode_id(cursor))
     found = session.execute(query.order_by(FlowRun.id.desc()).limit(check_limit(limit) + 1)).all()
-    return page([_row(item) for item in found], limit, lambda item: (item.run.id,))
+    return page([RunRow(*item) for item in found], limit, lambda item: (item.run.id,))
+
+
+def select_rows() -> Any:
+    """The query that all lists of runs begin with; its rows are the fields of :class:`RunRow`."""
+    return (
+        select(FlowRun, Flow.name, Deployment.name, WorkQueue.name)
+        .join(Flow, Flow.id == FlowRun.flow_id)
+        .outerjoin(Deployment, Deployment.id == FlowRun.deployment_id)
+        .outerjoin(WorkQueue, WorkQueue.id == FlowRun.work_queue_id)
+    )
 
 
 def states(session: Session, run_id: uuid.UUID) -> list[FlowRunState]:
@@ -264,44 +274,22 @@ def move(
     return apply(session, run_id, state, attempt=attempt, actor=actor, now=now, result=result).run
 
 
-def drop_scheduled(
-    session: Session,
-    now: datetime,
-    *,
-    schedule_ids: Sequence[uuid.UUID] = (),
-    deployment_id: uuid.UUID | None = None,
-) -> int:
-    """Delete the runs that schedules made and nobody claimed; returns how many.
+def drop_scheduled(session: Session, schedule_ids: Sequence[uuid.UUID], after: datetime | None = None) -> int:
+    """Delete the runs that schedules made ahead and that nobody ever claimed; returns how many.
+
+    They did not happen, and stand for no decision of anybody: they leave no event behind.
 
     Args:
-        schedule_ids: Those of these schedules.
-        deployment_id: Those of all schedules of this deployment.
+        after: Only those of slots after this instant; None: all.
     """
-    chosen: ColumnElement[bool] = FlowRun.schedule_id.in_(schedule_ids)
-    if deployment_id is not None:
-        chosen = chosen | ((FlowRun.deployment_id == deployment_id) & FlowRun.slot.is_not(None))
-    waiting = (
-        select(FlowRun.id)
-        .where(chosen, FlowRun.state_type == S.SCHEDULED.value, FlowRun.attempt == 0)
-        .order_by(FlowRun.id)
-        .with_for_update()
+    waiting = select(FlowRun.id).where(
+        FlowRun.schedule_id.in_(schedule_ids), FlowRun.state_type == S.SCHEDULED.value, FlowRun.attempt == 0
     )
-    ids = session.scalars(waiting).all()
+    if after is not None:
+        waiting = waiting.where(FlowRun.slot > after)
+    ids = session.scalars(waiting.order_by(FlowRun.id).with_for_update()).all()
     session.execute(delete_from(FlowRun).where(FlowRun.id.in_(ids)))
     return len(ids)
-
-
-def _row(found: Any) -> RunRow:
-    return RunRow(*found)
-
-
-def _rows() -> Any:
-    return (
-        select(FlowRun, Flow.name, Deployment.name, WorkQueue.name)
-        .join(Flow, Flow.id == FlowRun.flow_id)
-        .outerjoin(Deployment, Deployment.id == FlowRun.deployment_id)
-        .outerjoin(WorkQueue, WorkQueue.id == FlowRun.work_queue_id)
-    )
 
 
 def _narrow(query: Any, wanted: RunFilter) -> Any:

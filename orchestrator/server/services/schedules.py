@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete as sql_delete
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -16,8 +15,8 @@ from ...errors import Conflict, InvalidInput, NotFound, ScheduleError
 from ...ids import uuid7
 from ...records import Actor
 from ...schedules import ScheduleSpec, next_times, parse
-from ...states import StateType
-from ..db.models import Deployment, FlowRun, Schedule
+from ..db.models import Deployment, Schedule
+from . import runs
 from .announcements import announce, resource
 from .json_schemas import parameter_problems
 from .paging import Page, check_limit, decode_id, page
@@ -170,17 +169,14 @@ def upcoming(schedule: Schedule, now: datetime, limit: int = 3) -> list[datetime
 def drop_ahead(session: Session, schedule_ids: Sequence[uuid.UUID], now: datetime | None) -> int:
     """Delete the runs that schedules made ahead and that nothing began: those after ``now``, or (None) all.
 
-    The loop makes them anew, of what the schedules are by then. The caller holds the schedules' locks.
+    The loop makes them anew, of what the schedules are by then. Their rows are locked before: what the loop is making
+    just now is waited for, and deleted as well.
     """
     if not schedule_ids:
         return 0
-    runs = sql_delete(FlowRun).where(
-        FlowRun.schedule_id.in_(schedule_ids), FlowRun.state_type == StateType.SCHEDULED.value, FlowRun.attempt == 0
-    )
-    if now is not None:
-        runs = runs.where(FlowRun.slot > now)
-    dropped = len(session.execute(runs.returning(FlowRun.id)).all())
-    session.execute(update(Schedule).where(Schedule.id.in_(schedule_ids)).values(materialised_to=None))
+    session.execute(select(Schedule.id).where(Schedule.id.in_(schedule_ids)).order_by(Schedule.slug).with_for_update())
+    dropped = runs.drop_scheduled(session, schedule_ids, now)
+    session.execute(update(Schedule).where(Schedule.id.in_(schedule_ids)).values(materialised_to=now))
     return dropped
 
 
@@ -258,7 +254,10 @@ def _columns(item: Wanted) -> dict[str, Any]:
 
 
 def _add(session: Session, deployment_id: uuid.UUID, item: Wanted, now: datetime) -> Schedule:
-    row = Schedule(id=uuid7(now), deployment_id=deployment_id, slug=item.slug, created=now, **_columns(item))
+    # From now on: a slot that passes before the loop comes round is one that was missed.
+    row = Schedule(
+        id=uuid7(now), deployment_id=deployment_id, slug=item.slug, created=now, materialised_to=now, **_columns(item)
+    )
     session.add(row)
     return row
 
@@ -277,7 +276,7 @@ def _become(session: Session, row: Schedule, item: Wanted, now: datetime) -> lis
             setattr(row, name, value)
         session.flush()
         drop_ahead(session, [row.id], now)
-        row.materialised_to = None
+        row.materialised_to = now
     return changes
 
 

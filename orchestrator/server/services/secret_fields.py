@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
+from ...block import holds_secret
+
 #: What stands for a secret in everything that is shown; sent back, it means: keep the old one.
 MASK = "********"
 #: Place of a value in a document: names, and numbers in lists.
@@ -79,27 +81,14 @@ def _paths(schema: Any, definitions: Mapping[str, Any], path: Path, depth: int =
         place = (*path, name)
         if inner.get("writeOnly") is True:
             yield place
-        elif "properties" in inner and depth < 10 and not _holds_secret(_without_properties(inner), definitions):
+        elif "properties" in inner and depth < 10 and not holds_secret(_without_properties(inner), definitions):
             yield from _paths(inner, definitions, place, depth + 1)
-        elif _holds_secret(inner, definitions):
+        elif holds_secret(inner, definitions):
             yield place
 
 
 def _without_properties(schema: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in schema.items() if key != "properties"}
-
-
-def _holds_secret(node: Any, definitions: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> bool:
-    if isinstance(node, list):
-        return any(_holds_secret(item, definitions, seen) for item in node)
-    if not isinstance(node, Mapping):
-        return False
-    if node.get("writeOnly") is True:
-        return True
-    name = str(node.get("$ref", "")).rpartition("/")[2]
-    if name in definitions and name not in seen and _holds_secret(definitions[name], definitions, seen | {name}):
-        return True
-    return any(_holds_secret(value, definitions, seen) for key, value in node.items() if key != "$defs")
 
 
 def _holder(document: Any, path: Path) -> dict[str, Any] | None:

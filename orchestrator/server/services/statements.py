@@ -24,10 +24,22 @@ TERMINAL_TYPES = ", ".join(f"'{kind.value}'" for kind in sorted(TERMINAL, key=st
 #: SQL list of the types in which a run occupies a slot.
 ACTIVE_TYPES = "'PENDING', 'RUNNING', 'CANCELLING'"
 
+#: Whether a run ``r`` was started by hand, by a process that no agent watches: neither deployed nor a subflow.
+BY_HAND = "(r.work_queue_id IS NULL AND r.parent_flow_run_id IS NULL)"
+#: Seconds after its time at which a run that nobody took is late.
+LATE_S = 15
+#: When a run ``r`` is not to be caught up: a schedule made it, it is late and was never claimed (nor asked for anew),
+#: and a newer slot of the schedule is due as well. :mod:`.catch_up` ends such runs; needs the parameter ``horizon``.
+SUPERSEDED = f"""(r.schedule_id IS NOT NULL AND r.attempt = 0 AND r.due = r.slot
+    AND r.due < %(horizon)s - interval '{LATE_S} seconds' AND EXISTS (
+        SELECT 1 FROM flow_run n WHERE n.schedule_id = r.schedule_id AND n.slot > r.slot AND n.slot <= %(horizon)s
+            AND n.state_type <> 'CANCELLED'))"""
+
 #: When a run ``r`` of deployment ``d`` in queue ``q`` can be claimed; needs the parameter ``horizon``.
 CLAIMABLE = f"""r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s AND NOT d.paused AND NOT q.paused
     AND (q.concurrency_limit IS NULL OR q.concurrency_limit > (
-        SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})))"""
+        SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})))
+    AND NOT {SUPERSEDED}"""
 
 
 def uuid7_sql(instant: str) -> str:
@@ -80,16 +92,17 @@ WITH given AS (
         state_at timestamptz, attempt int, parameters jsonb, tags text[], work_queue_id uuid, priority int,
         idempotency_key text, schedule_id uuid, slot timestamptz, due timestamptz, started timestamptz,
         ended timestamptz, hinted timestamptz, hints int, parent_task_run_id uuid, parent_flow_run_id uuid,
-        created timestamptz, created_by jsonb, details jsonb, stamp timestamptz, result jsonb)
+        created timestamptz, created_by jsonb, details jsonb, stamp timestamptz, result jsonb,
+        lease_until timestamptz)
 ),
 fresh AS (
     INSERT INTO flow_run (id, flow_id, deployment_id, name, state_type, state_name, state_message, state_at, attempt,
         parameters, tags, work_queue_id, priority, idempotency_key, schedule_id, slot, due, started, ended, hinted,
-        hints, parent_task_run_id, parent_flow_run_id, created, created_by, result)
+        hints, parent_task_run_id, parent_flow_run_id, created, created_by, result, lease_until)
     SELECT id, flow_id, deployment_id, name, state_type, state_name, coalesce(state_message, ''), state_at,
         coalesce(attempt, 0), coalesce(parameters, '{{}}'), coalesce(tags, '{{}}'), work_queue_id,
         coalesce(priority, 0), idempotency_key, schedule_id, slot, due, started, ended, hinted, coalesce(hints, 0),
-        parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result
+        parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result, lease_until
     FROM given ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING *

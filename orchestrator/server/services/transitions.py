@@ -18,13 +18,13 @@ from ...errors import NotFound, TransitionRefused
 from ...records import Actor, State
 from ...states import ACTIVE, LOST, TERMINAL, StateType
 from .. import hints
-from ..config import current
+from ..config import current, lease_by_hand
 from ..db.json_text import json_text
 from ..db.models import FlowRun, WorkQueue
 from ..db.session import after_commit
 from ..rules import policy
 from ..rules.move import Decision, Effect, Facts, Move
-from .statements import CHANGE_RECORDED, TERMINAL_TYPES, fetch
+from .statements import ACTIVE_TYPES, BY_HAND, CHANGE_RECORDED, TERMINAL_TYPES, fetch
 from .task_states import ENDED_WITH_RUN, end_unfinished
 
 S = StateType
@@ -42,7 +42,9 @@ WITH moved AS (
         started = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL
             WHEN %(type)s = 'RUNNING' THEN coalesce(r.started, %(at)s) ELSE r.started END,
         ended = CASE WHEN %(type)s IN ({TERMINAL_TYPES}) THEN %(at)s::timestamptz END,
-        lease_until = CASE WHEN %(type)s IN ('PENDING', 'RUNNING', 'CANCELLING') THEN r.lease_until END,
+        lease_until = CASE WHEN {BY_HAND} AND %(type)s IN ('SCHEDULED', {ACTIVE_TYPES})
+                THEN coalesce(%(by_hand_until)s::timestamptz, r.lease_until)
+            WHEN %(type)s IN ({ACTIVE_TYPES}) THEN r.lease_until END,
         agent_id = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE r.agent_id END,
         cancel_asked = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL
             WHEN %(type)s = 'CANCELLING' THEN coalesce(r.cancel_asked, %(stamp)s) ELSE r.cancel_asked END,
@@ -106,7 +108,8 @@ def apply(
         return Change(run, decision)
     state = decision.state or proposed
     was_active = S(run.state_type) in ACTIVE
-    _write(session, run, state, actor, now, result, due)
+    by_hand_until = now + lease_by_hand() if attempt is not None else None
+    _write(session, run, state, actor, now, result, due, by_hand_until)
     _settle(session, run, state.type, was_active, now)
     return Change(run, decision)
 
@@ -148,7 +151,7 @@ def _facts(run: FlowRun) -> Facts:
         message=run.state_message,
         attempt=run.attempt,
         due=run.due,
-        is_leased=run.lease_until is not None,
+        is_leased=run.lease_until is not None and run.work_queue_id is not None,
         is_queued=run.work_queue_id is not None,
         is_cancel_asked=run.cancel_asked is not None,
     )
@@ -162,6 +165,7 @@ def _write(
     now: datetime,
     result: dict[str, Any] | None,
     due: datetime | None,
+    by_hand_until: datetime | None,
 ) -> None:
     details = dict(state.details or {})
     if actor.type not in ("run", "agent", "process"):
@@ -173,7 +177,7 @@ def _write(
             "id": run.id, "before": run.state_type, "attempt": run.attempt, "type": state.type.value,
             "name": state.name, "message": state.message, "at": state.at, "stamp": now, "due": due,
             "details": json_text(details) if details else None,
-            "result": None if result is None else json_text(result),
+            "result": None if result is None else json_text(result), "by_hand_until": by_hand_until,
         },
     )  # fmt: skip
     for name in _CHANGED:

@@ -50,10 +50,3 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         monkeypatch.setenv("ORCHESTRATOR_API_URL", served.url)
         monkeypatch.setenv("ORCHESTRATOR_API_KEY", "orc_test")
         yield served
-
-
-def one_line(text: str) -> str:
-    """The only line of a text."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    assert len(lines) == 1, text
-    return lines[0]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from orchestrator.cli import run
 from orchestrator.client import Client
 from orchestrator.errors import Conflict, InvalidInput, NotFound
 
@@ -91,7 +88,7 @@ class FakeApi:
         return run
 
     def get_logs(self, _: list[str], __: Any, params: dict[str, Any]) -> Any:
-        line = {"id": "1", "at": AT, "level": "INFO", "message": "hello from the run"}
+        line = {"id": "1", "at": AT, "level": 20, "message": "hello from the run"}
         return {"items": [] if params.get("after") else [line], "next": None}
 
     def get_block_types(self, rest: list[str], _: Any, __: Any) -> Any:
@@ -147,20 +144,6 @@ def state(name: str) -> dict[str, Any]:
     return {"type": name, "name": name.capitalize(), "message": "", "at": AT, "details": None}
 
 
-@dataclass
-class Told:
-    """What a command printed, and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one document on stdout."""
-        return json.loads(self.out)
-
-
 @pytest.fixture(name="fake_api")
 def fake_api_fixture(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     """An API in memory that every client of this process talks to."""
@@ -168,14 +151,3 @@ def fake_api_fixture(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     monkeypatch.setenv("ORCHESTRATOR_API_URL", "http://127.0.0.1:1")
     monkeypatch.setattr(Client, "request", lambda _client, *args, **kwargs: api.request(*args, **kwargs))
     return api
-
-
-@pytest.fixture(name="command")
-def command_fixture(capsys: pytest.CaptureFixture[str]) -> Callable[..., Told]:
-    """Runs ``orchestrator ARGUMENTS`` in this process."""
-
-    def call(*arguments: str) -> Told:
-        code = run([*arguments])
-        return Told(code, *capsys.readouterr())
-
-    return call

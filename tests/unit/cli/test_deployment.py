@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,8 @@ from orchestrator.blocks.local_file_system import LocalFileSystem
 from orchestrator.deployments import Document
 
 from ..test_block import MemoryStore
-from .fake_api import FakeApi, Told, command_fixture, fake_api_fixture  # noqa: F401 - pytest finds them here
-
-Command = Callable[..., Told]
+from .conftest import Cli, Done
+from .fake_api import FakeApi, fake_api_fixture  # noqa: F401 - pytest finds them here
 
 FLOW = "from orchestrator import flow\n\n@flow\ndef shop(limit: int = 3):\n    '''Sells.'''\n"
 
@@ -41,13 +40,13 @@ def storage(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path / "storage"
 
 
-def build(command: Command, *words: str) -> Told:
-    return command("deployment", "build", "./", "-n", "First deployment", "-sb", "local-file-system/code", *words)
+def build(cli: Cli, *words: str) -> Done:
+    return cli("deployment", "build", "./", "-n", "First deployment", "-sb", "local-file-system/code", *words)
 
 
 class TestBuild:
-    def test_it_uploads_and_writes_a_file(self, command: Command, project: Path, storage: Path) -> None:
-        told = build(command, "-q", "duck", "-t", "a", "--param", "limit=5", "--cron", "0 9 * * *", "--version", "1.0")
+    def test_it_uploads_and_writes_a_file(self, cli: Cli, project: Path, storage: Path) -> None:
+        told = build(cli, "-q", "duck", "-t", "a", "--param", "limit=5", "--cron", "0 9 * * *", "--version", "1.0")
         assert (told.code, told.out) == (0, ""), told.err
         (document,) = deployments.read(project / "first-deployment-deployment.yaml")
         assert document.address == "shop/First deployment"
@@ -60,43 +59,43 @@ class TestBuild:
         assert (storage / "shop" / document.storage["snapshot"] / "manifest.json").is_file()
 
     def test_an_unchanged_project_uploads_nothing_and_writes_the_same(
-        self, command: Command, project: Path, storage: Path
+        self, cli: Cli, project: Path, storage: Path
     ) -> None:
-        build(command, "-o", "d.yaml")
+        build(cli, "-o", "d.yaml")
         before = (project / "d.yaml").read_text(), sorted(os.walk(storage))
-        told = build(command, "-o", "d.yaml")
+        told = build(cli, "-o", "d.yaml")
         assert "nothing to upload" in told.err
         assert before == ((project / "d.yaml").read_text(), sorted(os.walk(storage)))
 
-    def test_what_people_wrote_into_the_file_stays(self, command: Command, project: Path) -> None:
-        build(command, "-o", "d.yaml")
+    def test_what_people_wrote_into_the_file_stays(self, cli: Cli, project: Path) -> None:
+        build(cli, "-o", "d.yaml")
         text = (project / "d.yaml").read_text()
         (project / "d.yaml").write_text(text.replace("tags: []", "tags: [mine]").replace("Sells.", "Ours."))
         (project / "helper.py").write_text("VALUE = 2\n")
-        assert build(command, "-o", "d.yaml", "-q", "duck").code == 0
+        assert build(cli, "-o", "d.yaml", "-q", "duck").code == 0
         (document,) = deployments.read(project / "d.yaml")
         assert (document.tags, document.description, document.work_queue) == (["mine"], "Ours.", "duck")
 
-    def test_a_file_of_another_deployment_is_not_overwritten(self, command: Command, project: Path) -> None:
-        build(command, "-o", "d.yaml")
-        told = command("deployment", "build", "./", "-n", "other", "-sb", "local-file-system/code", "-o", "d.yaml")
+    def test_a_file_of_another_deployment_is_not_overwritten(self, cli: Cli, project: Path) -> None:
+        build(cli, "-o", "d.yaml")
+        told = cli("deployment", "build", "./", "-n", "other", "-sb", "local-file-system/code", "-o", "d.yaml")
         assert told.code == 2
         assert "d.yaml holds shop/First deployment already" in told.err
 
-    def test_skip_upload_writes_the_hash_alone(self, command: Command, project: Path, storage: Path) -> None:
-        assert build(command, "--skip-upload", "-o", "d.yaml").code == 0
+    def test_skip_upload_writes_the_hash_alone(self, cli: Cli, project: Path, storage: Path) -> None:
+        assert build(cli, "--skip-upload", "-o", "d.yaml").code == 0
         assert not storage.exists()
         (document,) = deployments.read(project / "d.yaml")
         assert document.storage is not None
         assert len(document.storage["snapshot"]) == 64
 
-    def test_the_storage_block_may_name_a_path(self, command: Command, project: Path, storage: Path) -> None:
+    def test_the_storage_block_may_name_a_path(self, cli: Cli, project: Path, storage: Path) -> None:
         words = ["deployment", "build", "./", "-n", "n", "-sb", "local-file-system/code/team/flows", "-o", "d.yaml"]
-        assert command(*words).code == 0
+        assert cli(*words).code == 0
         assert [path.name for path in (storage / "team").iterdir()] == ["flows"]
 
-    def test_apply_follows_at_once(self, command: Command, project: Path, fake_api: FakeApi) -> None:
-        told = build(command, "--apply", "-ib", "process/a", "--override", "working_dir=/x")
+    def test_apply_follows_at_once(self, cli: Cli, project: Path, fake_api: FakeApi) -> None:
+        told = build(cli, "--apply", "-ib", "process/a", "--override", "working_dir=/x")
         assert told.out == "created shop/First deployment\n"
         made = fake_api.deployments["shop/First deployment"]
         assert made["infrastructure"] == {"block": "process/a", "overrides": {"working_dir": "/x"}}
@@ -118,32 +117,30 @@ class TestBuild:
         ],
     )
     def test_a_mistake_is_one_line_and_leaves_nothing(
-        self, command: Command, project: Path, storage: Path, words: list[str], message: str
+        self, cli: Cli, project: Path, storage: Path, words: list[str], message: str
     ) -> None:
-        told = build(command, *words)
+        told = build(cli, *words)
         assert told.code == 2
         assert message in told.err
         assert told.err.count("\n") == 1
         assert sorted(os.listdir(project)) == ["flow.py", "helper.py"]
         assert not storage.exists()
 
-    def test_without_a_storage_block_the_code_stays_where_it_is(self, command: Command, project: Path) -> None:
-        told = command("deployment", "build", "./", "-n", "n", "-o", "d.yaml")
+    def test_without_a_storage_block_the_code_stays_where_it_is(self, cli: Cli, project: Path) -> None:
+        told = cli("deployment", "build", "./", "-n", "n", "-o", "d.yaml")
         assert f"no --storage-block: runs use the code in {project} itself" in told.err
         (document,) = deployments.read(project / "d.yaml")
         assert document.storage == {"block": None, "path": str(project), "snapshot": None}
 
-    def test_several_flows_are_listed(self, command: Command, project: Path) -> None:
+    def test_several_flows_are_listed(self, cli: Cli, project: Path) -> None:
         (project / "other.py").write_text(FLOW.replace("shop", "second"))
-        told = build(command)
+        told = build(cli)
         assert told.code == 2
         assert "flow.py:shop, other.py:second" in told.err
 
-    def test_an_entrypoint_that_does_not_import_is_wrong_use(
-        self, command: Command, project: Path, storage: Path
-    ) -> None:
+    def test_an_entrypoint_that_does_not_import_is_wrong_use(self, cli: Cli, project: Path, storage: Path) -> None:
         (project / "flow.py").write_text("import nothing_there\n" + FLOW)
-        told = build(command)
+        told = build(cli)
         assert (told.code, told.err.count("\n")) == (2, 1)
         assert "flow.py:shop" in told.err
         assert "nothing_there" in told.err
@@ -156,85 +153,85 @@ def write(path: Path, *names: str, **facts: object) -> str:
 
 
 class TestApply:
-    def test_created_updated_unchanged(self, command: Command, fake_api: FakeApi, tmp_path: Path) -> None:
+    def test_created_updated_unchanged(self, cli: Cli, fake_api: FakeApi, tmp_path: Path) -> None:
         file = write(tmp_path / "d.yaml", "one", "two")
-        assert command("deployment", "apply", file).out == "created shop/one\ncreated shop/two\n"
-        assert command("deployment", "apply", file).out == "unchanged shop/one\nunchanged shop/two\n"
+        assert cli("deployment", "apply", file).out == "created shop/one\ncreated shop/two\n"
+        assert cli("deployment", "apply", file).out == "unchanged shop/one\nunchanged shop/two\n"
         write(tmp_path / "d.yaml", "one", tags=["new"])
-        assert command("deployment", "apply", file).out == "updated shop/one\n  tags changed\n"
+        assert cli("deployment", "apply", file).out == "updated shop/one\n  tags changed\n"
 
-    def test_json_is_one_document(self, command: Command, fake_api: FakeApi, tmp_path: Path) -> None:
-        told = command("deployment", "apply", write(tmp_path / "d.yaml", "one"), "--output", "json")
+    def test_json_is_one_document(self, cli: Cli, fake_api: FakeApi, tmp_path: Path) -> None:
+        told = cli("deployment", "apply", write(tmp_path / "d.yaml", "one"), "--output", "json")
         assert told.json[0]["created"] is True
         assert told.err == "created shop/one\n"
 
-    def test_one_invalid_file_stops_all(self, command: Command, fake_api: FakeApi, tmp_path: Path) -> None:
+    def test_one_invalid_file_stops_all(self, cli: Cli, fake_api: FakeApi, tmp_path: Path) -> None:
         good = write(tmp_path / "good.yaml", "one")
         (tmp_path / "bad.yaml").write_text("flow: f\nname: n\nentrypont: x\n")
-        told = command("deployment", "apply", good, str(tmp_path / "bad.yaml"))
+        told = cli("deployment", "apply", good, str(tmp_path / "bad.yaml"))
         assert told.code == 2
         assert "bad.yaml:3: entrypont is no key of a deployment; did you mean entrypoint?" in told.err
         assert fake_api.deployments == {}
 
-    def test_the_same_deployment_twice_is_refused(self, command: Command, fake_api: FakeApi, tmp_path: Path) -> None:
-        told = command("deployment", "apply", write(tmp_path / "d.yaml", "one", "one"))
+    def test_the_same_deployment_twice_is_refused(self, cli: Cli, fake_api: FakeApi, tmp_path: Path) -> None:
+        told = cli("deployment", "apply", write(tmp_path / "d.yaml", "one", "one"))
         assert (told.code, fake_api.calls) == (2, [])
         assert "shop/one stands in" in told.err
 
-    def test_what_the_api_refuses_is_one_line(self, command: Command, fake_api: FakeApi, tmp_path: Path) -> None:
-        told = command("deployment", "apply", write(tmp_path / "d.yaml", "refused"))
+    def test_what_the_api_refuses_is_one_line(self, cli: Cli, fake_api: FakeApi, tmp_path: Path) -> None:
+        told = cli("deployment", "apply", write(tmp_path / "d.yaml", "refused"))
         assert (told.code, told.err.count("\n")) == (2, 1)
         assert "s3/none" in told.err
 
 
 @pytest.fixture
-def applied(command: Command, fake_api: FakeApi, tmp_path: Path) -> str:
+def applied(cli: Cli, fake_api: FakeApi, tmp_path: Path) -> str:
     schedules = [{"cron": "0 9 * * *"}, {"interval": "5m", "active": False}]
-    command("deployment", "apply", write(tmp_path / "d.yaml", "one", schedules=schedules))
+    cli("deployment", "apply", write(tmp_path / "d.yaml", "one", schedules=schedules))
     return "shop/one"
 
 
 class TestRun:
-    def test_it_starts_a_run_with_its_parameters(self, command: Command, fake_api: FakeApi, applied: str) -> None:
+    def test_it_starts_a_run_with_its_parameters(self, cli: Cli, fake_api: FakeApi, applied: str) -> None:
         words = ["--params", '{"limit": 1, "x": null}', "--param", "limit=2", "--param", "name=a text", "-t", "b"]
-        told = command("deployment", "run", "one", *words, "--output", "json")
+        told = cli("deployment", "run", "one", *words, "--output", "json")
         (run,) = fake_api.runs.values()
         assert told.json["id"] == run["id"]
         assert run["body"] == {"parameters": {"limit": 2, "x": None, "name": "a text"}, "tags": ["b"]}
 
-    def test_later(self, command: Command, fake_api: FakeApi, applied: str) -> None:
-        command("deployment", "run", applied, "--at", "2026-01-31T09:00:00Z")
+    def test_later(self, cli: Cli, fake_api: FakeApi, applied: str) -> None:
+        cli("deployment", "run", applied, "--at", "2026-01-31T09:00:00Z")
         (run,) = fake_api.runs.values()
         assert run["body"]["due"].isoformat() == "2026-01-31T09:00:00+00:00"
-        assert command("deployment", "run", applied, "--at", "now", "--in", "+5m").code == 2
+        assert cli("deployment", "run", applied, "--at", "now", "--in", "+5m").code == 2
 
     @pytest.mark.parametrize(("end", "code"), [("COMPLETED", 0), ("FAILED", 1), ("CANCELLED", 1), ("CRASHED", 1)])
     def test_watch_exits_0_only_when_completed(
-        self, command: Command, fake_api: FakeApi, applied: str, end: str, code: int
+        self, cli: Cli, fake_api: FakeApi, applied: str, end: str, code: int
     ) -> None:
         fake_api.states = [end]
-        told = command("deployment", "run", applied, "--watch", "--output", "json")
+        told = cli("deployment", "run", applied, "--watch", "--output", "json")
         assert (told.code, told.json["state"]["type"]) == (code, end)
         assert "hello from the run" in told.err
 
-    def test_a_deployment_that_is_not_there(self, command: Command, fake_api: FakeApi) -> None:
-        told = command("deployment", "run", "shop/none")
+    def test_a_deployment_that_is_not_there(self, cli: Cli, fake_api: FakeApi) -> None:
+        told = cli("deployment", "run", "shop/none")
         assert (told.code, told.err.count("\n")) == (1, 1)
 
 
-def test_ls_and_inspect(command: Command, applied: str) -> None:
-    assert [item["name"] for item in command("deployment", "ls", "--output", "json").json] == ["one"]
-    table = command("deployment", "ls").out
+def test_ls_and_inspect(cli: Cli, applied: str) -> None:
+    assert [item["name"] for item in cli("deployment", "ls", "--output", "json").json] == ["one"]
+    table = cli("deployment", "ls").out
     assert "shop/one" in table
     assert "0 9 * * *" in table
     assert "every 300 s (off)" in table
-    assert command("deployment", "inspect", "one", "--output", "json").json["entrypoint"] == "flow.py:shop"
+    assert cli("deployment", "inspect", "one", "--output", "json").json["entrypoint"] == "flow.py:shop"
 
 
-def test_pause_resume_delete(command: Command, fake_api: FakeApi, applied: str) -> None:
-    assert command("deployment", "pause", applied).err == "shop/one is paused\n"
+def test_pause_resume_delete(cli: Cli, fake_api: FakeApi, applied: str) -> None:
+    assert cli("deployment", "pause", applied).err == "shop/one is paused\n"
     assert fake_api.deployments[applied]["paused"] is True
-    assert command("deployment", "resume", applied).err == "shop/one is resumed\n"
-    assert command("deployment", "delete", applied).code == 2
-    assert command("deployment", "delete", applied, "--yes").code == 0
+    assert cli("deployment", "resume", applied).err == "shop/one is resumed\n"
+    assert cli("deployment", "delete", applied).code == 2
+    assert cli("deployment", "delete", applied, "--yes").code == 0
     assert fake_api.deployments == {}

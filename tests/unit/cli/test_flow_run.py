@@ -9,8 +9,9 @@ import pytest
 
 from orchestrator.cli import flow_run
 
+from ...polling import one_line
 from .api import Api, page
-from .conftest import Cli, one_line
+from .conftest import Cli
 
 RUN = str(uuid.uuid4())
 AT = "2026-01-31T12:00:00.000000Z"
@@ -26,7 +27,7 @@ def run_facts(kind: str = "COMPLETED", **more: Any) -> dict[str, Any]:
 
 
 def log(number: int, message: str) -> dict[str, Any]:
-    return {"id": str(number), "level": "INFO", "message": message, "at": AT, "logger": "x"}
+    return {"id": str(number), "level": 20, "message": message, "at": AT, "logger": "x"}
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +109,7 @@ def test_inspect_gives_the_states_too(api: Api, cli: Cli) -> None:
 def test_logs_are_printed_oldest_first(api: Api, cli: Cli) -> None:
     api.answers["GET logs"] = page(log(1, "one"), log(2, "two"))
     lines = cli("flow-run", "logs", RUN, "--level", "info", "--search", "o").out.splitlines()
-    assert [line.rsplit("| ", 1)[1] for line in lines] == ["one", "two"]
+    assert [line.split(" | ")[1:] for line in lines] == [["INFO    ", "one"], ["INFO    ", "two"]]
     ((query, _),) = api.calls("GET logs")
     assert query == {"flow_run_id": [RUN], "level": ["INFO"], "search": ["o"], "limit": ["200"]}
     assert [line["message"] for line in cli("flow-run", "logs", RUN, "--output", "json").json] == ["one", "two"]
@@ -153,6 +154,34 @@ def test_watch_tells_the_states_and_ends_as_the_run_does(api: Api, cli: Cli, end
     told = done.err
     assert [told.count(kind.capitalize()) for kind in ("SCHEDULED", "RUNNING", end)] == [1, 1, 1]
     assert told.count("hello") == 1
+    assert told.index("hello") < told.index(end.capitalize())
+
+
+def test_the_end_is_told_after_the_log(api: Api, cli: Cli) -> None:
+    kinds = iter(["RUNNING", "RUNNING", "FAILED"])
+    lines = [[log(1, "first")], [log(2, "second")], [log(3, "last words")]]
+    api.answers[f"GET flow-runs/{RUN}"] = lambda *_: run_facts(next(kinds))
+    # The state is seen to have changed between the two questions.
+    api.answers[f"GET flow-runs/{RUN}/states"] = lambda *_: page(
+        *(state(kind) for kind in (["RUNNING"] if len(lines) == 3 else ["RUNNING", "FAILED"]))
+    )
+    api.answers["GET logs"] = lambda *_: page(*lines.pop(0))
+    done = cli("flow-run", "watch", RUN, "--logs")
+    said = [line.rsplit("| ", 1)[-1].rsplit("  ", 1)[-1] for line in done.err.splitlines()]
+    assert said == ["Running", "first", "second", "last words", "Failed"]
+
+
+def test_why_a_run_waits(api: Api, cli: Cli) -> None:
+    reason = {"code": "queue-paused", "message": "Work queue duck is paused: resume it."}
+    api.answers[f"GET flow-runs/{RUN}"] = run_facts("SCHEDULED", waiting_reason=reason)
+    api.answers[f"GET flow-runs/{RUN}/states"] = page(state("SCHEDULED"))
+    assert one_line(cli("flow-run", "why", RUN).out) == "queue-paused: Work queue duck is paused: resume it."
+    assert cli("flow-run", "why", RUN, "--output", "json").json == reason
+    assert "queue-paused: Work queue duck" in cli("flow-run", "inspect", RUN).out
+    api.answers[f"GET flow-runs/{RUN}"] = run_facts("RUNNING", waiting_reason=None)
+    done = cli("flow-run", "why", RUN)
+    assert (done.code, done.out, one_line(done.err)) == (0, "", "brave-duck does not wait: it is Running")
+    assert cli("flow-run", "why", RUN, "--output", "json").json is None
 
 
 def test_watch_gives_up_in_time(api: Api, cli: Cli) -> None:

@@ -16,7 +16,8 @@ import orchestrator.cli
 from orchestrator import errors
 from orchestrator.cli import NOUNS, LazyGroup, main, message_of, run
 
-from .conftest import Cli, one_line
+from ...polling import one_line
+from .conftest import Cli
 
 HEAVY = ("rich", "pydantic", "flask", "sqlalchemy", "celery", "marshmallow", "urllib3", "croniter")
 

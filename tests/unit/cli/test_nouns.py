@@ -10,8 +10,9 @@ import pytest
 
 from orchestrator import settings
 
+from ...polling import one_line
 from .api import Api, page
-from .conftest import Cli, one_line
+from .conftest import Cli
 
 ID = str(uuid.uuid4())
 

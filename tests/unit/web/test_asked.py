@@ -33,7 +33,16 @@ def test_what_lies_ahead_is_shown_only_when_asked_for() -> None:
     assert not runs.asked({}, []).any
     assert runs.asked({}, []).filter(NOW).due_before == NOW
     assert runs.asked({}, ["SCHEDULED"]).filter(NOW).due_before is None
-    assert runs.asked({}, ["LATE"]).filter(NOW).state_names == ("Late",)
+
+
+def test_late_runs_alone_and_beside_others() -> None:
+    alone = runs.asked({}, ["LATE"]).filter(NOW)
+    assert (alone.state_types, alone.state_names) == ((StateType.SCHEDULED,), ("Late",))
+    beside = runs.asked({}, ["FAILED", "LATE"]).filter(NOW)
+    assert beside.state_types == (StateType.FAILED, StateType.SCHEDULED)
+    assert set(beside.state_names) == {"Late", "Failed", "TimedOut"}
+    all_scheduled = runs.asked({}, ["SCHEDULED", "LATE"]).filter(NOW)
+    assert (all_scheduled.state_types, all_scheduled.state_names) == ((StateType.SCHEDULED,), ())
 
 
 @pytest.mark.parametrize(

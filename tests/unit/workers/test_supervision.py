@@ -23,7 +23,7 @@ from orchestrator.workers.agent.launcher import Child, ForkLauncher, Launcher, L
 from orchestrator.workers.agent.supervision import Supervision, Surroundings
 from orchestrator.workers.agent.verdict import Ask
 
-SPAWNED = ["-c", "import sys; from tests.fakes import child; child.main(int(sys.argv[1]))"]
+SPAWNED = ["-c", "import sys; import fake_child; fake_child.main(int(sys.argv[1]))"]
 
 
 def poll(condition: Callable[[], Any], timeout: float = 15.0) -> Any:
@@ -41,7 +41,7 @@ def gone(pid: int) -> bool:
 
 @pytest.fixture(scope="module")
 def forking() -> Iterator[ForkLauncher]:
-    launcher = ForkLauncher("tests.fakes.child:main")
+    launcher = ForkLauncher("fake_child:main")
     launcher.start()
     yield launcher
     launcher.stop()
@@ -293,7 +293,7 @@ def test_the_process_gets_the_runs_key_and_none_of_the_agents(tmp_path: Path, mo
     """Pain 13."""
     monkeypatch.setenv("ORCHESTRATOR_API_KEY", "the-agents-key")
     monkeypatch.setenv("ORCHESTRATOR_SECRET_KEY", "the-servers-key")
-    launcher = ForkLauncher("tests.fakes.child:main")
+    launcher = ForkLauncher("fake_child:main")
     launcher.start()
     try:
         run = Watched(launcher, tmp_path, "tells_environment")
@@ -328,7 +328,7 @@ def test_no_process_is_a_crash_with_the_reason(watch: Callable[..., Watched]) ->
 
 
 def test_a_killed_template_crashes_its_runs_and_is_replaced(tmp_path: Path) -> None:
-    launcher = ForkLauncher("tests.fakes.child:main")
+    launcher = ForkLauncher("fake_child:main")
     launcher.start()
     try:
         run = Watched(launcher, tmp_path, "sleeps")
@@ -347,7 +347,7 @@ def test_a_killed_template_crashes_its_runs_and_is_replaced(tmp_path: Path) -> N
 
 
 def test_the_template_ignores_sigterm_and_ends_all_with_its_agent(tmp_path: Path) -> None:
-    launcher = ForkLauncher("tests.fakes.child:main")
+    launcher = ForkLauncher("fake_child:main")
     launcher.start()
     run = Watched(launcher, tmp_path, "stubborn")
     thread = run.start()

@@ -12,6 +12,8 @@ from .base import STATE_TYPES, Base, Created, Json, JsonOrNone, Key, Tags
 
 _TERMINAL = "state_type IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')"
 _ACTIVE = "state_type IN ('PENDING', 'RUNNING', 'CANCELLING')"
+#: Its own process waits to try it again.
+_WAITS_BY_HAND = "(state_type = 'SCHEDULED' AND work_queue_id IS NULL)"
 
 
 class FlowRun(Base):
@@ -46,6 +48,7 @@ class FlowRun(Base):
     ended: Mapped[datetime | None]
 
     agent_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("agent.id", ondelete="SET NULL"))
+    #: Until when silence is fine: of the agent that holds the run or, of one started by hand, of its process.
     lease_until: Mapped[datetime | None]
     #: Snapshot of the code that the present attempt runs.
     snapshot: Mapped[str | None]
@@ -69,7 +72,7 @@ class FlowRun(Base):
         CheckConstraint(f"state_type IN ({STATE_TYPES})", name="state_type"),
         CheckConstraint(f"({_TERMINAL}) = (ended IS NOT NULL)", name="ended_when_terminal"),
         CheckConstraint("state_type <> 'RUNNING' OR started IS NOT NULL", name="started_when_running"),
-        CheckConstraint(f"lease_until IS NULL OR {_ACTIVE}", name="lease_when_active"),
+        CheckConstraint(f"lease_until IS NULL OR {_ACTIVE} OR {_WAITS_BY_HAND}", name="lease_when_active"),
         CheckConstraint("attempt >= 0", name="attempt_not_negative"),
         Index(
             "ix_flow_run_claimable",

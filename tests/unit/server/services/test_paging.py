@@ -18,7 +18,8 @@ def test_a_cursor_gives_back_what_went_in() -> None:
 
 
 @pytest.mark.parametrize(
-    "cursor", ["", "x", "§", "****", encode("no id"), encode(1), encode(uuid7(), 2), base64.b64encode(b"{}").decode()]
+    "cursor",
+    ["", "x", "§", "****", encode("no id"), encode(1), encode(uuid.UUID(int=7), 2), base64.b64encode(b"{}").decode()],
 )
 def test_a_cursor_of_elsewhere_is_refused_by_name(cursor: str) -> None:
     with pytest.raises(InvalidInput, match="cursor is none of this list") as caught:

@@ -353,7 +353,8 @@ def upgrade() -> None:
             name=op.f("ck_flow_run_ended_when_terminal"),
         ),
         sa.CheckConstraint(
-            "lease_until IS NULL OR state_type IN ('PENDING', 'RUNNING', 'CANCELLING')",
+            "lease_until IS NULL OR state_type IN ('PENDING', 'RUNNING', 'CANCELLING')"
+            " OR (state_type = 'SCHEDULED' AND work_queue_id IS NULL)",
             name=op.f("ck_flow_run_lease_when_active"),
         ),
         sa.CheckConstraint(

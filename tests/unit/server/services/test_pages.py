@@ -10,7 +10,7 @@ from orchestrator.clock import now
 from orchestrator.ids import uuid7
 from orchestrator.server.db import session
 from orchestrator.server.db.models import Deployment, Flow, FlowRun, Log, TaskRun, WorkQueue
-from orchestrator.server.services import activity, tower
+from orchestrator.server.services import deployments, logs, overview, run_briefs, run_details
 from orchestrator.server.services.logs import LogFilter
 
 NOW = now()
@@ -51,9 +51,9 @@ def test_history_and_upcoming_are_the_last_and_the_next_of_each(database_url: st
         ahead = [a_run(writing, first, "SCHEDULED", -delay).id for delay in (60, 10, 30)]
         other = a_run(writing, second, "FAILED", 5).id
     with session.reading() as reading:
-        history = activity.history(reading, [first.id, second.id, bare.id], each=2)
-        upcoming = activity.upcoming(reading, [first.id, second.id], each=2)
-        assert activity.history(reading, []) == {}
+        history = run_briefs.history(reading, [first.id, second.id, bare.id], each=2)
+        upcoming = run_briefs.upcoming(reading, [first.id, second.id], each=2)
+        assert run_briefs.history(reading, []) == {}
     assert [run.id for run in history[first.id]] == past[1:]
     assert [run.id for run in history[second.id]] == [other]
     assert history[bare.id] == []
@@ -74,10 +74,10 @@ def test_the_timeline_tells_what_changed_since(database_url: str) -> None:
             )  # fmt: skip
             writing.flush()
     with session.reading() as reading:
-        assert [row.name for row in activity.timeline(reading, run.id)] == ["t0", "t1", "t2"]
-        assert [row.name for row in activity.timeline(reading, run.id, flow_attempt=1)] == ["t0", "t1"]
+        assert [row.name for row in run_details.timeline(reading, run.id)] == ["t0", "t1", "t2"]
+        assert [row.name for row in run_details.timeline(reading, run.id, flow_attempt=1)] == ["t0", "t1"]
         since = NOW + timedelta(seconds=1)
-        assert [row.name for row in activity.timeline(reading, run.id, since=since)] == ["t1", "t2"]
+        assert [row.name for row in run_details.timeline(reading, run.id, since=since)] == ["t1", "t2"]
 
 
 def test_log_lines_from_the_end_onward_and_backward(database_url: str) -> None:
@@ -99,7 +99,7 @@ def test_log_lines_from_the_end_onward_and_backward(database_url: str) -> None:
     with session.reading() as reading:
 
         def ask(wanted: LogFilter, **more: object) -> tuple[list[str], bool]:
-            found, rest = activity.log_lines(reading, wanted, limit=2, **more)  # type: ignore[arg-type]
+            found, rest = logs.tail(reading, wanted, limit=2, **more)  # type: ignore[arg-type]
             return [line.message for line in found], rest
 
         assert ask(LogFilter(run.id)) == (["m4", "m5"], True)
@@ -118,9 +118,9 @@ def test_names_behind_a_run(database_url: str) -> None:
         run = a_run(writing, deployment, "RUNNING")
         run.parent_flow_run_id = parent.id
     with session.reading() as reading:
-        found = activity.context(reading, reading.get_one(FlowRun, run.id))
-        assert activity.tallies(reading, parent.id) == {"artifacts": 0, "subflows": 1}
-        assert activity.deployment_names(reading) == [(deployment.id, "flow-of-d/d")]
+        found = run_details.context(reading, reading.get_one(FlowRun, run.id))
+        assert run_details.tallies(reading, parent.id) == {"artifacts": 0, "subflows": 1}
+        assert deployments.full_names(reading) == [(deployment.id, "flow-of-d/d")]
     assert (found.flow.name, found.agent) == ("flow-of-d", None)
     assert found.deployment is not None
     assert found.parent is not None
@@ -137,12 +137,12 @@ def test_the_numbers_of_the_home_page(database_url: str) -> None:
         ):  # fmt: skip
             a_run(writing, deployment, kind, ago, name=name)
     with session.reading() as reading:
-        counts = tower.counts(reading, NOW - timedelta(days=1), NOW)
-        attention = tower.attention(reading, NOW - timedelta(days=1), NOW)
-        coming = tower.coming(reading, NOW)
+        counts = overview.counts(reading, NOW - timedelta(days=1), NOW)
+        attention = overview.attention(reading, NOW - timedelta(days=1), NOW)
+        coming = overview.coming(reading, NOW)
         start = NOW - timedelta(seconds=1200)
-        buckets = tower.over_time(reading, start, NOW + timedelta(seconds=600), timedelta(seconds=600), NOW)
-    assert counts == tower.Counts(
+        buckets = overview.over_time(reading, start, NOW + timedelta(seconds=600), timedelta(seconds=600), NOW)
+    assert counts == overview.Counts(
         running=1, between=1, waiting=2, late=1, completed=1, failed=1, crashed=1, cancelled=0
     )  # fmt: skip
     assert [row.run.state_name for row in attention] == ["Pending", "Late", "Failed", "Crashed"]

@@ -1,6 +1,6 @@
 """A real supervisor over small parts that need nothing but the standard library; run as a subprocess.
 
-``python -m tests.integration.fake_server SCENARIO|PART PORT|SCENARIO``: parts ``api`` (answers ``/health/ready``),
+``python -m fake_server SCENARIO|PART PORT|SCENARIO``: parts ``api`` (answers ``/health/ready``),
 ``sleeper`` (with a child of its own) and ``agent`` (writes down the settings it was told). Scenarios: ``well``,
 ``hopeless`` (a part ends at once), ``slow`` (never ready), ``stubborn`` (a part ignores SIGTERM), ``attentive`` (what
 parts start ends with them).

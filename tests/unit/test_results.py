@@ -1,0 +1,107 @@
+"""States that hold values and exceptions; what of a value is kept; exceptions as text."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from orchestrator import results
+from orchestrator.errors import CancelledRun, CrashedRun, FailedRun, InvalidInput, TimedOut
+from orchestrator.results import Cancelled, Completed, Crashed, Failed, State
+from orchestrator.states import StateType
+
+LOG = logging.getLogger("test-results")
+
+
+class Rude(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text for you")
+
+
+class Row(BaseModel):
+    n: int
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        (Failed("f"), FailedRun),
+        (Crashed("c"), CrashedRun),
+        (Cancelled("x"), CancelledRun),
+        (State(StateType.FAILED, "TimedOut", "late"), TimedOut),
+    ],
+)
+def test_a_state_that_is_not_completed_raises_its_own_kind(state: State, error: type[Exception]) -> None:
+    with pytest.raises(error, match=state.message):
+        state.result()
+    assert isinstance(state.result(raise_on_failure=False), error)
+
+
+def test_none_is_a_value_and_a_state_without_one_gives_none() -> None:
+    assert Completed(data=None).result() is None
+    assert State(StateType.COMPLETED).result() is None
+    assert Completed(data=3).holding(run_id="r").result() == 3
+
+
+def test_what_a_state_holds_is_not_reported() -> None:
+    written = Failed("f", error=ValueError("secret")).holding(value=object()).write()
+    assert set(written) == {"type", "name", "message", "at", "details"}
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("one\ntwo"), "ValueError: one"),
+        (ValueError(), "ValueError"),
+        (InvalidInput("ours"), "ours"),
+        (Rude(), "Rude: (its text cannot be made)"),
+    ],
+)
+def test_exceptions_in_one_line(error: Exception, text: str) -> None:
+    assert results.describe(error) == text
+
+
+def test_a_very_long_traceback_is_cut_in_its_middle() -> None:
+    text = results.details(ValueError("x" * 50_000 + "end"))["traceback"]
+    assert len(text) < results.TRACEBACK_MAX + 100
+    assert "characters left out" in text
+    assert text.rstrip().endswith("end")
+
+
+def keep(value: Any, most: int, persist: bool | None, folder: Path) -> dict[str, Any] | None:
+    return results.keep(value, most, LOG, persist, folder, "run")
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [(None, {"value": None}), ([1, "a"], {"value": [1, "a"]}), (Row(n=1), {"value": {"n": 1}})]
+)
+def test_small_values_with_a_json_form_are_kept(value: Any, kept: dict[str, Any], tmp_path: Path) -> None:
+    assert keep(value, 100, None, tmp_path) == kept
+    assert keep(value, 100, False, tmp_path) is None
+
+
+def test_a_limit_counts_bytes_and_zero_keeps_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert keep("é" * 4, 10, None, tmp_path) == {"value": "é" * 4}
+    assert keep("é" * 5, 10, None, tmp_path) is None
+    assert "takes 12 bytes" in caplog.text
+    caplog.clear()
+    assert keep("x", 0, None, tmp_path) is None
+    assert caplog.text == ""
+
+
+def test_what_is_too_large_goes_to_a_file_when_it_shall(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert keep("x" * 20, 10, True, tmp_path / "results") is None
+    assert json.loads((tmp_path / "results" / "run.json").read_text()) == "x" * 20
+    (tmp_path / "file").touch()
+    assert keep("x" * 20, 10, True, tmp_path / "file") is None
+    assert "was not stored in" in caplog.text
+
+
+def test_what_has_no_json_form_is_told_and_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert keep(object(), 100, True, tmp_path) is None
+    assert "the result, a object, was not stored: it has no JSON form" in caplog.text
