@@ -296,7 +296,7 @@ def _reason(error: Exception) -> str:
 def _error(answer: Answer, api_url: str) -> OrchestratorError:
     body = answer.data if isinstance(answer.data, dict) else {}
     message = str(body.get("message") or "")
-    status, code, errors = answer.status, body.get("code"), body.get("errors") or {}
+    status, errors = answer.status, body.get("errors") or {}
     if not body:
         message = f"{api_url} answered {status} without the API's error document: does API_URL name this server?"
     if status == 422:
@@ -304,9 +304,9 @@ def _error(answer: Answer, api_url: str) -> OrchestratorError:
     if status == 404:
         return NotFound(message or "there is no such thing")
     if status == 409:
-        if isinstance(code, str) and code not in {"conflict", "409"}:
-            return TransitionRefused(message or None, rule=str(body.get("rule", "")), code=code)
-        return Conflict(message or None)
+        # Where a rule refused, the text beside the number is the rule's code.
+        code = str(body.get("status") or "")
+        return Conflict(message or None) if code in {"", "Conflict"} else TransitionRefused(message or None, code=code)
     if status in {401, 403}:
         return AccessDenied(message or None)
     if status == 503:

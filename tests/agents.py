@@ -44,6 +44,12 @@ def marks(path: str):
         file.write(f"{os.getpid()}\\n")
 
 @flow
+def is_held(path: str, release: str):
+    Path(path).touch()
+    while not os.path.exists(release):
+        time.sleep(0.02)
+
+@flow
 def leaves():
     for number in range(1000):
         print(f"line {number}")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
+from orchestrator.server.db.models import Agent
+from orchestrator.server.db.session import transaction
 from tests.agents import System, gone, read_pids, system
 from tests.polling import until
 
@@ -69,3 +73,24 @@ def test_a_stopped_agent_ends_its_runs_and_says_goodbye(served: System, tmp_path
         assert all(gone(pid) for pid in pids)
         (known,) = served.client.get("agents")["items"]
         assert known["status"] == "STOPPED"
+
+
+def test_a_forgotten_agent_keeps_its_run(served: System, tmp_path: Path) -> None:
+    """Its row is deleted below it: it registers anew, and goes on with what it executes."""
+    began, release = tmp_path / "began", tmp_path / "release"
+    with served.agent() as agent:
+        run = served.run(served.deploy("is_held"), path=str(began), release=str(release))
+        until(began.exists, what="the run to begin")
+        (before,) = served.client.get("agents")["items"]
+        with transaction() as session:
+            session.execute(delete(Agent).where(Agent.id == uuid.UUID(before["id"])))
+
+        def held_anew() -> bool:
+            known = served.client.get("agents")["items"]
+            return [(item["id"] != before["id"], item["running"]) for item in known] == [(True, 1)]
+
+        until(held_anew, what="the agent to register anew and hold its run")
+        release.touch()
+        ended = served.end_of(run)
+        assert (ended["state"]["type"], ended["attempt"]) == ("COMPLETED", 1)
+        assert agent.poll() is None

@@ -172,7 +172,7 @@ class FakeApi:
 
 
 def error(status: int, code: str, message: str) -> dict[str, Any]:
-    return {"code": code, "status": status, "message": message, "errors": {}}
+    return {"code": status, "status": code, "message": message, "errors": {}}
 
 
 @contextmanager

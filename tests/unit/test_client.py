@@ -96,8 +96,8 @@ def test_query_arguments_of_all_kinds(api: Api) -> None:
         (401, {"message": "no key"}, errors.AccessDenied),
         (403, {"message": "not yours"}, errors.AccessDenied),
         (404, {"message": "gone"}, errors.NotFound),
-        (409, {"message": "busy", "code": "conflict"}, errors.Conflict),
-        (409, {"message": "refused", "code": "superseded"}, errors.TransitionRefused),
+        (409, {"message": "busy", "code": 409, "status": "Conflict"}, errors.Conflict),
+        (409, {"message": "refused", "code": 409, "status": "superseded"}, errors.TransitionRefused),
         (422, {"message": "wrong", "errors": {"name": ["missing"]}}, errors.InvalidInput),
         (503, {"message": "later"}, errors.ApiUnreachable),
         (500, {"message": "oops"}, errors.ApiError),
@@ -116,7 +116,10 @@ def test_answers_become_errors(api: Api, status: int, body: Any, kind: type[Exce
 
 
 def test_errors_carry_their_facts(api: Api) -> None:
-    api.answers = [(422, {"message": "wrong", "errors": {"name": ["missing"]}}), (409, {"code": "superseded"})]
+    api.answers = [
+        (422, {"message": "wrong", "errors": {"name": ["missing"]}}),
+        (409, {"code": 409, "status": "superseded"}),
+    ]
     client = Client(api.url, retries=0)
     with pytest.raises(errors.InvalidInput) as invalid:
         client.get("things")
