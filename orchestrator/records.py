@@ -173,6 +173,12 @@ class Registration(Record):
     stop_grace_s: float
 
 
+def learn() -> None:
+    """Work out now what reading records takes: a fork of this process has it then."""
+    for record in Record.__subclasses__():
+        _kinds(record)
+
+
 @functools.cache
 def _kinds(record: type[Record]) -> dict[str, Any]:
     """The fields of a record with their types."""

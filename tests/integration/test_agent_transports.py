@@ -136,6 +136,7 @@ def test_a_refused_start(api: FakeApi, queue: str, tmp_path: Path, code: str) ->
     pids = tmp_path / "pids"
     with running(api, queue, transport="http"):
         first, _ = api.queue("sleeps", {"pids": str(pids)})
+        api.wait(lambda: not api.refusals)
         second, _ = api.queue("returns")
         assert api.end_of(second)["type"] == "COMPLETED"
         if code == "cancel-asked":
