@@ -7,7 +7,6 @@ keys it does not know, so that an older client understands a newer server.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import typing
 import uuid
 from collections.abc import Mapping
@@ -191,11 +190,23 @@ class Registration(Record):
     stop_grace_s: float
 
 
-@functools.cache
+def learn() -> None:
+    """Work out now what reading records takes: a fork of this process has it then."""
+    for record in Record.__subclasses__():
+        _kinds(record)
+
+
 def _kinds(record: type[Record]) -> dict[str, Any]:
-    """The fields of a record with their types."""
-    kinds = typing.get_type_hints(record)
-    return {item.name: kinds[item.name] for item in dataclasses.fields(record)}  # type: ignore[arg-type]
+    """The fields of a record with their types, worked out once."""
+    found = _known.get(record)
+    if found is None:
+        kinds = typing.get_type_hints(record)
+        names = [item.name for item in dataclasses.fields(record)]  # type: ignore[arg-type]
+        found = _known[record] = {name: kinds[name] for name in names}
+    return found
+
+
+_known: dict[type[Record], dict[str, Any]] = {}
 
 
 def _from_json(kind: Any, value: Any) -> Any:

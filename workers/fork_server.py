@@ -31,6 +31,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from orchestrator import records
 from orchestrator.serializers import dumps, loads
 
 from .agent import processes
@@ -237,6 +238,7 @@ def main() -> int:
     child = resolve(wanted.child)
     for module in PRELOAD:
         importlib.import_module(module)
+    records.learn()
     forget_start_folder()
     # Collecting in the parent would touch, and so copy, every page that the children share.
     gc.collect()

@@ -25,9 +25,10 @@ from .verdict import Ask
 
 log = logging.getLogger("orchestrator.agent")
 
-#: Seconds for which a hint at a run that was claimed without it is dropped unasked. Shorter than the time after which
-#: the server hints again, so that a hint at the run's next attempt is at most delayed.
-STALE = 4.0
+#: Seconds for which a hint at a run that was claimed without it is dropped unasked, once. After a long queue was worked
+#: off, its hints are left: one claim each would find nothing. Another agent may have taken the hint; then one at the
+#: run's next attempt is dropped in its place, and the server sends it again after some seconds.
+STALE = 30.0
 #: Codes of refused starts: the attempt is over for us; or its time has not come by the server's clock.
 SUPERSEDED, NOT_DUE = frozenset({"stale-attempt", "terminal"}), "not-due"
 #: Snapshots that a claim names as cached.
@@ -196,7 +197,7 @@ class Desk:
     def _is_stale(self, run_id: str) -> bool:
         """Whether the run was claimed a moment ago without this hint."""
         with self._lock:
-            return time.monotonic() - self._taken.pop(run_id, 0.0) < STALE
+            return time.monotonic() - self._taken.pop(run_id, float("-inf")) < STALE
 
 
 def cached_snapshots(cache: Path) -> list[str]:
