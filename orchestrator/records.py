@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from .clock import from_text, now, to_text
-from .states import DISPLAY_NAMES, NAMED, TERMINAL, StateType
+from .states import DISPLAY_NAMES, TERMINAL, StateType
 
 R = TypeVar("R", bound="Record")
 
@@ -26,7 +26,7 @@ class Record:
     @classmethod
     def read(cls: type[R], data: Mapping[str, Any]) -> R:
         """Build the record from decoded JSON. Raises KeyError or ValueError where it does not fit."""
-        kinds = _kinds(cls)  # type: ignore[arg-type]  # a class is hashable, whatever its type variable
+        kinds = _kinds(cls)
         return cls(**{name: _from_json(kind, data[name]) for name, kind in kinds.items() if name in data})
 
     def write(self) -> dict[str, Any]:
@@ -48,8 +48,6 @@ class State(Record):
     def __post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", DISPLAY_NAMES[self.type])
-        elif NAMED.get(self.name, self.type) is not self.type:
-            raise ValueError(f"a state named {self.name} is {NAMED[self.name]}, not {self.type}")
 
     @property
     def is_terminal(self) -> bool:

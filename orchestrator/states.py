@@ -71,7 +71,8 @@ LOST = "Lost"
 #: The name a state takes when nobody gave one.
 DISPLAY_NAMES: dict[StateType, str] = {kind: kind.value.capitalize() for kind in StateType}
 
-#: Other names we give ourselves, and the type each belongs to.
+#: Other names we give ourselves, and the type each belongs to. Users may name their states as they like: what is
+#: decided by a name is decided by name and type.
 NAMED: dict[str, StateType] = {
     "Late": S.SCHEDULED,
     "AwaitingRetry": S.SCHEDULED,

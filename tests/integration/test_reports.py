@@ -167,7 +167,7 @@ def test_a_bad_item_is_refused_alone() -> None:
         {"kind": "log"},
         {"kind": "poem"},
         log(run_id, level="loud"),
-        task(uuid7(), run_id, "RUNNING", state=state("RUNNING", name="Late")),
+        task(uuid7(), run_id, "RUNNING", state=state("NONSENSE")),
         {"kind": "event", "event": {"event": "x", "resource": {}}},
         log(uuid7()),
         log(run_id, "after"),

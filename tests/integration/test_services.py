@@ -85,11 +85,11 @@ def test_beat_stops_ticking_when_nobody_takes_them(database_url: str, redis_url:
         client.delete(SERVICES_QUEUE)
         client.lpush(SERVICES_QUEUE, *["{}"] * (WAITING_MAX - 1))
         with program(database_url, redis_url, log, *words):
-            until(lambda: "no ticks are sent: nobody takes them" in log.read_text(), 40, "the notice")
+            until(lambda: "no ticks are sent: nobody takes them" in log.read_text(), "the notice", 40)
             assert client.llen(SERVICES_QUEUE) == WAITING_MAX
             client.delete(SERVICES_QUEUE)
-            until(lambda: client.llen(SERVICES_QUEUE), 40, "ticks again")
-            until(lambda: "ticks are sent again" in log.read_text(), 40, "the notice that it is over")
+            until(lambda: client.llen(SERVICES_QUEUE), "ticks again", 40)
+            until(lambda: "ticks are sent again" in log.read_text(), "the notice that it is over", 40)
         client.delete(SERVICES_QUEUE)
 
 

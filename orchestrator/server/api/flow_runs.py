@@ -9,7 +9,6 @@ from typing import Any
 from flask import Response
 
 from ...clock import now
-from ...errors import InvalidInput
 from ...records import State
 from ...states import StateType
 from ..db.models import FlowRunState
@@ -101,10 +100,7 @@ def rerun_flow_run(run_id: uuid.UUID) -> Response:
 def move_flow_run(body: dict[str, Any], run_id: uuid.UUID) -> Response:
     """Propose a state; 409 with the rule's code as `status` when a rule refuses."""
     at, attempt, result = now(), body.pop("attempt"), body.pop("result")
-    try:
-        state = State(StateType(body.pop("type")), at=at, **body)
-    except ValueError as error:
-        raise InvalidInput(f"name: {error}", {"name": [str(error)]}) from None
+    state = State(StateType(body.pop("type")), at=at, **body)
     with transaction() as session:
         runs.move(session, run_id, state, attempt=attempt, actor=actor(), now=at, result=result)
         return answer(runs.describe(runs.row(session, run_id)))

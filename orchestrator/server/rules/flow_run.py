@@ -46,7 +46,7 @@ class AcceptReturnOfLost(Rule):
 
     def decide(self, move: Move) -> Decision | None:
         facts = move.facts
-        if facts.name != LOST or move.attempt is None or move.proposed.type is S.SCHEDULED:
+        if (facts.type, facts.name) != (S.CRASHED, LOST) or move.attempt is None:
             return None
         is_end = move.proposed.type in TERMINAL
         return Decision(Effect.ACCEPT, self.code) if is_end or move.proposed.type is S.RUNNING else None

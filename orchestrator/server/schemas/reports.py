@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, V
 from pydantic_core import from_json
 
 from ...errors import InvalidInput
-from ...states import NAMED, StateType
+from ...states import StateType
 from .events import Refusal, explain
 
 #: Most items a request may hold, over all its batches.
@@ -163,10 +163,9 @@ def read_batches(body: bytes | str) -> list[Batch]:
 def read_items(raw: list[Any]) -> list[AnyItem | Refusal]:
     """Check items: all at once, and one by one when any of them is wrong."""
     try:
-        found: list[AnyItem | Refusal] = list(_ITEMS.validate_python(raw))
+        return list(_ITEMS.validate_python(raw))
     except ValidationError:
-        found = [_read_item(item) for item in raw]
-    return [_checked(item) for item in found]
+        return [_read_item(item) for item in raw]
 
 
 def _read_item(raw: Any) -> AnyItem | Refusal:
@@ -174,13 +173,6 @@ def _read_item(raw: Any) -> AnyItem | Refusal:
         return _ITEM.validate_python(raw)
     except ValidationError as error:
         return Refusal("invalid", explain(error))
-
-
-def _checked(item: AnyItem | Refusal) -> AnyItem | Refusal:
-    state = getattr(item, "state", None)
-    if state is not None and NAMED.get(state.name, state.type) is not state.type:
-        return Refusal("invalid", f"state.name: a state named {state.name} is {NAMED[state.name]}, not {state.type}")
-    return item
 
 
 def without_nulls(value: Any) -> Any:

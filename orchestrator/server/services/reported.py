@@ -206,7 +206,7 @@ class Writer:
         for row in fetch(self._session, _KNOWN, told):
             self._known[row.id] = (row.attempt, S(row.state_type))
             self._parents[row.id] = row.parent_flow_run_id
-            if row.is_by_hand and row.state_name == LOST and self._allowed is None:
+            if row.is_by_hand and (row.state_type, row.state_name) == (S.CRASHED, LOST) and self._allowed is None:
                 self._lost.add(row.id)
             if row.is_stale and self._allowed is None:
                 stale.append(row.id)
