@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import signal
 from typing import Any
 
 import redis
 from celery import beat
+from celery.signals import beat_init
 
 from orchestrator.server.loops import LOOPS
 
@@ -58,6 +60,15 @@ class Ticks(beat.Scheduler):  # type: ignore[misc,unused-ignore]
 
     def _is_crowded(self) -> bool:
         return int(self._redis.llen(SERVICES_QUEUE)) >= WAITING_MAX
+
+
+@beat_init.connect  # type: ignore[untyped-decorator,unused-ignore]
+def end_between_ticks(sender: beat.Service, **_: Any) -> None:
+    """Have a signal end beat after the present tick. Celery's own handler closes the connection that a tick may be
+    using at that moment, and can hang.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sender.stop())
 
 
 app.conf.beat_max_loop_interval = 5
