@@ -409,15 +409,24 @@ class Reporter:
                 self._held, self._disk_failed = [], False
 
     def _hold(self, most: int) -> None:
+        room = self._room()
         while self._queue and len(self._held) < most:
-            held = sum(len(item) for batch in self._held for item in batch.items)
-            self._held += self._take(lambda data, held=held: self._has_room(data, held))  # type: ignore[misc]
+            self._held += self._take(room)
 
-    def _has_room(self, data: bytes, held: int) -> bool:
-        used = self._spool.size + held + len(data)
-        if used <= self._spool_max * 0.9:
-            return True
-        return used <= self._spool_max and loads(data).get("kind") not in _BULK
+    def _room(self) -> Callable[[bytes], bool]:
+        """Tells of one item after another whether the spool has room for it, and counts those it has room for."""
+        used = self._spool.size + sum(len(item) for batch in self._held for item in batch.items)
+
+        def has_room(data: bytes) -> bool:
+            nonlocal used
+            after = used + len(data)
+            fits = after <= self._spool_max * 0.9
+            if not fits and after <= self._spool_max:
+                fits = loads(data).get("kind") not in _BULK
+            used = after if fits else used
+            return fits
+
+        return has_room
 
     def _drop(self, producer: uuid.UUID | None, data: bytes) -> None:
         item = loads(data)
