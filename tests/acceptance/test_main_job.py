@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+
+from orchestrator import examples
 
 from ..projects import write_numbers
 from ..stack import Stack
@@ -84,6 +87,31 @@ def test_built_here_runs_there(stack: Stack, tmp_path: Path, bucket: dict[str, s
     tasks = stack.client.get("task-runs", params={"flow_run_id": first["id"]})["items"]
     assert {task["state"]["type"] for task in tasks} == {"COMPLETED"}
     assert len(tasks) == 3
+
+
+@pytest.mark.parametrize("kind", ["local-file-system", "s3"])
+def test_the_example_runs_elsewhere(stack: Stack, tmp_path: Path, bucket: dict[str, str], kind: str) -> None:
+    here, there, name = tmp_path / "here", tmp_path / "there", f"store-{uuid.uuid4().hex[:6]}"
+    there.mkdir()
+    shutil.copytree(Path(examples.__file__).parent / "flights", here)
+    create_block(stack, f"{kind}/{name}", {"basepath": str(tmp_path / "store")} if kind != "s3" else bucket)
+    words = ["deployment", "build", "./flow.py:flight_delays", "-n", name, "-sb", f"{kind}/{name}", "-q", name]
+    words += ["--param", f"database={tmp_path / 'flights.sqlite'}", "-o", "deployment.yaml", "--apply"]
+
+    def run() -> dict[str, object]:
+        return stack.wait_for_run(stack.json("deployment", "run", f"flight-delays/{name}")["id"])
+
+    with stack.agent(name, cwd=there):
+        assert stack.cli(*words, cwd=here).returncode == 0
+        first, second = run(), run()
+        with (here / "lib" / "report.py").open("a") as helper:
+            helper.write("\nprint('a changed helper')\n")
+        assert stack.cli(*words, cwd=here).returncode == 0
+        changed = run()
+    assert [found["state"]["type"] for found in (first, second, changed)] == ["COMPLETED"] * 3
+    assert first["result"] == second["result"] == changed["result"]
+    assert "a changed helper" in stack.logs(str(changed["id"]))
+    assert "a changed helper" not in stack.logs(str(second["id"]))
 
 
 def test_applying_twice_changes_nothing(stack: Stack, tmp_path: Path) -> None:
