@@ -158,6 +158,16 @@ class Block(BaseModel):
         names = {vars(base).get("interface", "") for base in cls.__mro__ if issubclass(base, Interface)}
         return sorted(names - {""})
 
+    def test(self) -> str:
+        """Try whether the block works, changing nothing; returns a sentence that says what was seen.
+
+        Kinds override it. It is called on an agent, by the page's *Test* and by ``orchestrator block test``.
+
+        Raises:
+            OrchestratorError: It does not work; the message says why and what to do.
+        """
+        return "The values are complete; this kind has nothing to try."
+
     @classmethod
     def register(cls) -> str:
         """Tell the server of the kind; returns the id of its schema. Idempotent."""
@@ -282,6 +292,8 @@ def installed() -> dict[str, str]:
     found = {}
     shipped = importlib.import_module("orchestrator.blocks")
     for module in pkgutil.iter_modules(shipped.__path__):
+        if module.ispkg:  # what several kinds share
+            continue
         # A kind of ours lies in a file named like its slug, so that a checkout without metadata has them as well.
         found[module.name.replace("_", "-")] = f"orchestrator.blocks.{module.name}"
     for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):

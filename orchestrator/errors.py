@@ -15,6 +15,7 @@ OrchestratorError                the root; its text is one line that names the f
   ApiError                       the API answered with an error
   BlockError                     a block cannot be saved, loaded or understood
   CodeNotLoadable                an entrypoint does not import
+  JobFailed                      work that another system was told to do failed
   RunError                       a run did not complete
     FailedRun  CrashedRun  CancelledRun  TimedOut
 ```
@@ -98,6 +99,10 @@ class BlockError(OrchestratorError):
 
 class CodeNotLoadable(OrchestratorError):
     """The entrypoint cannot be imported."""
+
+
+class JobFailed(OrchestratorError):
+    """The job failed."""
 
 
 class RunError(OrchestratorError):
