@@ -15,8 +15,8 @@ import click
 import yaml
 from pydantic import ValidationError
 
-from .. import block as blocks
-from ..block import Block
+from .. import block_kinds
+from ..block import REFERENCE, Block
 from ..client import Client
 from ..errors import InvalidInput, NotFound
 from .output import confirm, emit, limit_option, note, output_option, yes_option
@@ -151,9 +151,9 @@ def _kind(client: Client, slug: str) -> dict[str, Any]:
     try:
         return dict(client.get(f"block-types/{slug}"))
     except NotFound:
-        if slug not in blocks.installed():
+        if slug not in block_kinds.installed():
             raise
-    return dict(client.post("block-types", blocks.find(slug).type_facts()))
+    return dict(client.post("block-types", block_kinds.find(slug).type_facts()))
 
 
 def _find(client: Client, address: str) -> dict[str, Any] | None:
@@ -220,17 +220,17 @@ def _ask(given: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
 def _referred(client: Client, given: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     """Fields that hold a block may be given as its TYPE/NAME."""
     named = [key for key, value in given.items() if "x-block" in schema["properties"][key] and isinstance(value, str)]
-    return {**given, **{field: {blocks.REFERENCE: client.get(f"blocks/{given[field]}")["id"]} for field in named}}
+    return {**given, **{field: {REFERENCE: client.get(f"blocks/{given[field]}")["id"]} for field in named}}
 
 
 def _checked(slug: str, given: dict[str, Any]) -> dict[str, Any]:
     """Check the fields by the class, where this computer has it; the server checks by the schema in any case."""
-    if slug not in blocks.installed() or any(
-        isinstance(value, dict) and blocks.REFERENCE in value for value in given.values()
+    if slug not in block_kinds.installed() or any(
+        isinstance(value, dict) and REFERENCE in value for value in given.values()
     ):
         return given
     try:
-        data: dict[str, Any] = blocks.find(slug).model_validate(given).to_document()["data"]
+        data: dict[str, Any] = block_kinds.find(slug).model_validate(given).to_document()["data"]
     except ValidationError as error:
         facts = error.errors(include_url=False, include_input=False, include_context=False)
         raise InvalidInput("; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in facts)) from None

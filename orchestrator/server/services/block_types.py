@@ -23,7 +23,7 @@ from .announcements import announce, resource
 from .json_schemas import check_schema
 
 ENTRY_POINTS = "orchestrator.blocks"
-_FACTS = ("name", "description", "logo", "docs_url", "code_example", "import_path", "interfaces")
+_FACTS = ("name", "description", "logo", "docs_url", "code_example", "untested", "import_path", "interfaces")
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +31,8 @@ def register(session: Session, facts: Mapping[str, Any], actor: Actor, now: date
     """Make a type known, or bring what is known of it up to date; the same facts again change nothing.
 
     Args:
-        facts: ``slug, name, description, logo, docs_url, code_example, import_path, interfaces, schema``.
+        facts: ``slug, name, description, logo, docs_url, code_example, untested, import_path,
+            interfaces, schema``.
 
     Raises:
         InvalidInput: ``schema`` is no JSON schema.

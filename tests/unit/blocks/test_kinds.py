@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from orchestrator import block
+from orchestrator import block_kinds
 from orchestrator.block import Block
 from orchestrator.blocks.json import JSON
 from orchestrator.blocks.local_file_system import LocalFileSystem
@@ -32,7 +32,7 @@ def test_the_facts_are_whole_and_the_schema_is_one(kind: type[Block]) -> None:
     picture = unquote(facts["logo"].removeprefix("data:image/svg+xml,"))
     assert ElementTree.fromstring(picture).tag.endswith("svg")
     compile(facts["code_example"], facts["slug"], "exec")
-    assert block.find(facts["slug"]) is kind
+    assert block_kinds.find(facts["slug"]) is kind
 
 
 class Host:

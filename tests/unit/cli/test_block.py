@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import block
+from orchestrator import block_kinds
 from orchestrator.blocks.process import Process
 
 from .conftest import Cli
@@ -33,7 +33,7 @@ def own_kind(tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / f"kinds_{tmp_path.name}.py"
     path.write_text(OWN_KIND)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(block, "_classes", dict(block._classes))
+    monkeypatch.setattr(block_kinds, "classes", dict(block_kinds.classes))
     assert cli("block", "register", str(path)).code == 0
 
 
