@@ -34,10 +34,7 @@ def find(slug: str, hint: str | None = None) -> type[Block]:
         BlockError: No class of this process and no entry point has it, or its module does not import.
     """
     if slug not in classes and slug in (paths := installed()):
-        try:
-            importlib.import_module(paths[slug].partition(":")[0])
-        except ImportError as error:
-            raise BlockError(f"block type {slug!r} ({paths[slug]}) does not import: {error}") from error
+        classes[slug] = _imported(slug, paths[slug])
     if slug not in classes:
         module, _, name = (hint or "").partition(":")
         how = f"add `from {module} import {name}`" if name else "import the module that defines its class"
@@ -45,6 +42,19 @@ def find(slug: str, hint: str | None = None) -> type[Block]:
             f"block type {slug!r} is unknown in this process: {how}, or install the package that brings it"
         )
     return classes[slug]
+
+
+def _imported(slug: str, path: str) -> type[Block]:
+    try:
+        module = importlib.import_module(path.partition(":")[0])
+    except ImportError as error:
+        raise BlockError(f"block type {slug!r} ({path}) does not import: {error}") from error
+    # Defining a class enters it, unless its module was imported before some other dictionary took the place of this.
+    kinds = (value for value in vars(module).values() if isinstance(value, type))
+    found = classes.get(slug) or next((kind for kind in kinds if getattr(kind, "_slug", None) == slug), None)
+    if found is None:
+        raise BlockError(f"block type {slug!r} ({path}) is named wrong: no class in that module has this _slug")
+    return found
 
 
 @lru_cache(maxsize=1)
