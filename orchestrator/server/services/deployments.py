@@ -17,7 +17,7 @@ from ...ids import uuid7
 from ...records import Actor
 from ...states import WAITING
 from ..db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
-from . import blocks, flows, runs, schedules, work_queues
+from . import blocks, deployment_templates, flows, runs, schedules, work_queues
 from .announcements import announce, resource
 from .json_schemas import check_schema, parameter_problems
 from .paging import Page, check_limit, decode, page
@@ -75,6 +75,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         session.add(made)
         session.flush()
         schedules.replace(session, made, wanted or [], now)
+        deployment_templates.note(session, made)
         _announce(session, "created", made, actor, now)
         return Applied(made, True, ["created"])
     return _update(session, present, values, wanted, actor, now)
@@ -133,6 +134,8 @@ def change(
     if "work_queue" in new:
         new["work_queue_id"] = work_queues.ensure(session, new.pop("work_queue"), now).id
     lines = _set(session, deployment, new, now)
+    if "parameters" in new:
+        deployment_templates.note(session, deployment)
     if lines:
         verb = {"paused": "paused", "resumed": "resumed"}.get(lines[0] if len(lines) == 1 else "", "updated")
         _announce(session, verb, deployment, actor, now, changes=lines)
@@ -309,6 +312,7 @@ def _update(
     lines = _set(session, deployment, values, now)
     if wanted is not None:
         lines += schedules.replace(session, deployment, wanted, now)
+    deployment_templates.note(session, deployment)
     if lines:
         deployment.updated = now
         session.flush()
