@@ -54,7 +54,11 @@ moved AS (
 {CHANGE_RECORDED}
 SELECT m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due,
     f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id, d.storage_path,
-    d.snapshot, d.infrastructure_block_id, d.infrastructure_overrides, b.updated AS infrastructure_updated
+    d.snapshot, d.infrastructure_block_id, d.infrastructure_overrides, greatest(b.updated, (
+        WITH RECURSIVE held AS (
+            SELECT target_id FROM block_reference WHERE block_id = d.infrastructure_block_id
+            UNION SELECT n.target_id FROM block_reference n JOIN held ON n.block_id = held.target_id
+        ) SELECT max(h.updated) FROM block h JOIN held ON h.id = held.target_id)) AS infrastructure_updated
 FROM moved m JOIN flow f ON f.id = m.flow_id JOIN deployment d ON d.id = m.deployment_id
 LEFT JOIN block b ON b.id = d.infrastructure_block_id"""
 
