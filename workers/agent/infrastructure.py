@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from orchestrator.block import Block, installed
+from orchestrator.block import Block
+from orchestrator.block_kinds import installed
 from orchestrator.client import Client, patiently
 from orchestrator.errors import BlockError, OrchestratorError
 from orchestrator.interfaces import Infrastructure, LaunchSpec, ProcessHost, Running
