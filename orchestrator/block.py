@@ -97,7 +97,7 @@ class Block(BaseModel):
     _slug: ClassVar[str] = ""
     #: A sentence; the head of the class's docstring when empty.
     _description: ClassVar[str] = ""
-    #: ``tabler:`` and the name of one of its icons, a picture's address, or a small picture as a data URL.
+    #: ``tabler:<icon>``, one of the Tabler icons that the dashboard brings, or a small picture as a data URL.
     _logo: ClassVar[str] = ""
     _docs_url: ClassVar[str] = ""
     _code_example: ClassVar[str] = ""

@@ -46,7 +46,7 @@ class Values:
         ("rows: {{ blocks.json['dev.v2'].value.rows }}", 'rows: [1, {"deep-er": true}]'),
         ('{{ variables["odd name"] }}', [1, 2]),
         ("{{ env.HOME }}/x", "/home/me/x"),
-        ({"a": ["{{ env.HOME }}", None], "b": {"c": "{{ env.HOME }}"}}, {"a": ["/home/me", None], "b": {"c": "/home/me"}}),
+        ({"a": ["{{ env.HOME }}", None], "b": "{{ env.HOME }}"}, {"a": ["/home/me", None], "b": "/home/me"}),
         ("SELECT {{ column }} FROM {{ ref('orders') }}", "SELECT {{ column }} FROM {{ ref('orders') }}"),
         ("{{ items | join(', ') }} {{ env.HOME }}", "{{ items | join(', ') }} /home/me"),
         ("{{ block }} {{}} {{ 1 }} {env.HOME} {{env.HOME", "{{ block }} {{}} {{ 1 }} {env.HOME} {{env.HOME"),

@@ -29,7 +29,7 @@ class Infrastructures:
     """Launches runs in what their deployments ask for.
 
     Args:
-        client: Loads the block documents; each is asked for once per version.
+        client: Loads the block documents; each is asked for once per version and of the blocks it holds.
     """
 
     def __init__(self, client: Client) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import xml.etree.ElementTree as ElementTree
 from typing import Any
-from urllib.parse import unquote
 
 import jsonschema
 import pytest
@@ -29,8 +27,7 @@ def test_the_facts_are_whole_and_the_schema_is_one(kind: type[Block]) -> None:
     assert facts["description"].endswith(".")
     jsonschema.Draft202012Validator.check_schema(facts["schema"])
     assert all(item.get("description") for item in facts["schema"]["properties"].values())
-    picture = unquote(facts["logo"].removeprefix("data:image/svg+xml,"))
-    assert ElementTree.fromstring(picture).tag.endswith("svg")
+    assert facts["logo"].startswith("tabler:")
     compile(facts["code_example"], facts["slug"], "exec")
     assert block_kinds.find(facts["slug"]) is kind
 
