@@ -14,6 +14,7 @@ from . import (
     logs,
     reports,
     schedules,
+    secret_keys,
     task_runs,
     work_queues,
 )
@@ -36,6 +37,7 @@ RESOURCES = tuple(
         blocks,
         reports,
         api_keys,
+        secret_keys,
         health,
     )
 )
