@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from orchestrator.block import Block, installed
+from orchestrator.block import Block
+from orchestrator.block_kinds import installed
 from orchestrator.client import Client, patiently
 from orchestrator.errors import BlockError, OrchestratorError
 from orchestrator.interfaces import Infrastructure, LaunchSpec, ProcessHost, Running
@@ -27,7 +28,7 @@ class Infrastructures:
     """Launches runs in what their deployments ask for.
 
     Args:
-        client: Loads the block documents; each is asked for once per version.
+        client: Loads the block documents; each is asked for once per version and of the blocks it holds.
     """
 
     def __init__(self, client: Client) -> None:

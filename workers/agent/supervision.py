@@ -9,19 +9,24 @@ import shutil
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.clock import now, to_text
-from orchestrator.interfaces import LaunchSpec, ProcessHost, Running
+from orchestrator.errors import NotFound, OrchestratorError
+from orchestrator.ids import uuid7
+from orchestrator.interfaces import Elsewhere, LaunchSpec, ProcessHost, Running
 from orchestrator.pipes import frames
 from orchestrator.records import Job, State
 from orchestrator.states import TERMINAL, StateType
 
 from . import frames as wire
 from . import processes
+from .following import Following
+from .hosting import Host
 from .launcher import Child, Launcher, LaunchFailed
 from .output import Budget, Lines
 from .verdict import Ask, Facts, verdict
@@ -52,6 +57,8 @@ class Surroundings:
         grace_s: Seconds from SIGTERM to SIGKILL.
         line_max: Bytes of an output line that are kept.
         runs: Folder of the runs' scratch folders.
+        told: The end of a run that its own process may have told the server; None while there is none. Raises NotFound
+            when the run is not ours any more.
     """
 
     agent: str
@@ -62,6 +69,7 @@ class Surroundings:
     grace_s: float
     line_max: int
     runs: Path
+    told: Callable[[Job, Callable[[], bool]], State | None] = lambda job, wanted: None
 
 
 class Supervision:
@@ -89,6 +97,8 @@ class Supervision:
         self._buffer = bytearray()
         self._result: dict[str, Any] | None = None
         self._child: Child | None = None
+        #: Whether it runs elsewhere.
+        self._follows = False
         self._lock = threading.Lock()
         #: Monotonic times: of SIGKILL, once SIGTERM was sent; of the time-out; by when an ended flow has to be gone.
         self._kill_at: float | None = None
@@ -131,19 +141,46 @@ class Supervision:
 
     def _execute(self) -> None:
         try:
-            self._launch()
+            running = self._launch()
             if self._child is not None:
                 self._watch(self._child)
+            else:
+                self._follow(cast(Elsewhere, running))
         finally:
             if self._child is not None:
                 self._clean_up(self._child)
 
-    def _launch(self) -> None:
-        spec = LaunchSpec(run_id=self.job.id, attempt=self.job.attempt, name=self.job.name, env=self._environment())
-        self._around.launch(self.job, spec, _Host(self), lambda: self._facts.ask is Ask.NOTHING)
+    def _launch(self) -> Running:
+        job, around = self.job, self._around
+        spec = LaunchSpec(
+            run_id=job.id,
+            attempt=job.attempt,
+            name=job.name,
+            env={**around.env, "ORCHESTRATOR_API_KEY": job.token},
+            remote_env=self._remote_environment(),
+            grace_s=around.grace_s,
+        )
+        host = Host(self)
+        return around.launch(job, spec, host, host.wanted)
 
-    def _environment(self) -> dict[str, str]:
-        return {**self._around.env, "ORCHESTRATOR_API_KEY": self.job.token}
+    def _remote_environment(self) -> dict[str, str]:
+        return {
+            "ORCHESTRATOR_API_URL": self._around.env.get("ORCHESTRATOR_API_URL", ""),
+            "ORCHESTRATOR_API_KEY": self.job.token,
+            "ORCHESTRATOR_RUN_ID": str(self.job.id),
+            "ORCHESTRATOR_RUN_ATTEMPT": str(self.job.attempt),
+            # There, the flow has to be gone before all of it is killed from here.
+            "ORCHESTRATOR_STOP_GRACE": f"{max(self._around.grace_s * 0.9, 0.1):.3f}",
+        }
+
+    def _follow(self, running: Elsewhere) -> None:
+        """Watch what runs elsewhere; its program tells the server itself how the flow ended, if it comes to that."""
+        self._follows = True
+        Following(running, self._facts, self._feed, lambda: self._hurry).watch()
+        self._close_log()
+
+    def _feed(self, name: str, data: bytes) -> None:
+        self._lines[name].feed(data)
 
     def begin(self, spec: LaunchSpec) -> Child:
         """Start the process and give it its job."""
@@ -311,14 +348,34 @@ class Supervision:
             processes.signal_all(self._tree, signal.SIGKILL)
         self._around.launcher.reap(child)
         child.close()
-        if self._facts.ask is not Ask.LOST:
-            for lines in self._lines.values():
-                lines.close()
-            if notice := self._budget.notice:
-                self._log("stdout", notice, logging.WARNING)
+        self._close_log()
+
+    def _close_log(self) -> None:
+        if self._facts.ask is Ask.LOST:
+            return
+        for lines in self._lines.values():
+            lines.close()
+        if notice := self._budget.notice:
+            self._log("stdout", notice, logging.WARNING)
+
+    def _told_end(self) -> State | None:
+        """What runs elsewhere may have told how it ended; whatever is told twice counts once."""
+        try:
+            return self._around.told(self.job, lambda: not self._hurry)
+        except NotFound:
+            self._facts.ask = Ask.LOST
+        except OrchestratorError as error:
+            log.warning("how the run %s ended cannot be asked for: %s", self.job.id, error)
+        return None
+
+    def verdict(self, facts: Facts) -> State | None:
+        """The state to report; None: nothing."""
+        return verdict(facts)
 
     def _report(self) -> State | None:
-        state = verdict(self._facts)
+        if self._follows and (told := self._told_end()) is not None:
+            return told
+        state = self.verdict(self._facts)
         if state is None:
             return None
         own = state is self._facts.end
@@ -338,6 +395,30 @@ class Supervision:
     def _emitter(self, name: str) -> Callable[[str], None]:
         return lambda line: self._log(name, line, logging.INFO)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether nobody asked it to stop."""
+        return self._facts.ask is Ask.NOTHING
+
+    def tell(self, message: str) -> None:
+        """Write a line of our own into the run's log."""
+        self._log(log.name, message, logging.INFO)
+
+    def emit(self, event: str, resource: dict[str, str], payload: dict[str, Any], key: str) -> None:
+        """Record an event beside the run; of those with one ``key`` the first counts."""
+        identifier = uuid.uuid5(self.job.id, key) if key else uuid7()
+        run = {"resource.id": f"orchestrator.flow-run.{self.job.id}", "resource.name": self.job.name}
+        document = {
+            "id": str(identifier),
+            "event": event,
+            "occurred": to_text(now()),
+            "resource": resource,
+            "related": [{**run, "resource.role": "flow-run"}],
+            "payload": payload,
+            "follows": None,
+        }
+        self._put({"kind": "event", "event": document})
+
     def _log(self, name: str, message: str, level: int) -> None:
         self._put(
             {
@@ -351,36 +432,3 @@ class Supervision:
                 "at": to_text(now()),
             }
         )
-
-
-class _Host:
-    """Lends a supervised process to an infrastructure."""
-
-    def __init__(self, supervision: Supervision) -> None:
-        self._supervision = supervision
-
-    def start(self, spec: LaunchSpec) -> Running:
-        return _Running(self._supervision, self._supervision.begin(spec))
-
-
-class _Running:
-    """The process as an infrastructure sees it."""
-
-    def __init__(self, supervision: Supervision, child: Child) -> None:
-        self._supervision = supervision
-        self._child = child
-
-    @property
-    def identifier(self) -> str:
-        return str(self._child.pid or "")
-
-    def poll(self) -> int | None:
-        if not self._child.ended:
-            return None
-        return self._child.code if self._child.code is not None else -(self._child.signal or 0)
-
-    def terminate(self) -> None:
-        self._supervision.ask(Ask.STOP)
-
-    def kill(self) -> None:
-        self._supervision.kill()

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from orchestrator import block
+from orchestrator import block_kinds
 from orchestrator.block import Block
 from orchestrator.blocks.json import JSON
 from orchestrator.blocks.local_file_system import LocalFileSystem
@@ -29,7 +29,7 @@ def test_the_facts_are_whole_and_the_schema_is_one(kind: type[Block]) -> None:
     assert all(item.get("description") for item in facts["schema"]["properties"].values())
     assert facts["logo"].startswith("tabler:")
     compile(facts["code_example"], facts["slug"], "exec")
-    assert block.find(facts["slug"]) is kind
+    assert block_kinds.find(facts["slug"]) is kind
 
 
 class Host:
