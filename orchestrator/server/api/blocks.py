@@ -10,9 +10,9 @@ from ...clock import now
 from ..db.models import Block
 from ..db.session import reading, transaction
 from ..schemas import blocks as schemas
-from ..services import blocks
+from ..services import blocks, errands
 from ..services.blocks import BlockFilter
-from .access import actor, needs
+from .access import actor, needs, principal
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 
 blueprint = Resource("blocks", "Blocks: typed configuration with secrets; addressed by id or `type/name`.")
@@ -89,6 +89,7 @@ def delete_block(**ref: str) -> Response:
 def load_block(**ref: str) -> Response:
     """Load a block with its secrets in clear, and the blocks that it holds; the loading is recorded."""
     with transaction() as session:
+        errands.check_load(session, principal().errand_block, address(**ref))
         loaded = blocks.load(session, address(**ref), actor(), now())
     return answer(loaded, headers={"Cache-Control": "no-store"})
 

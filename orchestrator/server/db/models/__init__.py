@@ -9,6 +9,7 @@ from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
 from .deployment import Deployment
+from .discovery import Discovery
 from .event import Event
 from .flow import Flow
 from .flow_run import FlowRun
@@ -16,6 +17,8 @@ from .flow_run_state import FlowRunState
 from .log import Log
 from .login_link import LoginLink
 from .producer import Producer
+from .relation import Relation
+from .resource import Resource
 from .schedule import Schedule
 from .task_run import TaskRun
 from .task_run_state import TaskRunState
@@ -32,6 +35,7 @@ __all__ = [
     "BlockSchema",
     "BlockType",
     "Deployment",
+    "Discovery",
     "Event",
     "Flow",
     "FlowRun",
@@ -39,6 +43,8 @@ __all__ = [
     "Log",
     "LoginLink",
     "Producer",
+    "Relation",
+    "Resource",
     "Schedule",
     "TaskRun",
     "TaskRunState",
