@@ -26,6 +26,11 @@ from .reporting import Sink
 from .results import State
 from .states import StateType
 
+#: Entrypoints of ours begin so: they need no code but this package's.
+ERRANDS = "orchestrator.errands:"
+#: Largest result of an errand that is sent, in bytes: somebody waits for it.
+ERRAND_RESULT_MAX = 1024 * 1024
+
 
 def run_job(
     job: Job, sink: Sink, *, confirm_running: Callable[[], None], announce_timeout: Callable[[float], None]
@@ -49,6 +54,8 @@ def run_job(
     """
     received = time.monotonic()
     found = settings.load()
+    if job.entrypoint.startswith(ERRANDS):
+        found = replace(found, results_inline_max=max(found.results_inline_max, ERRAND_RESULT_MAX))
     # Where its supervisor, too, knows to remove it: a killed process cannot.
     scratch = found.path("runs", f"{job.id}-{job.attempt}")
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -121,6 +128,10 @@ def _without_templates(job: Job, found: settings.Settings) -> Job:
 def _code(job: Job, scratch: Path, found: settings.Settings) -> Path:
     """The folder with the run's code: a copy of its snapshot, or the deployment's folder as it is."""
     storage = job.storage
+    if job.entrypoint.startswith(ERRANDS) and (storage is None or storage == Storage(None)):
+        folder = scratch / "errand"
+        folder.mkdir(exist_ok=True)
+        return folder
     if storage is None:
         raise CodeNotLoadable("the deployment has no storage: build it again with --storage-block")
     if storage.snapshot is None:

@@ -19,6 +19,7 @@ from ...states import WAITING
 from ..db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
 from . import deployment_blocks, deployment_templates, flows, runs, schedules, work_queues
 from .announcements import announce, resource
+from .internal import FLOW_ID, FLOW_NAME
 from .json_schemas import check_schema, parameter_problems
 from .paging import Page, check_limit, decode, page
 
@@ -60,6 +61,10 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
             schema, a schedule cannot be understood; ``errors`` name the field. Nothing is changed then.
     """
     flow_name, name = document["flow"], document["name"]
+    if flow_name == FLOW_NAME:
+        raise InvalidInput(
+            f"flow: {FLOW_NAME} is the server's own: take another name", {"flow": ["Take another name."]}
+        )
     # Two who apply the same deployment at once: one after the other.
     lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 1))")
     session.execute(lock, {"name": f"{flow_name}/{name}"})
@@ -103,8 +108,7 @@ def listing(
     """A page of deployments, by flow and name."""
     wanted = wanted or DeploymentFilter()
     query = select(Deployment).join(Flow, Flow.id == Deployment.flow_id)
-    if wanted.flow is not None:
-        query = query.where(Flow.name == wanted.flow)
+    query = query.where(Flow.name == wanted.flow) if wanted.flow is not None else query.where(Flow.id != FLOW_ID)
     if wanted.name is not None:
         query = query.where(Deployment.name.icontains(wanted.name, autoescape=True))
     if wanted.tag is not None:
@@ -202,6 +206,7 @@ def full_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]
     query = (
         select(Deployment.id, Flow.name, Deployment.name)
         .join(Flow, Flow.id == Deployment.flow_id)
+        .where(Flow.id != FLOW_ID)
         .order_by(Flow.name, Deployment.name)
         .limit(limit)
     )

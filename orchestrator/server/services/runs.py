@@ -24,6 +24,7 @@ from ..db.session import after_commit
 from . import deployment_templates
 from . import parameters as parameter_rules
 from .events import EventRecord, record
+from .internal import FLOW_ID
 from .paging import Page, check_limit, decode_id, page
 from .statements import insert_runs
 from .transitions import apply
@@ -56,6 +57,8 @@ class RunFilter:
     due_before: datetime | None = None
     #: Runs that a schedule made.
     scheduled_only: bool = False
+    #: Errands, too, which are left out unless their flow or deployment is asked for.
+    internal: bool = False
 
 
 @dataclass(frozen=True)
@@ -316,6 +319,8 @@ def _narrow(query: Any, wanted: RunFilter) -> Any:
         query = query.where(FlowRun.state_name.in_(list(wanted.state_names)))
     if wanted.flow_id is not None:
         query = query.where(FlowRun.flow_id == wanted.flow_id)
+    elif not wanted.internal and wanted.deployment_id is None:
+        query = query.where(FlowRun.flow_id != FLOW_ID)
     if wanted.deployment_id is not None:
         query = query.where(FlowRun.deployment_id == wanted.deployment_id)
     if wanted.work_queue is not None:
