@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from orchestrator import template_values
 from orchestrator.block import Block
 from orchestrator.block_kinds import installed
 from orchestrator.client import Client, patiently
@@ -58,7 +59,10 @@ class Infrastructures:
         slug = str(document.get("type"))
         if not installed().get(slug, "").startswith(SHIPPED):
             raise BlockError(f"infrastructure of the type {slug!r} is not among those that an agent can launch")
-        data = {**document["data"], **job.infrastructure.overrides}
+        overrides = template_values.resolved(
+            job.infrastructure.overrides, lambda: self._client, "infrastructure.overrides", wanted
+        )
+        data = {**document["data"], **overrides}
         block = Block.from_document({**document, "data": data})
         if not isinstance(block, Infrastructure):
             raise BlockError(f"the block {slug}/{document.get('name')} is no infrastructure")
