@@ -17,7 +17,7 @@ from typing import Any
 
 from . import block_kinds as kinds
 from . import builds
-from .block import Block
+from .block import Block, current_store
 from .clock import to_text
 from .errors import BlockError, CodeNotLoadable, InvalidInput, NotFound
 from .flows import flow
@@ -84,7 +84,7 @@ def inspect_storage(block_id: str, path: str = "", entrypoint: str = "") -> dict
 
 def load(block_id: str) -> Block:
     """The errand's block; kinds that neither this package nor an entry point brings are imported, here if anywhere."""
-    document = kinds.current_store().load(block_id)
+    document = current_store().load(block_id)
     for part in _documents(document):
         _import(part)
     return Block.from_document(document)
