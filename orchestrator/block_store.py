@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -11,10 +12,16 @@ from .errors import BlockError, NotFound, SettingsError
 
 
 class ApiBlockStore:
-    """A :class:`orchestrator.block.BlockStore` over REST."""
+    """A :class:`orchestrator.block.BlockStore` over REST.
 
-    def __init__(self, client: Client) -> None:
+    Args:
+        client: The API.
+        hide: Takes the secrets of what is loaded; those of this process are masked when not given.
+    """
+
+    def __init__(self, client: Client, hide: Callable[[list[Any]], None] = masking.here.add) -> None:
         self._client = client
+        self._hide = hide
 
     def register(self, type_facts: dict[str, Any]) -> str:
         """Make a block type known, or bring it up to date; returns its schema's id."""
@@ -32,7 +39,7 @@ class ApiBlockStore:
     def load(self, ref: str) -> dict[str, Any]:
         """The document that ``slug/name`` or an id names, secrets in clear. Raises NotFound."""
         document: dict[str, Any] = self._client.post(f"blocks/{quote(ref)}/load")
-        masking.here.add(masking.secrets_in(document))
+        self._hide(masking.secrets_in(document))
         return document
 
     def delete(self, ref: str) -> None:

@@ -15,6 +15,7 @@ from orchestrator.interfaces import LaunchSpec
 from orchestrator.pipes import PipeSink
 from orchestrator.records import Infrastructure, Job, State
 from orchestrator.states import StateType
+from orchestrator.workers.agent.frames import encode
 from orchestrator.workers.agent.inbox import Inbox
 from orchestrator.workers.agent.infrastructure import Infrastructures
 
@@ -44,14 +45,14 @@ def test_a_frame_may_come_in_pieces_and_the_end_is_seen() -> None:
     ours.setblocking(False)
     hidden: list[str] = []
     inbox = Inbox(ours, hidden.extend)
-    frame = b'\x00\x00\x00\x1f{"kind":"masks","values":["ab"]}'
-    theirs.sendall(frame[:9])
-    assert inbox.pull()
-    theirs.sendall(frame[9:])
-    theirs.close()
-    assert not inbox.pull()
+    frame = encode({"kind": "masks", "values": ["ab"]})
+    with ours:
+        with theirs:
+            theirs.sendall(frame[:9])
+            assert inbox.pull()
+            theirs.sendall(frame[9:])
+        assert not inbox.pull()
     assert hidden == ["ab"]
-    ours.close()
 
 
 def test_masks_that_are_none_are_left_out(link: tuple[socket.socket, PipeSink]) -> None:
