@@ -1,7 +1,8 @@
-"""What people do with blocks: find a type, fill in its form, choose and make others in place, change and delete them."""
+"""What people do with blocks: find a type, fill in its form, choose and make others in place, change, delete."""
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -50,7 +51,7 @@ def test_the_catalogue_is_searched_while_one_types(admin: Watched) -> None:
     page.keyboard.type("team warehouse")
     expect(page.locator(".type-card")).to_have_count(1)
     expect(page.locator("#type-team-warehouse")).to_be_visible()
-    assert page.url.endswith("/blocks/catalogue?q=team+warehouse&interface=")
+    expect(page).to_have_url(re.compile("catalogue.q=team(%20|[+])warehouse&interface=$"))
     page.fill("[data-search]", "")
     page.select_option("select[name=interface]", "file-system")
     expect(page.locator("#type-team-warehouse")).to_have_count(0)
@@ -257,6 +258,56 @@ def test_deleting_asks_first(admin: Watched) -> None:
     dialog.get_by_role("button", name="Delete").click()
     page.wait_for_url("**/blocks")
     expect(page.get_by_role("alert")).to_contain_text("Deleted json/short-lived")
+
+
+def test_secrets_are_rotated_by_themselves(admin: Watched) -> None:
+    ref = make("team-vault", "to-rotate", login="loader", password="old-password")
+    page = admin.open(f"/blocks/{ref}")
+    page.get_by_role("button", name="Rotate…").click()
+    dialog = page.locator("#rotate")
+    expect(dialog.locator("[data-schemapath='root.password'] input")).to_have_attribute(
+        "placeholder", "Saved. Type to replace it."
+    )
+    expect(dialog.locator("[data-schemapath='root.login']")).to_have_count(0)
+    assert admin.axe() == []
+    dialog.get_by_role("button", name="Rotate").click()
+    expect(dialog).to_contain_text("give at least one new secret")
+    dialog.locator("input[type=password]").fill("thrown-away")
+    dialog.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Rotate…").click()
+    expect(dialog.locator("input[type=password]")).to_have_value("")
+    dialog.locator("input[type=password]").fill("new-password")
+    dialog.get_by_role("button", name="Rotate").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Rotated the secrets of team-vault/to-rotate")
+    assert saved(str(ref)) == {"login": "loader", "password": "new-password"}
+    expect(page.locator("#history")).to_contain_text("admin of the tests rotated it")
+    assert "new-password" not in page.content()
+
+
+def test_the_history_tells_what_changed(admin: Watched) -> None:
+    ref = make("s3", "changing", bucket="first-bucket")
+    with session.transaction() as writing:
+        service.update(writing, ref, {"bucket": "second-bucket"}, actor=WHO, now=now())
+    page = admin.open(f"/blocks/{ref}")
+    expect(page.locator("#history del")).to_have_text('"first-bucket"')
+    expect(page.locator("#history ins")).to_have_text('"second-bucket"')
+    expect(page.locator("#history")).to_contain_text("maria@team.example updated it")
+
+
+def test_a_used_block_is_deleted_only_when_one_says_so(admin: Watched) -> None:
+    vault = make("team-vault", "in-use", login="me", password="secret")
+    holder = make("team-warehouse", "holder", host="host", credentials={"$block": str(vault)})
+    page = admin.open(f"/blocks/{vault}")
+    page.get_by_role("button", name="Delete…").click()
+    dialog = page.locator("#delete")
+    expect(dialog).to_contain_text("block team-warehouse/holder")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(dialog).to_be_visible()  # the box must be ticked
+    dialog.get_by_role("checkbox").check()
+    dialog.get_by_role("button", name="Delete").click()
+    page.wait_for_url("**/blocks")
+    admin.open(f"/blocks/{holder}")
+    expect(page.locator("#value-credentials")).to_have_text("–")
 
 
 def test_a_viewer_reads_and_changes_nothing(viewer: Watched) -> None:

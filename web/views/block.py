@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from flask import Blueprint, Response, url_for
+from flask import Blueprint, Response, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
@@ -22,15 +22,15 @@ blueprint = Blueprint("block", __name__, url_prefix="/blocks/<uuid:block_id>")
 def show(block_id: uuid.UUID) -> Response:
     """The page."""
     with reading() as session:
-        loaded = panel.load(session, block_id)
+        loaded = panel.load(session, block_id, now())
         return page("block", room="blocks", page=loaded, block=loaded.block)
 
 
 @blueprint.post("/delete")
 @needs("editor")
 def delete(block_id: uuid.UUID) -> AnyResponse:
-    """Delete the block, unless something uses it."""
+    """Delete the block; one that something uses only when that is said (``force``)."""
     with transaction() as session:
         label = blocks.label(blocks.get(session, block_id))
-        blocks.delete(session, block_id, actor(), now())
+        blocks.delete(session, block_id, actor(), now(), force=request.form.get("force") == "yes")
     return done(f"Deleted {label}", url_for("web.blocks.show"), go=True)
