@@ -8,6 +8,7 @@ from flask import Blueprint, Flask, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from orchestrator.server.api import access as api
+from orchestrator.server.services import secrets
 from orchestrator.settings import Settings
 
 from . import access, errors, filters, headers
@@ -43,7 +44,8 @@ class Cookies(SecureCookieSessionInterface):
 
 def install(app: Flask, settings: Settings) -> None:
     """Add the dashboard to ``app``."""
-    app.secret_key = access.session_key(settings)
+    app.secret_key, *fallbacks = secrets.session_keys()
+    app.config["SECRET_KEY_FALLBACKS"] = fallbacks
     app.session_interface = Cookies()
     app.permanent_session_lifetime = SESSION_LIFE
     app.register_blueprint(_rooms())

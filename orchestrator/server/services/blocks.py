@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from ...errors import BlockError, Conflict, InvalidInput
 from ...ids import uuid7
+from ...masking import MASK
 from ...records import Actor
 from ..db.models import Block, BlockType, Deployment
 from . import block_history, block_references, block_types, block_usage, limits, secrets
@@ -24,7 +25,7 @@ from .block_types import register_builtin
 from .json_schemas import problems
 from .limits import Attempt
 from .paging import Page, check_limit, decode_id, page
-from .secret_fields import MASK, Path, join, kept, pointer, secret_paths, split
+from .secret_fields import Path, join, kept, pointer, secret_paths, split
 
 __all__ = ["MASK", "create", "delete", "get", "label", "listing", "load", "register_builtin", "rotate", "update"]
 
