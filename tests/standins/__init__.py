@@ -1,1 +1,2 @@
-"""Local services that behave as the documents of real ones say: what they check, answer and refuse."""
+"""Stand-ins of the systems that blocks speak to: real servers where there are some, and small ones that behave as
+documented where there are none."""

@@ -7,6 +7,7 @@ from . import (
     block_types,
     blocks,
     deployments,
+    errands,
     events,
     flow_runs,
     flows,
@@ -14,6 +15,7 @@ from . import (
     logs,
     reports,
     schedules,
+    secret_keys,
     task_runs,
     work_queues,
 )
@@ -34,8 +36,10 @@ RESOURCES = tuple(
         agents,
         block_types,
         blocks,
+        errands,
         reports,
         api_keys,
+        secret_keys,
         health,
     )
 )
