@@ -21,11 +21,7 @@ class LocalFileSystem(Block, FileSystem):
 
     _name: ClassVar[str] = "Local file system"
     _slug: ClassVar[str] = "local-file-system"
-    _logo: ClassVar[str] = (
-        "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' "
-        "stroke='%23667382' stroke-width='2' stroke-linejoin='round'%3E"
-        "%3Cpath d='M3 6h6l2 3h10v11H3z'/%3E%3C/svg%3E"
-    )
+    _logo: ClassVar[str] = "tabler:folder"
     _code_example: ClassVar[str] = """
         from orchestrator.blocks.local_file_system import LocalFileSystem
 

@@ -36,11 +36,7 @@ class S3(Block, FileSystem):
 
     _name: ClassVar[str] = "S3"
     _slug: ClassVar[str] = "s3"
-    _logo: ClassVar[str] = (
-        "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' "
-        "stroke='%23667382' stroke-width='2'%3E%3Cellipse cx='12' cy='5' rx='8' ry='2.5'/%3E"
-        "%3Cpath d='M4 5l2 14c0 3 12 3 12 0l2-14'/%3E%3C/svg%3E"
-    )
+    _logo: ClassVar[str] = "tabler:bucket"
     _docs_url: ClassVar[str] = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/"
     _code_example: ClassVar[str] = """
         from orchestrator.blocks.s3 import S3

@@ -131,7 +131,8 @@ def test_told_to_end_a_run_by_hand_is_crashed_and_says_so(start: Callable[..., A
             @flow
             def long():
                 print("going", flush=True)
-                time.sleep(600)
+                while True:  # a signal just before a sleep is noticed after it
+                    time.sleep(0.1)
             long()
         """, server.url)  # fmt: skip
         assert process.stdout.readline() == "going\n"
@@ -148,7 +149,8 @@ def test_an_interrupted_run_is_cancelled(start: Callable[..., Any]) -> None:
             @flow
             def long():
                 print("going", flush=True)
-                time.sleep(600)
+                while True:  # a signal just before a sleep is noticed after it
+                    time.sleep(0.1)
             long()
         """, server.url)  # fmt: skip
         assert process.stdout.readline() == "going\n"

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from orchestrator.block import REFERENCE, Block, installed
+from orchestrator.block import Block
+from orchestrator.block_kinds import installed
 from orchestrator.client import Client, patiently
 from orchestrator.errors import BlockError, OrchestratorError
 from orchestrator.interfaces import Infrastructure, LaunchSpec, ProcessHost, Running
@@ -27,8 +28,7 @@ class Infrastructures:
     """Launches runs in what their deployments ask for.
 
     Args:
-        client: Loads the block documents; each is asked for once per version, and those that hold others for each run,
-            as the others may have been changed (rotated) meanwhile.
+        client: Loads the block documents; each is asked for once per version and of the blocks it holds.
     """
 
     def __init__(self, client: Client) -> None:
@@ -71,16 +71,8 @@ class Infrastructures:
                 self._documents.move_to_end(key)
                 return self._documents[key]
         document: dict[str, Any] = patiently(lambda: self._client.post(f"blocks/{block_id}/load"), wanted)
-        if _holds_blocks(document["data"]):
-            return document
         with self._lock:
             self._documents[key] = document
             while len(self._documents) > CACHED:
                 self._documents.popitem(last=False)
         return document
-
-
-def _holds_blocks(value: Any) -> bool:
-    if isinstance(value, dict):
-        return REFERENCE in value or any(_holds_blocks(item) for item in value.values())
-    return isinstance(value, list) and any(_holds_blocks(item) for item in value)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from ..config import current
+from ..services import block_history, block_usage
 from ..services.statements import TERMINAL_TYPES, execute
 
 INTERVAL = timedelta(minutes=1)
@@ -39,4 +40,6 @@ def step(session: Session, now: datetime) -> int:
     producers = execute(session, _PRODUCERS, {"before": now - PRODUCERS, "batch": BATCH})
     agents = execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH})
     execute(session, _LINKS, {"now": now})
-    return max(runs, producers, agents)
+    loads = block_usage.forget(session, now, BATCH)
+    changes = block_history.forget(session, now, BATCH)
+    return max(runs, producers, agents, loads, changes)

@@ -15,13 +15,15 @@ from ...states import StateType
 from ..config import current
 from .statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch
 
-#: Locks the limited queues among those asked for. It has to be a statement of its own: the count of runs that
-#: occupy slots must be taken from a snapshot made after the lock was granted, or a burst would overshoot the limit.
-_LOCK_LIMITED = """
-SELECT q.id FROM work_queue q WHERE q.name = ANY(%(queues)s) AND q.concurrency_limit IS NOT NULL
-ORDER BY q.id FOR NO KEY UPDATE"""
-
-_AGENT = "SELECT 1 FROM agent WHERE id = %(agent)s AND stopped IS NULL"
+#: Finds the agent, and locks the limited queues among those asked for. It has to be a statement before the claim's:
+#: the count of runs that occupy slots must be taken from a snapshot made after the lock was granted, or a burst would
+#: overshoot the limit.
+_AGENT_AND_LOCKS = """
+WITH limited AS MATERIALIZED (
+    SELECT q.id FROM work_queue q WHERE q.name = ANY(%(queues)s) AND q.concurrency_limit IS NOT NULL
+    ORDER BY q.id FOR NO KEY UPDATE
+)
+SELECT (SELECT count(*) FROM limited) FROM agent WHERE id = %(agent)s AND stopped IS NULL"""
 
 #: The most urgent run of each queue.
 _HEADS = f"""
@@ -32,7 +34,11 @@ SELECT q.name, head.* FROM work_queue q CROSS JOIN LATERAL (
 
 _JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due, m.snapshot,
     f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id, d.storage_path,
-    d.infrastructure_block_id, d.infrastructure_overrides, b.updated AS infrastructure_updated"""
+    d.infrastructure_block_id, d.infrastructure_overrides, greatest(b.updated, (
+        WITH RECURSIVE held AS (
+            SELECT target_id FROM block_reference WHERE block_id = d.infrastructure_block_id
+            UNION SELECT n.target_id FROM block_reference n JOIN held ON n.block_id = held.target_id
+        ) SELECT max(h.updated) FROM block h JOIN held ON h.id = held.target_id)) AS infrastructure_updated"""
 _JOB_OF = """JOIN flow f ON f.id = m.flow_id JOIN deployment d ON d.id = m.deployment_id
 LEFT JOIN block b ON b.id = d.infrastructure_block_id"""
 
@@ -88,14 +94,13 @@ def claim(
     Raises:
         NotFound: The agent is not known, or has said good-bye: it registers anew.
     """
-    if fetch(session, _AGENT, {"agent": agent_id}) == []:
-        raise NotFound(f"there is no agent {agent_id}: register anew")
     settings = current()
     parameters = {
         "queues": list(queues), "agent": agent_id, "cached": list(cached), "now": now,
         "horizon": now + settings.dispatch_ahead, "lease_until": now + settings.lease,
     }  # fmt: skip
-    fetch(session, _LOCK_LIMITED, parameters)
+    if not fetch(session, _AGENT_AND_LOCKS, parameters):
+        raise NotFound(f"there is no agent {agent_id}: register anew")
     for queue in _by_urgency(session, parameters, preferred):
         for found in fetch(session, _CLAIM, {**parameters, "queue": queue}):
             return _job(found._mapping, queue, now, issue_token(found.id, found.attempt))

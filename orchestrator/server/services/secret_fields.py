@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from ...block import holds_secret
+from ...block_schemas import holds_secret
 
 #: What stands for a secret in everything that is shown; sent back, it means: keep the old one.
 MASK = "********"

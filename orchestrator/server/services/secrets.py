@@ -23,6 +23,8 @@ class _Keyring:
     fernet: MultiFernet
     #: Newest first.
     signing: tuple[bytes, ...]
+    #: What each key is called, in the same order; nothing can be learned of the key from it.
+    ids: tuple[str, ...]
 
 
 _keyring: _Keyring | None = None
@@ -31,11 +33,12 @@ _keyring: _Keyring | None = None
 def configure(secret_key: str) -> None:
     """Say which secret key this process uses. Raises SettingsError when it is empty."""
     global _keyring
-    parts = [part.strip() for part in secret_key.split(",") if part.strip()]
+    parts = [part for part in (part.strip() for line in secret_key.splitlines() for part in line.split(",")) if part]
     if not parts:
         raise SettingsError("ORCHESTRATOR_SECRET_KEY is not set: give it a long random text, and keep it")
     fernets = [Fernet(base64.urlsafe_b64encode(_derive(part, b"block secrets"))) for part in parts]
-    _keyring = _Keyring(MultiFernet(fernets), tuple(_derive(part, b"signatures") for part in parts))
+    ids = tuple(_derive(part, b"key id").hex()[:12] for part in parts)
+    _keyring = _Keyring(MultiFernet(fernets), tuple(_derive(part, b"signatures") for part in parts), ids)
 
 
 def encrypt(values: dict[str, Any]) -> bytes:
@@ -57,6 +60,11 @@ def decrypt(token: bytes) -> dict[str, Any]:
             " the secrets again"
         ) from None
     return values
+
+
+def key_ids() -> tuple[str, ...]:
+    """What the keys of this process are called; the first one encrypts, all of them decrypt."""
+    return _keys().ids
 
 
 def signing_keys() -> list[bytes]:
