@@ -12,11 +12,13 @@ from . import (
     flow_runs,
     flows,
     health,
+    limits,
     logs,
     reports,
     schedules,
     secret_keys,
     task_runs,
+    variables,
     work_queues,
 )
 
@@ -36,6 +38,8 @@ RESOURCES = tuple(
         agents,
         block_types,
         blocks,
+        variables,
+        limits,
         errands,
         reports,
         api_keys,
