@@ -19,6 +19,7 @@ from .. import block as blocks
 from ..block import Block
 from ..client import Client
 from ..errors import InvalidInput, NotFound
+from . import block_errands
 from .output import confirm, emit, limit_option, note, output_option, yes_option
 
 #: What the server shows in place of a secret; sent back, the secret stays.
@@ -33,6 +34,10 @@ def group() -> None:
 
     BLOCK is TYPE/NAME, such as s3/dev, or an id.
     """
+
+
+for _command in block_errands.COMMANDS:
+    group.add_command(_command)
 
 
 @group.command()
