@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from . import masking
 from .block import Block
 from .block_store import ApiBlockStore
 from .client import Client, patiently
@@ -21,6 +22,7 @@ class ApiLookup:
         client: The API.
         wanted: While the API is away, it is waited for as long as the values are of use.
         environment: Where ``env`` looks; this process's own when not given.
+        hide: Takes the secrets of the blocks.
     """
 
     def __init__(
@@ -28,8 +30,10 @@ class ApiLookup:
         client: Client,
         wanted: Callable[[], bool] = lambda: True,
         environment: Mapping[str, str] | None = None,
+        hide: Callable[[list[Any]], None] = masking.here.add,
     ) -> None:
         self._client = client
+        self._hide = hide
         self._wanted = wanted
         self._environment = os.environ if environment is None else environment
         self._documents: dict[str, dict[str, Any]] = {}
@@ -38,7 +42,7 @@ class ApiLookup:
     def block(self, ref: str, field: str | None) -> Any:
         """The value of a block's field, or of a block that is a plain value. Raises InvalidInput."""
         if ref not in self._documents:
-            store = ApiBlockStore(self._client)
+            store = ApiBlockStore(self._client, self._hide)
             try:
                 self._documents[ref] = patiently(lambda: store.load(ref), self._wanted)
             except NotFound:
@@ -69,14 +73,20 @@ class ApiLookup:
         return self._environment[name]
 
 
-def resolved(value: Any, client: Callable[[], Client], place: str, wanted: Callable[[], bool] = lambda: True) -> Any:
+def resolved(
+    value: Any,
+    client: Callable[[], Client],
+    place: str,
+    wanted: Callable[[], bool] = lambda: True,
+    hide: Callable[[list[Any]], None] = masking.here.add,
+) -> Any:
     """A value of a deployment with what its templates stand for; the API is not asked where there are none.
 
     Raises:
         InvalidInput: A template is written wrong, or there is no such block, field or variable; ``place`` is named.
         OrchestratorError: The API cannot be asked.
     """
-    return resolve(value, ApiLookup(client(), wanted), place) if holds_template(value) else value
+    return resolve(value, ApiLookup(client(), wanted, hide=hide), place) if holds_template(value) else value
 
 
 def _default(document: Mapping[str, Any], ref: str, field: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from orchestrator import block
+from orchestrator import block_kinds
 from orchestrator.records import Actor
 from orchestrator.server.db.models import Block, BlockSchema, BlockType, Deployment
 from orchestrator.server.services import block_types, blocks
@@ -115,8 +115,8 @@ WAREHOUSE: dict[str, Any] = {
 
 def add(session: Session, now: datetime, deployments: Mapping[str, uuid.UUID]) -> dict[str, uuid.UUID]:
     """Fill in types and documents; returns ids of documents by their names."""
-    for slug in sorted(block.installed()):
-        block_types.register(session, block.find(slug).type_facts(), WHO, now)
+    for slug in sorted(block_kinds.installed()):
+        block_types.register(session, block_kinds.find(slug).type_facts(), WHO, now)
     _register(session, now, "team-vault", "Team vault", "A login of our own.", ["credentials"], VAULT, "shield-lock")
     text = "The warehouse that all reports read, with how to log in and what to look at."
     _register(session, now, "team-warehouse", "Team warehouse", text, ["database"], WAREHOUSE, "database")

@@ -10,21 +10,25 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from orchestrator.block import REFERENCE
 from orchestrator.clock import from_text
-from orchestrator.errors import Conflict, InvalidInput
+from orchestrator.errors import Conflict, InvalidInput, OrchestratorError
 from orchestrator.serializers import loads
-from orchestrator.server.db.models import Block, BlockType, Event
+from orchestrator.server.db.models import Block, BlockChange, BlockType, Event
 from orchestrator.server.schemas.blocks import BlockInputSchema
-from orchestrator.server.services import block_types, blocks, events
-from orchestrator.server.services.blocks import MASK, REFERENCE
+from orchestrator.server.services import block_history, block_types, block_usage, blocks, events
+from orchestrator.server.services.block_usage import Usage
+from orchestrator.server.services.blocks import MASK
 from orchestrator.server.services.events import EventFilter
 from orchestrator.server.services.secret_fields import secret_paths
 
 from .blocks import Card, card
 from .titles import titled
 
-#: Events that a block's page shows.
-EVENTS_MAX = 30
+#: The block's own name among the errors of its form, where a field of the type may be called ``name`` as well.
+NAME = "@name"
+#: Events and changes that a block's page shows.
+EVENTS_MAX, CHANGES_MAX = 30, 20
 
 
 @dataclass(frozen=True)
@@ -73,21 +77,29 @@ class BlockPage:
     fields: list[Field]
     #: The fields that hold secrets, as a schema of their own; None without any.
     secrets: dict[str, Any] | None
-    used_by: list[str]
+    #: Those fields as the form has them: masked where something is saved.
+    saved: dict[str, Any]
+    usage: Usage
+    history: list[BlockChange]
     events: list[Event]
     snippets: list[tuple[str, str]]
 
 
-def load(session: Session, block_id: uuid.UUID) -> BlockPage:
+def load(session: Session, block_id: uuid.UUID, now: datetime) -> BlockPage:
     """Read one block. Raises NotFound."""
     found = blocks.get(session, block_id)
+    secrets = _secrets(titled(_schema(found.block_schema.fields)))
     return BlockPage(
         block=found,
         label=blocks.label(found),
         kind=card(found.block_type),
         fields=_fields(session, found),
-        secrets=_secrets(titled(_schema(found.block_schema.fields))),
-        used_by=blocks.used_by(session, block_id),
+        secrets=secrets,
+        saved={
+            name: MASK for name in (secrets or {}).get("properties", {}) if (found.data or {}).get(name) is not None
+        },
+        usage=block_usage.usage(session, block_id, now),
+        history=block_history.listing(session, block_id, CHANGES_MAX).items,
         events=events.listing(session, EventFilter(resource_id=f"orchestrator.block.{block_id}"), EVENTS_MAX).items,
         snippets=_snippets(found),
     )
@@ -118,7 +130,7 @@ def read_form(form: Mapping[str, str], slug: str, named: bool) -> Wanted:
         problems = BlockInputSchema().validate({"type": slug, "name": name, "data": data})
         texts = problems.get("name", []) if name else ["Give the block a name; flows load it by that."]
         if texts:
-            raise InvalidInput(f"name: {texts[0]}", {"name": [str(text) for text in texts]})
+            raise InvalidInput(f"name: {texts[0]}", {NAME: [str(text) for text in texts]})
     updated = form.get("updated", "")
     try:
         return Wanted(name, data, from_text(updated) if updated else None)
@@ -132,10 +144,17 @@ def check_unchanged(block: Block, wanted: Wanted) -> None:
         raise Conflict("Somebody changed this block meanwhile. Load the page again, then repeat what you did.")
 
 
-def problems(error: InvalidInput) -> dict[str, list[str]]:
+def read_secrets(form: Mapping[str, str]) -> dict[str, Any]:
+    """Read the new secrets that a form sent; those that came back masked, or not at all, are left as they are."""
+    return {name: value for name, value in _object(form.get("data", "")).items() if value not in (MASK, None, "")}
+
+
+def problems(error: OrchestratorError) -> dict[str, list[str]]:
     """An error as messages by field of the form; ``""`` holds what belongs to none."""
-    named = {name.removeprefix("data."): texts for name, texts in error.errors.items()} if error.errors else {}
-    return named or {"": [str(error)]}
+    if isinstance(error, InvalidInput) and error.errors:
+        return {name.removeprefix("data."): texts for name, texts in error.errors.items()}
+    text = str(error)
+    return {"": [text[:1].upper() + text[1:]]}
 
 
 def _form(session: Session, kind: BlockType, data: Mapping[str, Any]) -> Form:

@@ -60,7 +60,7 @@ class Infrastructures:
         if not installed().get(slug, "").startswith(SHIPPED):
             raise BlockError(f"infrastructure of the type {slug!r} is not among those that an agent can launch")
         overrides = template_values.resolved(
-            job.infrastructure.overrides, lambda: self._client, "infrastructure.overrides", wanted
+            job.infrastructure.overrides, lambda: self._client, "infrastructure.overrides", wanted, host.hide
         )
         data = {**document["data"], **overrides}
         block = Block.from_document({**document, "data": data})

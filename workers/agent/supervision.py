@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from orchestrator import masking
 from orchestrator.clock import now, to_text
 from orchestrator.errors import NotFound, OrchestratorError
 from orchestrator.ids import uuid7
@@ -420,7 +419,7 @@ class Supervision:
 
     def _put(self, item: dict[str, Any] | bytes) -> None:
         """Report something; what the process itself reports is bytes, and masked already."""
-        self._deliver(item if isinstance(item, bytes) else {**self._masks.item(masking.here.item(item))})
+        self._deliver(item if isinstance(item, bytes) else {**self._masks.item(item)})
 
     def emit(self, event: str, resource: dict[str, str], payload: dict[str, Any], key: str) -> None:
         """Record an event beside the run; of those with one ``key`` the first counts."""
