@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 import click
-import pytest
 
-from orchestrator import block_kinds, deployments
+from orchestrator import deployments
 from orchestrator.cli.deployment import build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -18,15 +17,6 @@ def blocks_of(page: str, language: str) -> list[str]:
     return re.findall(
         rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
     )
-
-
-@pytest.mark.parametrize("slug", ["json", "local-file-system", "process", "s3", "secret"])
-def test_each_kind_is_described_with_all_fields(slug: str) -> None:
-    facts = block_kinds.find(slug).type_facts()
-    rows = [line for line in (DOCS / "blocks.md").read_text(encoding="utf-8").splitlines() if f"| `{slug}` |" in line]
-    assert len(rows) == 1
-    assert facts["import_path"].replace(":", ".") in rows[0]
-    assert all(f"`{name}`" in rows[0] for name in [*facts["interfaces"], *facts["schema"]["properties"]])
 
 
 def test_python_examples_compile() -> None:
