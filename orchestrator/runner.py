@@ -48,9 +48,7 @@ def run_job(
     """
     received = time.monotonic()
     found = settings.load()
-    # Where its supervisor, too, knows to remove it: a killed process cannot.
-    scratch = found.path("runs", f"{job.id}-{job.attempt}")
-    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = _scratch(job, found)
     try:
         folder = _code(job, scratch, found)
         os.chdir(folder)
@@ -103,24 +101,48 @@ def _run(flow: Flow[Any, Any], run: FlowRun) -> tuple[records.State, dict[str, A
     return _plain(state), result[0] if result else None
 
 
+def fetch_project(job: Job, found: settings.Settings) -> Path:
+    """The folder with the files of a run's project, to be read only: what has to be known before it is executed.
+
+    Raises:
+        CodeNotLoadable, Unavailable, NotFound: It cannot be fetched.
+    """
+    return _fetched(_storage(job), _scratch(job, found), found)
+
+
 def _code(job: Job, scratch: Path, found: settings.Settings) -> Path:
     """The folder with the run's code: a copy of its snapshot, or the deployment's folder as it is."""
-    storage = job.storage
-    if storage is None:
+    storage = _storage(job)
+    folder = _fetched(storage, scratch, found)
+    return folder if storage.snapshot is None else snapshots.working_copy(folder, scratch)
+
+
+def _storage(job: Job) -> Storage:
+    if job.storage is None:
         raise CodeNotLoadable("the deployment has no storage: build it again with --storage-block")
-    if storage.snapshot is None:
+    return job.storage
+
+
+def _fetched(storage: Storage, scratch: Path, found: settings.Settings) -> Path:
+    if storage.snapshot is not None:
+        return snapshots.ensure(
+            lambda: _file_system(storage, found), storage.path, storage.snapshot, found.path("cache", "code")
+        )
+    if storage.block_id is None:
         folder = Path(storage.path).expanduser()
-        if storage.block_id is None and folder.is_dir():
+        if folder.is_dir():
             return folder.resolve()
-        if storage.block_id is None:
-            raise CodeNotLoadable(f"the deployment's folder {storage.path} is not on this machine")
-        target = scratch / "project"
-        _file_system(storage, found).get_directory(storage.path, str(target))
-        return target
-    code = snapshots.ensure(
-        lambda: _file_system(storage, found), storage.path, storage.snapshot, found.path("cache", "code")
-    )
-    return snapshots.working_copy(code, scratch)
+        raise CodeNotLoadable(f"the deployment's folder {storage.path} is not on this machine")
+    target = scratch / "project"
+    _file_system(storage, found).get_directory(storage.path, str(target))
+    return target
+
+
+def _scratch(job: Job, found: settings.Settings) -> Path:
+    # Where its supervisor, too, knows to remove it: a killed process cannot.
+    scratch = found.path("runs", f"{job.id}-{job.attempt}")
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return scratch
 
 
 def _file_system(storage: Storage, found: settings.Settings) -> FileSystem:
