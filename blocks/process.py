@@ -17,11 +17,7 @@ class Process(Block, Infrastructure):
 
     _name: ClassVar[str] = "Process"
     _slug: ClassVar[str] = "process"
-    _logo: ClassVar[str] = (
-        "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' "
-        "stroke='%23667382' stroke-width='2'%3E%3Crect x='3' y='4' width='18' height='16'/%3E"
-        "%3Cpath d='M7 9l3 3-3 3M13 15h4'/%3E%3C/svg%3E"
-    )
+    _logo: ClassVar[str] = "tabler:terminal-2"
     _code_example: ClassVar[str] = """
         from orchestrator.blocks.process import Process
 

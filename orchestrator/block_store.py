@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from . import block
+from . import block, masking
 from .client import Client
 from .errors import BlockError, NotFound, SettingsError
 
@@ -32,6 +32,7 @@ class ApiBlockStore:
     def load(self, ref: str) -> dict[str, Any]:
         """The document that ``slug/name`` or an id names, secrets in clear. Raises NotFound."""
         document: dict[str, Any] = self._client.post(f"blocks/{quote(ref)}/load")
+        masking.here.add(masking.secrets_in(document))
         return document
 
     def delete(self, ref: str) -> None:

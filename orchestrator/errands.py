@@ -15,9 +15,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from . import block as kinds
+from . import block_kinds as kinds
 from . import builds
-from .block import Block
+from .block import Block, current_store
 from .client import Client
 from .clock import to_text
 from .discovering import Look
@@ -97,7 +97,7 @@ def inspect_storage(block_id: str, path: str = "", entrypoint: str = "") -> dict
 
 def load(block_id: str) -> Block:
     """The errand's block; kinds that neither this package nor an entry point brings are imported, here if anywhere."""
-    document = kinds.current_store().load(block_id)
+    document = current_store().load(block_id)
     for part in _documents(document):
         _import(part)
     return Block.from_document(document)

@@ -12,12 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import block_store, parameters, records, results, settings, snapshots
+from . import block_store, parameters, records, results, settings, snapshots, template_values
 from .block import Block, use_store
 from .client import Client, patiently
 from .context import FlowRun
 from .engine import Steps, drive, drive_async
-from .errors import BlockError, CodeNotLoadable, OrchestratorError, ParameterError
+from .errors import BlockError, CodeNotLoadable, InvalidInput, OrchestratorError
 from .flows import Flow, concluded, run_steps
 from .interfaces import FileSystem
 from .loading import load_flow
@@ -49,8 +49,8 @@ def run_job(
             the supervisor enforces it.
 
     Returns:
-        The terminal state, and the result to store: ``{"value": ...}`` or None. Code that does not load, and parameters
-        that do not fit it, end FAILED; storage that cannot be read ends CRASHED.
+        The terminal state, and the result to store: ``{"value": ...}`` or None. Code that does not load, parameters
+        that do not fit it, and templates that stand for nothing end FAILED; storage that cannot be read ends CRASHED.
     """
     received = time.monotonic()
     found = settings.load()
@@ -60,11 +60,12 @@ def run_job(
     scratch = found.path("runs", f"{job.id}-{job.attempt}")
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
+        job = _without_templates(job, found)
         folder = _code(job, scratch, found)
         os.chdir(folder)
         flow = load_flow(folder, job.entrypoint)
         values = parameters.validate(flow.fn, job.parameters) if flow.validate_parameters else dict(job.parameters)
-    except (CodeNotLoadable, ParameterError, BlockError) as error:
+    except (CodeNotLoadable, InvalidInput, BlockError) as error:
         return _plain(results.failure(error)), None
     except OrchestratorError as error:
         return records.State(StateType.CRASHED, message=f"the code cannot be fetched: {error}"), None
@@ -109,6 +110,19 @@ def _run(flow: Flow[Any, Any], run: FlowRun) -> tuple[records.State, dict[str, A
     except BaseException as error:  # KeyboardInterrupt and the like: the process ends, its supervisor says why
         return _plain(State(StateType.CRASHED, "", results.describe(error), details=results.details(error))), None
     return _plain(state), result[0] if result else None
+
+
+def _without_templates(job: Job, found: settings.Settings) -> Job:
+    """The job with what the templates of its deployment stand for; nothing outside of this process learns of that."""
+
+    def client() -> Client:
+        return Client(found.api_url, found.api_key)
+
+    values = template_values.resolved(job.parameters, client, "parameters")
+    storage = job.storage
+    if storage is not None:
+        storage = replace(storage, path=str(template_values.resolved(storage.path, client, "storage.path")))
+    return replace(job, parameters=values, storage=storage)
 
 
 def _code(job: Job, scratch: Path, found: settings.Settings) -> Path:

@@ -46,6 +46,7 @@ NOUNS: dict[str, Noun] = {
     "event": Noun("event", "group", "Emit and list events."),
     "artifact": Noun("artifact", "group", "Read what runs have published: tables, markdown, links."),
     "api-key": Noun("api_key", "group", "Create, list and revoke API keys."),
+    "secret-key": Noun("secret_key", "group", "Check and rotate the keys that encrypt secrets."),
     "report": Noun("report", "group", "Deliver what was recorded while the API was away."),
     "profile": Noun("profile", "group", "Switch between servers by named sets of settings."),
     "config": Noun("config", "group", "View and change settings.", plural=False),

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from .. import builds, deployments, schedules, snapshots
+from .. import builds, deployments, schedules, snapshots, template_values
 from ..block import Block
 from ..client import Client
 from ..deployments import Document
@@ -294,12 +294,14 @@ def _upload(document: Document, folder: Path, block: str | None, skip: bool, ign
     files = Block.load(storage["block"])
     if not isinstance(files, FileSystem):
         raise InvalidInput(f"the block {storage['block']} is no file system: code cannot be uploaded by it")
+    # The file keeps the template; what it stands for here and now is where the agents will look, too.
+    place = str(template_values.resolved(path, Client.from_settings, "storage.path"))
     snapshot = snapshots.snapshot_hash(snapshots.manifest(folder, ignore))
-    if snapshots.exists(files, path, snapshot):
+    if snapshots.exists(files, place, snapshot):
         note(f"snapshot {snapshot[:12]} is in {storage['block']} already: nothing to upload")
     else:
         with _progress(f"Uploading to {storage['block']}") as progress:
-            snapshot = snapshots.upload(folder, files, path, progress, ignore)
+            snapshot = snapshots.upload(folder, files, place, progress, ignore)
         note(f"uploaded snapshot {snapshot[:12]} to {storage['block']}/{path}")
     return replace(document, storage={"block": storage["block"], "path": path, "snapshot": snapshot})
 

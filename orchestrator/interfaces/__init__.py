@@ -12,7 +12,7 @@ from .credentials import Credentials
 from .database import Database
 from .discoverable import Discoverable, Observed, Related, Resource
 from .file_system import FileInfo, FileSystem, Folder, Progress
-from .infrastructure import Infrastructure, LaunchSpec, ProcessHost, Running
+from .infrastructure import Elsewhere, Infrastructure, LaunchSpec, ProcessHost, Running
 from .job import Job, JobRun
 from .notifier import Notifier
 from .paths import clean_path, sha256_of, write_whole
@@ -23,6 +23,7 @@ __all__ = [
     "Credentials",
     "Database",
     "Discoverable",
+    "Elsewhere",
     "FileInfo",
     "FileSystem",
     "Folder",

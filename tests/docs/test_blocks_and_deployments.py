@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from orchestrator import block, deployments
+from orchestrator import block_kinds, deployments
 from orchestrator.cli.deployment import build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -22,7 +22,7 @@ def blocks_of(page: str, language: str) -> list[str]:
 
 @pytest.mark.parametrize("slug", ["json", "local-file-system", "process", "s3", "secret"])
 def test_each_kind_is_described_with_all_fields(slug: str) -> None:
-    facts = block.find(slug).type_facts()
+    facts = block_kinds.find(slug).type_facts()
     rows = [line for line in (DOCS / "blocks.md").read_text(encoding="utf-8").splitlines() if f"| `{slug}` |" in line]
     assert len(rows) == 1
     assert facts["import_path"].replace(":", ".") in rows[0]

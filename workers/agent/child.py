@@ -17,13 +17,14 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
+from orchestrator import masking
 from orchestrator.pipes import PipeSink, frames
 from orchestrator.records import Job, State
 from orchestrator.runner import run_job
 from orchestrator.states import StateType
 
 from ..start import forget_start_folder
-from .frames import CONFIRM, END, GO, JOB, TIMEOUT, decode
+from .frames import CONFIRM, END, GO, JOB, MASKS, TIMEOUT, decode
 
 #: Exit codes: the flow completed, or it did not (its state, which was sent, says how).
 DONE, NOT_DONE = 0, 1
@@ -66,6 +67,10 @@ class Control:
         """The flow may take this long from now."""
         self.sink.put({"kind": TIMEOUT, "seconds": seconds})
 
+    def hide(self, values: list[str]) -> None:
+        """Have the supervisor mask these; once it was sent, it reaches the supervisor before what is written later."""
+        self.sink.put({"kind": MASKS, "values": values})
+
     def end(self, state: State, result: dict[str, Any] | None) -> None:
         """Say how the flow ended, after all that was reported before."""
         self.sink.flush(60.0)
@@ -91,6 +96,8 @@ def execute(control: Control, run: Run) -> int:
     """Receive the job, run it, send its end. Returns the exit code."""
     frame = control.receive(JOB)
     os.environ.update(frame["env"])
+    masking.here.add(frame.get("masks", ()))
+    masking.here.told = control.hide
     job = Job.read(frame["job"])
     control.working_dir = frame.get("working_dir")
     try:

@@ -16,6 +16,7 @@ from . import (
     logs,
     reports,
     schedules,
+    secret_keys,
     task_runs,
     work_queues,
 )
@@ -40,6 +41,7 @@ RESOURCES = tuple(
         discovery,
         reports,
         api_keys,
+        secret_keys,
         health,
     )
 )

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from ..config import current
+from ..services import block_history, block_usage
 from ..services.internal import FLOW_ID
 from ..services.statements import TERMINAL_TYPES, execute, fetch
 
@@ -54,4 +55,6 @@ def step(session: Session, now: datetime) -> int:
     errands = execute(session, _ERRANDS, {"before": now - ERRANDS, "batch": BATCH})
     resources = len(fetch(session, _RESOURCES, {"before": now - VANISHED, "batch": BATCH}))
     execute(session, _LINKS, {"now": now})
-    return max(runs, producers, agents, errands, resources)
+    loads = block_usage.forget(session, now, BATCH)
+    changes = block_history.forget(session, now, BATCH)
+    return max(runs, producers, agents, errands, resources, loads, changes)

@@ -17,7 +17,7 @@ from ...ids import uuid7
 from ...records import Actor
 from ...states import WAITING
 from ..db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
-from . import blocks, flows, runs, schedules, work_queues
+from . import deployment_blocks, deployment_templates, flows, runs, schedules, work_queues
 from .announcements import announce, resource
 from .internal import FLOW_ID, FLOW_NAME
 from .json_schemas import check_schema, parameter_problems
@@ -68,21 +68,23 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
     # Two who apply the same deployment at once: one after the other.
     lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 1))")
     session.execute(lock, {"name": f"{flow_name}/{name}"})
+    flow = flows.ensure(session, flow_name, now)
+    present = session.scalar(_by_name(flow_name, name).with_for_update(of=Deployment, key_share=True))
     values = _values(session, document, now)
+    lines = _choose_blocks(session, document, values, present, actor, now)
     wanted = schedules.read(document["schedules"]) if document.get("schedules") is not None else None
     if wanted is not None and len(wanted) > schedules.MOST:
         raise InvalidInput(f"{len(wanted)} schedules: at most {schedules.MOST}", {"schedules": ["Too many."]})
-    flow = flows.ensure(session, flow_name, now)
-    present = session.scalar(_by_name(flow_name, name).with_for_update(of=Deployment, key_share=True))
     _check_parameters(values, wanted, present)
     if present is None:
         made = Deployment(id=uuid7(now), flow_id=flow.id, name=name, created=now, updated=now, **values)
         session.add(made)
         session.flush()
         schedules.replace(session, made, wanted or [], now)
+        deployment_templates.note(session, made)
         _announce(session, "created", made, actor, now)
         return Applied(made, True, ["created"])
-    return _update(session, present, values, wanted, actor, now)
+    return _update(session, present, values, wanted, lines, actor, now)
 
 
 def get(session: Session, ref: str | uuid.UUID) -> Deployment:
@@ -137,6 +139,8 @@ def change(
     if "work_queue" in new:
         new["work_queue_id"] = work_queues.ensure(session, new.pop("work_queue"), now).id
     lines = _set(session, deployment, new, now)
+    if "parameters" in new:
+        deployment_templates.note(session, deployment)
     if lines:
         verb = {"paused": "paused", "resumed": "resumed"}.get(lines[0] if len(lines) == 1 else "", "updated")
         _announce(session, verb, deployment, actor, now, changes=lines)
@@ -167,6 +171,7 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     about, related = _labels(deployment)
     session.execute(sql_delete(Schedule).where(Schedule.deployment_id == deployment.id))
     session.execute(sql_delete(Deployment).where(Deployment.id == deployment.id))
+    deployment_blocks.drop(session, deployment_blocks.of(deployment), actor, now)
     announce(session, "deployment.deleted", about, actor, now, related)
 
 
@@ -260,31 +265,33 @@ def _values(session: Session, document: Mapping[str, Any], now: datetime) -> dic
         "version": document.get("version") or "",
         "tags": list(dict.fromkeys(document.get("tags") or ())),
         "entrypoint": document["entrypoint"],
-        "storage_block_id": _block(session, storage.get("block"), "storage.block", "file-system"),
         "storage_path": storage.get("path") or "",
         "snapshot": storage.get("snapshot"),
-        "infrastructure_block_id": _block(
-            session, infrastructure.get("block"), "infrastructure.block", "infrastructure"
-        ),
         "infrastructure_overrides": dict(infrastructure.get("overrides") or {}),
         "work_queue_id": work_queues.ensure(session, document.get("work_queue") or "default", now).id,
         "parameters": dict(document.get("parameters") or {}),
         "parameter_schema": schema,
+        "not_ready": None,
     }
 
 
-def _block(session: Session, ref: str | None, field: str, interface: str) -> uuid.UUID | None:
-    if ref is None:
-        return None
-    try:
-        block = blocks.get(session, ref)
-    except NotFound:
-        problem = f"There is no block {ref}: save it first, or correct the name."
-        raise InvalidInput(f"{field}: {problem}", {field: [problem]}) from None
-    if interface not in block.block_type.interfaces:
-        problem = f"Block {ref} is no {interface}; it is {', '.join(block.block_type.interfaces) or 'plain values'}."
-        raise InvalidInput(f"{field}: {problem}", {field: [problem]})
-    return block.id
+def _choose_blocks(
+    session: Session,
+    document: Mapping[str, Any],
+    values: dict[str, Any],
+    present: Deployment | None,
+    actor: Actor,
+    now: datetime,
+) -> list[str]:
+    """Add the ids of the blocks that a document asks for to ``values``; returns what changed within its own blocks."""
+    lines = []
+    for role, interface in (("storage", "file-system"), ("infrastructure", "infrastructure")):
+        asked = (document.get(role) or {}).get("block")
+        own = getattr(present, f"{role}_block_id") if present is not None else None
+        chosen = deployment_blocks.choose(session, asked, own, f"{role}.block", interface, actor, now)
+        values[f"{role}_block_id"] = chosen.block_id
+        lines += [f"{role} block: {', '.join(chosen.changed)} changed"] if chosen.changed else []
+    return lines
 
 
 def _check_parameters(
@@ -308,12 +315,16 @@ def _update(
     deployment: Deployment,
     values: dict[str, Any],
     wanted: Sequence[schedules.Wanted] | None,
+    lines: list[str],
     actor: Actor,
     now: datetime,
 ) -> Applied:
-    lines = _set(session, deployment, values, now)
+    before = deployment_blocks.of(deployment)
+    lines = _set(session, deployment, values, now) + lines
+    deployment_blocks.drop(session, before - deployment_blocks.of(deployment), actor, now)
     if wanted is not None:
         lines += schedules.replace(session, deployment, wanted, now)
+    deployment_templates.note(session, deployment)
     if lines:
         deployment.updated = now
         session.flush()
@@ -352,6 +363,7 @@ def _shown(session: Session, deployment: Deployment) -> dict[str, Any]:
         "work queue": deployment.work_queue.name,
         "parameter schema": deployment.parameter_schema,
         "paused": deployment.paused,
+        "not ready": deployment.not_ready or "",
     }
     shown.update({f"parameter {name}": value for name, value in deployment.parameters.items()})
     overrides = deployment.infrastructure_overrides.items()

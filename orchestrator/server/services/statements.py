@@ -37,7 +37,8 @@ SUPERSEDED = f"""(r.schedule_id IS NOT NULL AND r.attempt = 0 AND r.due = r.slot
             AND n.state_type <> 'CANCELLED'))"""
 
 #: When a run ``r`` of deployment ``d`` in queue ``q`` can be claimed; needs the parameter ``horizon``.
-CLAIMABLE = f"""r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s AND NOT d.paused AND NOT q.paused
+CLAIMABLE = f"""r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s
+    AND NOT d.paused AND d.not_ready IS NULL AND NOT q.paused
     AND (q.concurrency_limit IS NULL OR q.concurrency_limit > (
         SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})))
     AND NOT {SUPERSEDED}"""
