@@ -18,10 +18,12 @@ from typing import Any
 from . import block_kinds as kinds
 from . import builds
 from .block import Block, current_store
+from .client import Client
 from .clock import to_text
+from .discovering import Look
 from .errors import BlockError, CodeNotLoadable, InvalidInput, NotFound
 from .flows import flow
-from .interfaces import FileSystem, clean_path
+from .interfaces import Discoverable, FileSystem, clean_path
 from .logs import get_run_logger
 
 NAME = "orchestrator.errand"
@@ -38,6 +40,17 @@ IMPORT_ONE, IMPORT_ALL = 60.0, 300.0
 def test_block(block_id: str) -> str:
     """Try whether a block works; the sentence that its kind says of it."""
     return load(block_id).test()
+
+
+@flow(name=NAME, timeout_seconds=3600)
+def discover_block(block_id: str) -> dict[str, Any]:
+    """Look through a block; what it finds is told on the way: ``{resources, events, vanished, notice}``."""
+    block = load(block_id)
+    if not isinstance(block, Discoverable):
+        raise BlockError(f"the block is a {type(block).__name__}, which cannot be looked through")
+    found = Look(Client.from_settings(), block_id).run(block)
+    get_run_logger().info("%(resources)d resources, %(events)d events, %(vanished)d vanished", found)
+    return found
 
 
 @flow(name=NAME, timeout_seconds=120)

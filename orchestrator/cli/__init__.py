@@ -44,6 +44,7 @@ NOUNS: dict[str, Noun] = {
     "block": Noun("block", "group", "Create and look at blocks: stored, typed configuration."),
     "variable": Noun("variable", "group", "Set and read variables: plain values by name."),
     "limit": Noun("limit", "group", "Look at limits of blocks, and at the runs that hold them."),
+    "resource": Noun("resource", "group", "Look at what was found in systems: buckets, tables, pods."),
     "event": Noun("event", "group", "Emit and list events."),
     "artifact": Noun("artifact", "group", "Read what runs have published: tables, markdown, links."),
     "api-key": Noun("api_key", "group", "Create, list and revoke API keys."),
