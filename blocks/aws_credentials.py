@@ -122,12 +122,18 @@ class AWSCredentials(Block, Credentials):
 
         def open_sts(service: str, **options: Any) -> Any:
             return inner.create_client(
-                service, config=_config(), region_name=self.region or None, endpoint_url=self.endpoint_url or None, **options
+                service,
+                config=_config(),
+                region_name=self.region or None,
+                endpoint_url=self.endpoint_url or None,
+                **options,
             )
 
         source = inner.get_credentials()
         if source is None:
-            raise BlockError("role_arn needs credentials that may take the role on: give an access key, or a computer's")
+            raise BlockError(
+                "role_arn needs credentials that may take the role on: give an access key, or a computer's"
+            )
         fetcher = AssumeRoleCredentialFetcher(
             open_sts, source, self.role_arn, extra_args={"RoleSessionName": "orchestrator"}
         )
@@ -136,6 +142,4 @@ class AWSCredentials(Block, Credentials):
 
 
 def _config(**more: Any) -> Any:
-    return Config(
-        connect_timeout=10, read_timeout=60, max_pool_connections=16, retries={"mode": "standard"}, **more
-    )
+    return Config(connect_timeout=10, read_timeout=60, max_pool_connections=16, retries={"mode": "standard"}, **more)

@@ -15,6 +15,7 @@ from orchestrator.interfaces import FileInfo
 
 from .azure_credentials import AzureCredentials
 from .file_systems import Clients, Objects, fingerprint
+from .listings import Place
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
@@ -51,7 +52,9 @@ class AzureBlob(Objects, Block):
     account_name: str | None = Field(
         None, description="Name of the storage account; empty where a connection string names it."
     )
-    credentials: AzureCredentials | None = Field(None, description="The account; empty: the computer's own credentials.")
+    credentials: AzureCredentials | None = Field(
+        None, description="The account; empty: the computer's own credentials."
+    )
     endpoint_url: str | None = Field(
         None, description="Address of the account, where it is not https://<name>.blob.core.windows.net."
     )
@@ -75,19 +78,31 @@ class AzureBlob(Objects, Block):
     def _below(self, prefix: str) -> Iterator[FileInfo]:
         service = self._service()
         if self._has_folders(service):
-            return self._walk(service, prefix)
+            return self._walk(prefix)
         found = service.list_blobs(name_starts_with=prefix or None, results_per_page=1000, include=["metadata"])
         return (_info(item) for item in found if not _is_folder(item))
 
-    def _walk(self, service: Any, prefix: str) -> Iterator[FileInfo]:
+    def _level(self, prefix: str) -> Iterator[str | FileInfo]:
+        found = self._service().walk_blobs(name_starts_with=prefix or None, delimiter="/", include=["metadata"])
+        for item in found:
+            if isinstance(item, BlobPrefix):
+                yield item.name
+            elif not _is_folder(item):
+                yield _info(item)
+
+    def _place(self) -> Place:
+        account = self._service().account_name
+        return self._resource("azure", f"azure://{account}/{self.container}", self.container, "container")
+
+    def _walk(self, prefix: str) -> Iterator[FileInfo]:
         # An account with real folders lists "a/b" before "a.b": the order of whole paths takes a folder at a time.
-        found = service.walk_blobs(name_starts_with=prefix or None, delimiter="/", include=["metadata"])
-        items = {item.name: item for item in found if isinstance(item, BlobPrefix) or not _is_folder(item)}
+        items = {item if isinstance(item, str) else item.path: item for item in self._level(prefix)}
         for name in sorted(items):
-            if isinstance(items[name], BlobPrefix):
-                yield from self._walk(service, name)
+            item = items[name]
+            if isinstance(item, str):
+                yield from self._walk(item)
             else:
-                yield _info(items[name])
+                yield item
 
     @staticmethod
     def _has_folders(service: Any) -> bool:

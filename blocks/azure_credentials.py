@@ -65,7 +65,10 @@ class AzureCredentials(Block, Credentials):
         principal = [bool(part) for part in (self.tenant_id, self.client_id, self.client_secret)]
         if any(principal) and not all(principal):
             raise ValueError("tenant_id, client_id and client_secret go together: give all three, or none")
-        if sum([any(principal), *(bool(way) for way in (self.account_key, self.sas_token, self.connection_string))]) > 1:
+        if (
+            sum([any(principal), *(bool(way) for way in (self.account_key, self.sas_token, self.connection_string))])
+            > 1
+        ):
             raise ValueError("these name more than one way to log in: give an application, a key, a SAS or a string")
         return self
 
@@ -75,7 +78,9 @@ class AzureCredentials(Block, Credentials):
         if self.tenant_id and self.client_id and self.client_secret:
             return ClientSecretCredential(self.tenant_id, self.client_id, self.client_secret.get_secret_value())
         if self.account_key or self.sas_token or self.connection_string:
-            raise BlockError("these credentials open one storage account only: give tenant_id, client_id, client_secret")
+            raise BlockError(
+                "these credentials open one storage account only: give tenant_id, client_id, client_secret"
+            )
         return DefaultAzureCredential()
 
     def client(self, **options: Any) -> Any:
@@ -98,7 +103,9 @@ class AzureCredentials(Block, Credentials):
             url = endpoint or f"https://{name}.blob.core.windows.net"
             return BlobServiceClient(url, credential=self._key(name), **_OPTIONS)
         except ValueError:
-            raise BlockError("the credentials of Azure cannot be used: check account_name and the key or string") from None
+            raise BlockError(
+                "the credentials of Azure cannot be used: check account_name and the key or string"
+            ) from None
 
     def test(self) -> str:
         """Ask Azure for a token."""
@@ -107,7 +114,9 @@ class AzureCredentials(Block, Credentials):
         try:
             self.token().get_token("https://storage.azure.com/.default")
         except CredentialUnavailableError:
-            raise AccessDenied("this computer has no credentials of Azure: give tenant_id, client_id, client_secret") from None
+            raise AccessDenied(
+                "this computer has no credentials of Azure: give tenant_id, client_id, client_secret"
+            ) from None
         except ClientAuthenticationError:
             raise AccessDenied("Azure refuses these credentials: make a new secret of the application") from None
         except AzureError as error:

@@ -89,7 +89,9 @@ class GCPCredentials(Block, Credentials):
         if options:
             raise BlockError("GCPCredentials.client() takes endpoint_url")
         where = {"client_options": {"api_endpoint": endpoint}} if endpoint else {}
-        return storage.Client(project=self.project or getattr(account, "project_id", None), credentials=account, **where)
+        return storage.Client(
+            project=self.project or getattr(account, "project_id", None), credentials=account, **where
+        )
 
     def test(self) -> str:
         """Ask Google for a token."""

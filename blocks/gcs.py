@@ -15,6 +15,7 @@ from orchestrator.interfaces import FileInfo
 
 from .file_systems import Clients, Objects, fingerprint
 from .gcp_credentials import GCPCredentials
+from .listings import Place
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
@@ -81,6 +82,18 @@ class GCS(Objects, Block):
         )
         return map(_info, blobs)
 
+    def _level(self, prefix: str) -> Iterator[str | FileInfo]:
+        fields = "items(name,size,updated),prefixes,nextPageToken"
+        blobs = self._bucket().list_blobs(
+            prefix=prefix or None, delimiter="/", page_size=1000, fields=fields, timeout=_TIMEOUT, retry=_retry()
+        )
+        for page in blobs.pages:
+            yield from sorted(page.prefixes)
+            yield from map(_info, page)
+
+    def _place(self) -> Place:
+        return self._resource("gcs", self._where(), self.bucket)
+
     def _remove(self, keys: Sequence[str]) -> None:
         def remove(key: str) -> None:
             with suppress(exceptions.NotFound):
@@ -100,9 +113,9 @@ class GCS(Objects, Block):
         if storage is None:
             raise BlockError('the GCS block needs google-cloud-storage: pip install "orchestrator[gcs]"')
         account = self.credentials or GCPCredentials(anonymous=bool(self.endpoint_url))
-        return _clients.get(
-            fingerprint(self), lambda: account.client(endpoint_url=self.endpoint_url or None)
-        ).bucket(self.bucket)
+        return _clients.get(fingerprint(self), lambda: account.client(endpoint_url=self.endpoint_url or None)).bucket(
+            self.bucket
+        )
 
     @contextmanager
     def _explained(self, path: str) -> Iterator[None]:

@@ -161,7 +161,9 @@ class HTTP(ReadOnly, Block):
             response.release_conn()
 
     def _headers(self) -> dict[str, str]:
-        headers = {str(key): str(value) for key, value in (self.headers.get_secret_value() if self.headers else {}).items()}
+        headers = {
+            str(key): str(value) for key, value in (self.headers.get_secret_value() if self.headers else {}).items()
+        }
         if self.token:
             headers["Authorization"] = f"Bearer {self.token.get_secret_value()}"
         elif self.username:

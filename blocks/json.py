@@ -14,11 +14,7 @@ class JSON(Block):
 
     _name: ClassVar[str] = "JSON"
     _slug: ClassVar[str] = "json"
-    _logo: ClassVar[str] = (
-        "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' "
-        "stroke='%23667382' stroke-width='2'%3E"
-        "%3Cpath d='M9 4H7v6l-3 2 3 2v6h2M15 4h2v6l3 2-3 2v6h-2'/%3E%3C/svg%3E"
-    )
+    _logo: ClassVar[str] = "tabler:braces"
     _code_example: ClassVar[str] = """
         from orchestrator.blocks.json import JSON
 

@@ -49,7 +49,8 @@ class RemoteFileSystem(Folders, Block):
         json_schema_extra={"x-placeholder": "ftp://files.example/flows"},
     )
     options: SecretDict | None = Field(
-        None, description="What the driver takes beside the address, such as username, password, key, token; all secret."
+        None,
+        description="What the driver takes beside the address, such as username, password, key, token; all secret.",
     )
 
     @field_validator("url")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -14,6 +15,7 @@ from orchestrator.interfaces import FileInfo
 
 from .aws_credentials import DENIED, AWSCredentials
 from .file_systems import Objects
+from .listings import Place
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
@@ -83,6 +85,19 @@ class S3(Objects, Block):
         )
         # Directory buckets alone are listed in no order; they hold what is worked on, never much.
         return iter(sorted(found, key=lambda item: item.path)) if self.bucket.endswith("--x-s3") else found
+
+    def _level(self, prefix: str) -> Iterator[str | FileInfo]:
+        paginator = self._s3().get_paginator("list_objects_v2")
+        for page in paginator.paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/"):
+            yield from (item["Prefix"] for item in page.get("CommonPrefixes", ()))
+            for item in page.get("Contents", ()):
+                yield FileInfo(item["Key"], item["Size"], item["LastModified"])
+
+    def _place(self) -> Place:
+        # The same name may be two buckets in two services.
+        address = self.endpoint_url or (self.credentials.endpoint_url if self.credentials else None)
+        host = urlsplit(address).netloc.rpartition("@")[2] if address else ""
+        return self._resource("s3", f"s3://{host}/{self.bucket}" if host else f"s3://{self.bucket}", self.bucket)
 
     def _remove(self, keys: Sequence[str]) -> None:
         names = [{"Key": key} for key in keys]

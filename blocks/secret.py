@@ -15,11 +15,7 @@ class Secret(Block, interfaces.Secret):
 
     _name: ClassVar[str] = "Secret"
     _slug: ClassVar[str] = "secret"
-    _logo: ClassVar[str] = (
-        "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' "
-        "stroke='%23667382' stroke-width='2'%3E%3Crect x='5' y='11' width='14' height='9'/%3E"
-        "%3Cpath d='M8 11V7a4 4 0 0 1 8 0v4'/%3E%3C/svg%3E"
-    )
+    _logo: ClassVar[str] = "tabler:lock"
     _code_example: ClassVar[str] = """
         from orchestrator.blocks.secret import Secret
 

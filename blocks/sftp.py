@@ -10,16 +10,18 @@ from pydantic import Field
 
 from orchestrator.block import Block
 from orchestrator.errors import OrchestratorError, Unavailable
+from orchestrator.interfaces import FileInfo
 
 from .file_systems import Connections, Folders, fingerprint
 from .file_systems.folders import Driver
 from .file_systems.sftp import SFTPDriver
+from .listings import ObservedFiles, Place
 from .ssh_credentials import SSHCredentials, paramiko
 
 _connections: Connections[SFTPDriver] = Connections(lambda driver: driver.alive, SFTPDriver.close)
 
 
-class SFTP(Folders, Block):
+class SFTP(Folders, ObservedFiles, Block):
     """Files below a folder of a computer that is reached by SSH."""
 
     _name: ClassVar[str] = "SFTP"
@@ -62,6 +64,14 @@ class SFTP(Folders, Block):
     def _where(self) -> str:
         port = "" if self.port == 22 else f":{self.port}"
         return f"sftp://{self.host}{port}/{self.basepath.strip('/')}".rstrip("/")
+
+    def _place(self) -> Place:
+        return Place(self._where(), "sftp.folder", self._where(), "sftp.folder", "sftp.file")
+
+    def _listing(self) -> Iterator[FileInfo]:
+        with self._using() as fs, self._explained(""):
+            self._check_root(fs)
+        return self.list()
 
     def _meaning(self, error: Exception, path: str) -> OrchestratorError | None:
         if isinstance(error, paramiko.SSHException):

@@ -10,9 +10,11 @@ from pydantic import Field, SecretStr
 
 from orchestrator.block import Block
 from orchestrator.errors import AccessDenied, BlockError, InvalidInput, NotFound, OrchestratorError, Unavailable
+from orchestrator.interfaces import FileInfo
 
 from .file_systems import Connections, Folders, fingerprint
 from .file_systems.folders import Driver
+from .listings import ObservedFiles, Place
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
@@ -31,7 +33,7 @@ except ImportError:
 _connections: Connections[Any] = Connections(lambda driver: driver.alive, lambda driver: driver.close())
 
 
-class SMB(Folders, Block):
+class SMB(Folders, ObservedFiles, Block):
     """Files below a folder of a Windows or Samba share."""
 
     _name: ClassVar[str] = "SMB share"
@@ -47,7 +49,9 @@ class SMB(Folders, Block):
 
     host: str = Field(min_length=1, description="Name or address of the file server.")
     share: str = Field(
-        min_length=1, pattern=r"^[^/\\]+$", description="Name of the share: the part after the server's in \\\\server\\share."
+        min_length=1,
+        pattern=r"^[^/\\]+$",
+        description="Name of the share: the part after the server's in \\\\server\\share.",
     )
     port: int = Field(445, ge=1, le=65535, description="Port of the file server.")
     basepath: str = Field("", description="Folder of the share that all paths are relative to, with /.")
@@ -68,7 +72,12 @@ class SMB(Folders, Block):
         password = self.password.get_secret_value()
         try:
             return SMBDriver(
-                self.host, self.port, self.share, username=self.username, password=password, encrypt=self.encrypt or None
+                self.host,
+                self.port,
+                self.share,
+                username=self.username,
+                password=password,
+                encrypt=self.encrypt or None,
             )
         except FileNotFoundError:
             raise NotFound(f"there is no share {self.share} on {self.host}") from None
@@ -86,6 +95,14 @@ class SMB(Folders, Block):
     def _where(self) -> str:
         port = "" if self.port == 445 else f":{self.port}"
         return f"smb://{self.host}{port}/{self.share}/{self.basepath.strip('/')}".rstrip("/")
+
+    def _place(self) -> Place:
+        return Place(self._where(), "smb.folder", self._where(), "smb.folder", "smb.file")
+
+    def _listing(self) -> Iterator[FileInfo]:
+        with self._using() as fs, self._explained(""):
+            self._check_root(fs)
+        return self.list()
 
     def _meaning(self, error: Exception, path: str) -> OrchestratorError | None:
         where = f"{self._where()}/{path}".rstrip("/")

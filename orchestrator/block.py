@@ -5,38 +5,34 @@ and verbs. ``SecretStr`` and :data:`SecretDict` fields are secrets: encrypted on
 A field typed as another block, or as an interface, holds a *reference*: the block in it must have been saved, and
 whoever changes that one document changes what every block that refers to it sees.
 
-Kinds are found by the entry-point group ``orchestrator.blocks``, and among the classes of this process.
+:mod:`orchestrator.block_kinds` finds kinds, :mod:`orchestrator.block_schemas` tells forms of their fields.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import inspect
-import json
-import pkgutil
 import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, Secret, SecretBytes, SecretStr, ValidationError, WithJsonSchema
-from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticUndefined
 
+from . import block_kinds
+from .block_schemas import json_schema
 from .errors import BlockError
 from .interfaces import Interface
 
 B = TypeVar("B", bound="Block")
 
-ENTRY_POINTS = "orchestrator.blocks"
 REFERENCE = "$block"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_FACTS = ("_name", "_slug", "_description", "_logo", "_docs_url", "_code_example")
+_FACTS = ("_name", "_slug", "_description", "_logo", "_docs_url", "_code_example", "_untested_here")
 
 #: A dictionary whose values are all secret.
 SecretDict = Annotated[Secret[dict[str, Any]], WithJsonSchema({"type": "object", "writeOnly": True})]
@@ -60,7 +56,6 @@ class BlockStore(Protocol):
 
 _store: ContextVar[BlockStore | None] = ContextVar("block_store", default=None)
 _default_store: list[Callable[[], BlockStore]] = []
-_classes: dict[str, type[Block]] = {}
 
 
 @contextmanager
@@ -102,10 +97,12 @@ class Block(BaseModel):
     _slug: ClassVar[str] = ""
     #: A sentence; the head of the class's docstring when empty.
     _description: ClassVar[str] = ""
-    #: A picture's address, or a small picture as a data URL.
+    #: ``tabler:<icon>``, one of the Tabler icons that the dashboard brings, or a small picture as a data URL.
     _logo: ClassVar[str] = ""
     _docs_url: ClassVar[str] = ""
     _code_example: ClassVar[str] = ""
+    #: Where no stand-in for the kind's other side exists: a sentence that says so, and what is tested all the same.
+    _untested_here: ClassVar[str] = ""
 
     _document_id: str | None = PrivateAttr(None)
     _document_name: str | None = PrivateAttr(None)
@@ -122,7 +119,7 @@ class Block(BaseModel):
         if not _SLUG.fullmatch(cls._slug):
             raise BlockError(f"{cls.__name__}._slug is {cls._slug!r}: write small letters, digits and hyphens")
         if not inspect.isabstract(cls):
-            _classes[cls._slug] = cls
+            block_kinds.classes[cls._slug] = cls
 
     @property
     def document_id(self) -> str | None:
@@ -139,7 +136,7 @@ class Block(BaseModel):
         """All that the server and its forms know of the kind, ready for JSON."""
         if inspect.isabstract(cls):
             missing = ", ".join(sorted(cls.__abstractmethods__))
-            raise BlockError(f"{import_path(cls)} is no whole block type: it lacks {missing}")
+            raise BlockError(f"{block_kinds.import_path(cls)} is no whole block type: it lacks {missing}")
         return {
             "slug": cls._slug,
             "name": vars(cls).get("_name") or cls.__name__,
@@ -147,9 +144,10 @@ class Block(BaseModel):
             "logo": cls._logo,
             "docs_url": cls._docs_url,
             "code_example": inspect.cleandoc(cls._code_example),
-            "import_path": import_path(cls),
+            "import_path": block_kinds.import_path(cls),
             "interfaces": cls._interfaces(),
-            "schema": _schema(cls),
+            "untested": cls._untested_here,
+            "schema": json_schema(cls, Block),
         }
 
     @classmethod
@@ -243,9 +241,9 @@ class Block(BaseModel):
         slug, label = str(document["type"]), _label(document)
         # The class that is asked wins over one defined later under the same slug: the same file, imported twice.
         asked = cls is not Block and cls._slug == slug and not inspect.isabstract(cls)
-        kind = cls if asked else find(slug, document.get("import_path"))
+        kind = cls if asked else block_kinds.find(slug, document.get("import_path"))
         if not issubclass(kind, cls):
-            raise BlockError(f"block {label} is a {import_path(kind)}, not a {cls.__name__}")
+            raise BlockError(f"block {label} is a {block_kinds.import_path(kind)}, not a {cls.__name__}")
         data = {key: _from_data(value) for key, value in document["data"].items() if kind._takes(key)}
         try:
             block = kind.model_validate(data)
@@ -260,61 +258,6 @@ class Block(BaseModel):
         if cls.model_config.get("extra") == "allow" or key in cls.model_fields:
             return True
         return any(key in (item.alias, item.validation_alias) for item in cls.model_fields.values())
-
-
-def find(slug: str, hint: str | None = None) -> type[Block]:
-    """The class of a kind of block, imported when an entry point brings it.
-
-    Args:
-        slug: Such as ``s3``.
-        hint: Where the server says the class lies; only named in the error, never imported.
-
-    Raises:
-        BlockError: No class of this process and no entry point has it, or its module does not import.
-    """
-    if slug not in _classes and slug in (paths := installed()):
-        try:
-            importlib.import_module(paths[slug].partition(":")[0])
-        except ImportError as error:
-            raise BlockError(f"block type {slug!r} ({paths[slug]}) does not import: {error}") from error
-    if slug not in _classes:
-        module, _, name = (hint or "").partition(":")
-        how = f"add `from {module} import {name}`" if name else "import the module that defines its class"
-        raise BlockError(
-            f"block type {slug!r} is unknown in this process: {how}, or install the package that brings it"
-        )
-    return _classes[slug]
-
-
-@lru_cache(maxsize=1)
-def installed() -> dict[str, str]:
-    """Kinds of block that installed packages bring: slug -> ``module:Class``. Nothing is imported."""
-    found = {}
-    shipped = importlib.import_module("orchestrator.blocks")
-    for module in pkgutil.iter_modules(shipped.__path__):
-        if module.ispkg:  # what several kinds share
-            continue
-        # A kind of ours lies in a file named like its slug, so that a checkout without metadata has them as well.
-        found[module.name.replace("_", "-")] = f"orchestrator.blocks.{module.name}"
-    for entry in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        found[entry.name] = entry.value
-    return found
-
-
-def known() -> dict[str, type[Block] | BlockError]:
-    """Every kind of block of this process and of installed packages; in place of one that is broken, why."""
-    result: dict[str, type[Block] | BlockError] = {}
-    for slug in sorted({*_classes, *installed()}):
-        try:
-            result[slug] = find(slug)
-        except Exception as error:  # one broken package must not hide all other kinds
-            result[slug] = error if isinstance(error, BlockError) else BlockError(f"block type {slug!r}: {error!r}")
-    return result
-
-
-def import_path(kind: type) -> str:
-    """``module:Class``."""
-    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def _to_data(value: Any, dumped: Any, place: tuple[Block, str]) -> Any:
@@ -375,79 +318,13 @@ def _explain(error: ValidationError, kind: type[Block], label: str) -> str:
         field = ".".join(str(part) for part in item["loc"]) or "block"
         if item["type"] == "missing":
             problems.append(
-                f"the field {field!r}, which {import_path(kind)} requires, has no saved value: "
+                f"the field {field!r}, which {block_kinds.import_path(kind)} requires, has no saved value: "
+                f"`orchestrator block register {kind.__module__}` and "
                 f"`orchestrator block create {label} --overwrite --set {field}=...`, or save it again from code"
             )
         else:
             problems.append(f"the field {field!r}: {item['msg']}")
     return "; ".join(problems)
-
-
-class _References(GenerateJsonSchema):
-    """Writes blocks inside a block as references."""
-
-    root: ClassVar[type[Block]]
-
-    def model_schema(self, schema: Any) -> dict[str, Any]:
-        kind = schema["cls"]
-        if issubclass(kind, Block) and kind is not self.root:
-            return _reference_schema(kind)
-        return super().model_schema(schema)
-
-
-def _schema(kind: type[Block]) -> dict[str, Any]:
-    """The kind's JSON schema, as forms and the server read it.
-
-    Blocks in it are ``{"x-block": slug, interface or *}``; ``writeOnly`` and ``x-block`` stand on the property itself,
-    also where the type is optional. A property with a secret anywhere inside is secret as a whole.
-    """
-    schema = kind.model_json_schema(schema_generator=type("References", (_References,), {"root": kind}))
-    definitions = schema.pop("$defs", {})
-    if "$ref" in schema:  # a kind that refers to itself
-        own = schema["$ref"].rpartition("/")[2]
-        schema, definitions[own] = definitions[own], _reference_schema(kind)
-    references = {f"#/$defs/{key}": value for key, value in definitions.items() if "x-block" in value}
-    definitions = {key: _inline(value, references) for key, value in definitions.items() if "x-block" not in value}
-    schema = _inline(schema, references)
-    schema.pop("additionalProperties", None)  # older and newer versions of the class share documents
-    for item in schema.get("properties", {}).values():
-        if holds_secret(item, definitions):
-            item["writeOnly"] = True
-        for option in item.get("anyOf", []):
-            if "x-block" in option:
-                item["x-block"] = option["x-block"]
-    result: dict[str, Any] = json.loads(json.dumps({**schema, **({"$defs": definitions} if definitions else {})}))
-    return result
-
-
-def _reference_schema(kind: type[Block]) -> dict[str, Any]:
-    wanted = kind._slug
-    if inspect.isabstract(kind) and kind._interfaces():
-        wanted = kind._interfaces()[0]
-    return {"type": "object", "title": kind.__name__, "x-block": "*" if kind is Block else wanted}
-
-
-def holds_secret(node: Any, definitions: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> bool:
-    """Whether a JSON schema, or one that it refers to in ``definitions``, has a secret field (``writeOnly``)."""
-    if isinstance(node, list):
-        return any(holds_secret(item, definitions, seen) for item in node)
-    if not isinstance(node, Mapping):
-        return False
-    if node.get("writeOnly") is True:
-        return True
-    name = str(node.get("$ref", "")).rpartition("/")[2]
-    if name in definitions and name not in seen and holds_secret(definitions[name], definitions, seen | {name}):
-        return True
-    return any(holds_secret(value, definitions, seen) for key, value in node.items() if key != "$defs")
-
-
-def _inline(node: Any, references: dict[str, Any]) -> Any:
-    if isinstance(node, dict):
-        if node.get("$ref") in references:
-            beside = {key: value for key, value in node.items() if key != "$ref"}
-            return {**references[node["$ref"]], **beside}
-        return {key: _inline(value, references) for key, value in node.items()}
-    return [_inline(item, references) for item in node] if isinstance(node, list) else node
 
 
 def _kebab(name: str) -> str:

@@ -306,7 +306,9 @@ def _error(answer: Answer, api_url: str) -> OrchestratorError:
     if status == 409:
         # Where a rule refused, the text beside the number is the rule's code.
         code = str(body.get("status") or "")
-        return Conflict(message or None) if code in {"", "Conflict"} else TransitionRefused(message or None, code=code)
+        if code not in {"", "Conflict"}:
+            return TransitionRefused(message or None, code=code)
+        return Conflict(message or None, errors)
     if status in {401, 403}:
         return AccessDenied(message or None)
     if status == 503:

@@ -62,6 +62,11 @@ class NotFound(OrchestratorError):
 class Conflict(OrchestratorError):
     """The present state of things forbids this."""
 
+    def __init__(self, message: str | None = None, errors: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        #: What is in the way: name -> list of things.
+        self.errors = errors or {}
+
 
 class TransitionRefused(Conflict):
     """A rule refused the change of state."""

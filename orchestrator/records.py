@@ -74,8 +74,8 @@ class Reference(Record):
 
 #: Codes of :class:`WaitingReason`; the first that applies is told.
 WAITING_CODES = (
-    "not-queued", "no-deployment", "not-due", "deployment-paused", "queue-paused", "limit-full", "no-agent-on-queue",
-    "agents-offline", "agents-full", "broker-down", "any-moment",
+    "not-queued", "no-deployment", "not-due", "deployment-not-ready", "deployment-paused", "queue-paused", "limit-full",
+    "no-agent-on-queue", "agents-offline", "agents-full", "broker-down", "any-moment",
 )  # fmt: skip
 
 
@@ -150,7 +150,7 @@ class Infrastructure(Record):
 
     block_id: uuid.UUID | None = None
     overrides: dict[str, Any] = field(default_factory=dict)
-    #: When the block was last changed; part of the agent's cache key.
+    #: When the block, or one that it holds, was last changed; part of the agent's cache key.
     updated: datetime | None = None
 
 

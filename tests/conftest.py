@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -70,13 +71,27 @@ def template_database(services: tuple[str, str]) -> str:
 @pytest.fixture
 def database_url(services: tuple[str, str], template_database: str) -> Iterator[str]:
     """A fresh, migrated database, which this process is configured to use."""
+    with fresh_database(services[0], template_database) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(services: tuple[str, str], template_database: str) -> Iterator[str]:
+    """The same, one for all tests of a module, where a server is started once for them."""
+    with fresh_database(services[0], template_database) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(server: str, template: str) -> Iterator[str]:
+    """A copy of the template; dropped at the end."""
     name = f"test_{uuid.uuid4().hex[:12]}"
-    _execute(services[0], f"CREATE DATABASE {name} TEMPLATE {template_database}")
-    url = _named(services[0], name)
+    _execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    url = _named(server, name)
     session.configure(url, pool_size=8)
     yield url
     session.dispose()
-    _execute(services[0], f"DROP DATABASE {name} WITH (FORCE)")
+    _execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _named(url: str, database: str) -> str:

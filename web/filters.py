@@ -19,7 +19,8 @@ from orchestrator.server.services.run_briefs import RunBrief
 from . import access, grids
 from .headers import nonce
 from .icons import icon
-from .looks import LATE, LOOKS, Look, look
+from .logos import logo
+from .looks import LATE, LOOKS, Look, interface, look
 from .prose import markdown
 
 _STATIC = Path(__file__).parent / "static"
@@ -31,6 +32,7 @@ def install(app: Flask) -> None:
         asset=asset,
         icon=icon,
         look=look,
+        interface=interface,
         LOOKS=LOOKS,
         nonce=nonce,
         csrf=access.token,
@@ -54,6 +56,7 @@ def install(app: Flask) -> None:
         is_web=is_web,
         table=grids.table,
         icon_shapes=icon_shapes,
+        logo=logo,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 

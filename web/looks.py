@@ -1,4 +1,4 @@
-"""How each state of a run looks: one table for pages, charts and the timeline.
+"""How each state of a run looks, and each interface of a block: tables for pages, charts and the timeline.
 
 The class names the colours in ``orchestrator.css``; an icon and the state's name always stand beside a colour.
 """
@@ -47,3 +47,40 @@ def look(state_type: str, state_name: str = "") -> Look:
         return LATE
     known = LOOKS[state_type]
     return Look(known.css, known.icon, state_name or known.name)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What people call the block types of one interface."""
+
+    name: str
+    icon: str
+    text: str = ""
+
+
+#: Interfaces in the order in which the catalogue shows them; a type stands under the first of these that it has.
+INTERFACES: dict[str, Kind] = {
+    "file-system": Kind("Storage", "folder", "Files: the code of deployments, results, data."),
+    "database": Kind("Databases", "database", "Queries and statements, streamed."),
+    "credentials": Kind(
+        "Credentials", "key", "Who we are elsewhere. Other blocks hold them: rotate once, used everywhere."
+    ),
+    "notifier": Kind("Notifiers", "bell", "Messages to people."),
+    "infrastructure": Kind("Infrastructure", "server-2", "What runs are executed in."),
+    "job": Kind("Jobs", "player-play", "Work that is started elsewhere and waited for."),
+    "ticket": Kind("Tickets", "ticket", "Work for people."),
+    "secret": Kind("Secrets", "lock", "One value, encrypted."),
+    "discoverable": Kind("Watched systems", "radar", "What is there is looked up, without orchestrating it."),
+}
+#: Of types that implement no interface.
+VALUES = Kind("Values and more", "braces", "Settings that several flows share.")
+
+
+def interface(slug: str) -> Kind:
+    """The look of an interface; one that we do not know has its own name."""
+    return INTERFACES.get(slug) or Kind(slug.replace("-", " ").capitalize(), "plug-connected")
+
+
+def home_of(interfaces: list[str]) -> str:
+    """The interface under which the catalogue shows a type; empty for none."""
+    return next((slug for slug in [*INTERFACES, *interfaces] if slug in interfaces), "")

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from typing import Any, BinaryIO, ClassVar, Protocol
 
 from orchestrator.errors import AccessDenied, InvalidInput, NotFound, OrchestratorError, Unavailable
-from orchestrator.interfaces import FileInfo, FileSystem, clean_path
+from orchestrator.interfaces import FileInfo, FileSystem, Folder, clean_path
 
 CHUNK = 1 << 20
 #: What files are called while they are written; listings leave them out.
@@ -94,7 +94,7 @@ class Folders(FileSystem):
         with self._using() as fs:
             with self._explained(path):
                 facts = self._facts(fs, clean)
-                source = self._open_to_read(fs, self._place(fs, clean), facts.size)
+                source = self._open_to_read(fs, self._at(fs, clean), facts.size)
             try:
                 while True:
                     with self._explained(path):
@@ -111,7 +111,7 @@ class Folders(FileSystem):
         clean = self._file(path)
         file = io.BytesIO(content) if isinstance(content, bytes) else content
         with self._using() as fs:
-            place = self._place(fs, clean)
+            place = self._at(fs, clean)
             whole = self._appears_whole(fs)
             target = place if whole else f"{place.rpartition('/')[0]}/{WRITING}{uuid.uuid4().hex}"
             with self._explained(path):
@@ -133,11 +133,22 @@ class Folders(FileSystem):
         with self._using() as fs:
             yield from self._walk(fs, clean)
 
+    def browse(self, path: str = "", limit: int = 1000) -> Folder:
+        """What lies directly in a folder."""
+        clean = clean_path(path)
+        start = len(clean) + 1 if clean else 0
+        with self._using() as fs, self._explained(path):
+            entries = self._folder(fs, clean)
+        kept = entries[:limit]
+        folders = sorted(key[start:-1] for key, _ in kept if key.endswith("/"))
+        files = [FileInfo(key, int(facts.get("size") or 0), _modified(facts)) for key, facts in kept if key[-1] != "/"]
+        return Folder(folders, files, is_cut=len(entries) > limit)
+
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all below it."""
         clean = self._file(path)
         with self._using() as fs, self._explained(path):
-            place = self._place(fs, clean)
+            place = self._at(fs, clean)
             if fs.info(place)["type"] == "directory":
                 self._delete_folder(fs, place)
             else:
@@ -152,8 +163,13 @@ class Folders(FileSystem):
     def test(self) -> str:
         """List the folder, one level of it."""
         with self._using() as fs, self._explained(""):
+            self._check_root(fs)
             found = len(self._entries(fs, self._root(fs)))
         return f"{self._where()} can be listed; it holds {found} {'entry' if found == 1 else 'entries'}."
+
+    def _check_root(self, fs: Driver) -> None:
+        if not fs.isdir(self._root(fs) or "/"):
+            raise NotFound(f"there is no folder {self._where()}")
 
     @staticmethod
     def _file(path: str) -> str:
@@ -161,12 +177,12 @@ class Folders(FileSystem):
             raise InvalidInput("the path of a file is empty")
         return clean
 
-    def _place(self, fs: Driver, clean: str) -> str:
+    def _at(self, fs: Driver, clean: str) -> str:
         root = self._root(fs)
         return f"{root}/{clean}" if clean else root
 
     def _facts(self, fs: Driver, clean: str) -> FileInfo:
-        facts = fs.info(self._place(fs, clean))
+        facts = fs.info(self._at(fs, clean))
         if facts["type"] == "directory":
             raise NotFound(f"there is no file {self._where()}/{clean}: it is a folder")
         return FileInfo(clean, int(facts.get("size") or 0), _modified(facts))
@@ -197,7 +213,7 @@ class Folders(FileSystem):
         for end in range(1, len(parts) + 1):
             above = "/".join(parts[:end])
             with contextlib.suppress(OSError):
-                if fs.isfile(self._place(fs, above)):
+                if fs.isfile(self._at(fs, above)):
                     raise InvalidInput(f"{clean} cannot be written: the file {above} is in the place of a folder")
 
     def _fill(self, sink: Any, file: BinaryIO, path: str) -> None:
@@ -233,7 +249,7 @@ class Folders(FileSystem):
 
     def _folder(self, fs: Driver, clean: str) -> Sequence[tuple[str, dict[str, Any]]]:
         """What lies in one folder, in the order of whole paths: ``a.b`` is before ``a/b``, so folders end in ``/``."""
-        place = self._place(fs, clean)
+        place = self._at(fs, clean)
         try:
             entries = self._entries(fs, place)
         except (FileNotFoundError, NotADirectoryError):
@@ -251,7 +267,7 @@ class Folders(FileSystem):
             kind = facts["type"]
             if kind == "link":  # to a file it is one; those to folders may lead in circles
                 with contextlib.suppress(OSError):
-                    facts = fs.info(self._place(fs, key))
+                    facts = fs.info(self._at(fs, key))
                     kind = facts["type"] if facts["type"] == "file" else "other"
             if kind in ("file", "directory"):
                 found.append((key + "/" if kind == "directory" else key, facts))

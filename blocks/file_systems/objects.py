@@ -14,7 +14,9 @@ from itertools import islice
 from typing import BinaryIO, ClassVar
 
 from orchestrator.errors import InvalidInput, NotFound
-from orchestrator.interfaces import FileInfo, FileSystem, clean_path
+from orchestrator.interfaces import FileInfo, Folder, clean_path
+
+from ..listings import ObservedFiles, Place
 
 #: Bytes that are moved at a time.
 CHUNK = 1 << 20
@@ -22,7 +24,7 @@ CHUNK = 1 << 20
 BATCH = 1000
 
 
-class Objects(FileSystem):
+class Objects(ObservedFiles):
     """A file system over the objects of one bucket, below a prefix. Kinds bring the verbs over whole keys."""
 
     prefix: str
@@ -43,6 +45,10 @@ class Objects(FileSystem):
     @abc.abstractmethod
     def _below(self, prefix: str) -> Iterator[FileInfo]:
         """All objects whose key starts with ``prefix``, ordered by key, a page at a time."""
+
+    @abc.abstractmethod
+    def _level(self, prefix: str) -> Iterator[str | FileInfo]:
+        """What lies directly below ``prefix``: objects, and the prefixes (ending in ``/``) of what lies further down."""
 
     @abc.abstractmethod
     def _remove(self, keys: Sequence[str]) -> None:
@@ -87,6 +93,24 @@ class Objects(FileSystem):
                 if not item.path.endswith("/"):  # consoles make such objects to show a folder
                     yield FileInfo(item.path[start:], item.size, item.modified)
 
+    def browse(self, path: str = "", limit: int = 1000) -> Folder:
+        """What lies directly in a folder; what lies further down is not listed."""
+        folder = self._key(path, of_file=False)
+        start = len(self._key("", of_file=False))
+        folders: set[str] = set()
+        files: list[FileInfo] = []
+        with self._explained(path):
+            for item in self._level(folder):
+                if not isinstance(item, str) and item.path.endswith("/"):
+                    continue
+                if len(folders) + len(files) >= limit:
+                    return Folder(sorted(folders), files, is_cut=True)
+                if isinstance(item, str):
+                    folders.add(item[len(folder) : -1])
+                else:
+                    files.append(FileInfo(item.path[start:], item.size, item.modified))
+        return Folder(sorted(folders), files)
+
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all below it."""
         key = self._key(path)
@@ -115,6 +139,13 @@ class Objects(FileSystem):
             first = next(self._below(self._key("", of_file=False)), None)
         what = "holds files" if first else "is empty"
         return f"{self._where()} can be listed; {self.prefix or 'it'} {what}."
+
+    def _resource(self, system: str, bucket: str, name: str, bucket_kind: str = "bucket") -> Place:
+        """The place of a bucket, or of a prefix in it, which is part of the bucket."""
+        folder, file = f"{system}.folder", f"{system}.object"
+        if not (prefix := clean_path(self.prefix)):
+            return Place(bucket, f"{system}.{bucket_kind}", name, folder, file)
+        return Place(f"{bucket}/{prefix}", folder, f"{name}/{prefix}", folder, file, bucket)
 
     def _key(self, path: str, of_file: bool = True) -> str:
         clean = clean_path(path)

@@ -51,7 +51,9 @@ class Remote:
         parts = urlsplit(url)
         self.url = url.rstrip("/")
         self._path = parts.path.rstrip("/")
-        pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=10, read=60), retries=urllib3.Retry(2, backoff_factor=0.2))
+        pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=10, read=60), retries=urllib3.Retry(2, backoff_factor=0.2)
+        )
         self._client = Urllib3HttpGitClient(
             f"{parts.scheme}://{parts.netloc}/", pool_manager=pool, username=username, password=password, quiet=True
         )
@@ -109,9 +111,7 @@ class Remote:
         repo = MemoryRepo()
         hashes = [want.encode() for want in wants]
         with self._explained():
-            self._client.fetch(
-                self._path, repo, lambda refs, depth=None: hashes, depth=depth, filter_spec=b"tree:0"
-            )
+            self._client.fetch(self._path, repo, lambda refs, depth=None: hashes, depth=depth, filter_spec=b"tree:0")
         return repo
 
     @contextlib.contextmanager

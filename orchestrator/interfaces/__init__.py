@@ -11,8 +11,8 @@ from .base import Interface
 from .credentials import Credentials
 from .database import Database
 from .discoverable import Discoverable, Observed, Related, Resource
-from .file_system import FileInfo, FileSystem, Progress
-from .infrastructure import Infrastructure, LaunchSpec, ProcessHost, Running
+from .file_system import FileInfo, FileSystem, Folder, Progress
+from .infrastructure import Elsewhere, Infrastructure, LaunchSpec, ProcessHost, Running
 from .job import Job, JobRun
 from .notifier import Notifier
 from .paths import clean_path, sha256_of, write_whole
@@ -23,8 +23,10 @@ __all__ = [
     "Credentials",
     "Database",
     "Discoverable",
+    "Elsewhere",
     "FileInfo",
     "FileSystem",
+    "Folder",
     "Infrastructure",
     "Interface",
     "Job",

@@ -55,7 +55,12 @@ def test_the_list_is_deep_and_ordered_and_of_whole_folders(holding: Holding) -> 
     names = ("b", "a/z", "a/c/d", "ab/c", "a.txt", "a-b/c", "a0", "a/c.d", "a/c/d e")
     files = holding({name: name.encode() for name in names})
     assert [info.path for info in files.list()] == sorted(names)
-    assert [(info.path, info.size) for info in files.list("a")] == [("a/c.d", 5), ("a/c/d", 5), ("a/c/d e", 7), ("a/z", 3)]
+    assert [(info.path, info.size) for info in files.list("a")] == [
+        ("a/c.d", 5),
+        ("a/c/d", 5),
+        ("a/c/d e", 7),
+        ("a/z", 3),
+    ]
     assert [*files.list("nowhere")] == []
     assert [*files.list("b")] == []
     assert [*files.list("b/below")] == []
@@ -117,7 +122,9 @@ def test_a_folder_is_fetched(holding: Holding, tmp_path: Path) -> None:
     seen: list[tuple[int, int, str]] = []
     assert holding(content).get_directory("up", tmp_path / "back", lambda *facts: seen.append(facts)) == 2
     assert seen[-1][:2] == (3, 3)
-    assert {path.relative_to(tmp_path / "back").as_posix() for path in (tmp_path / "back").rglob("*") if path.is_file()} == {
+    assert {
+        path.relative_to(tmp_path / "back").as_posix() for path in (tmp_path / "back").rglob("*") if path.is_file()
+    } == {
         "a",
         "b/c",
     }
@@ -132,7 +139,11 @@ def test_the_test_says_what_was_seen(holding: Holding) -> None:
 def test_what_is_read_only_refuses_the_rest_in_one_line(holding: Holding, tmp_path: Path) -> None:
     files = holding({"a": b"1"})
     (tmp_path / "b").write_text("2")
-    for act in (lambda: files.write("a", b""), lambda: files.delete("a"), lambda: files.put_directory(tmp_path, "x", ["b"])):
+    for act in (
+        lambda: files.write("a", b""),
+        lambda: files.delete("a"),
+        lambda: files.put_directory(tmp_path, "x", ["b"]),
+    ):
         with pytest.raises(InvalidInput, match="is read only"):
             act()
     assert files.read("a") == b"1"

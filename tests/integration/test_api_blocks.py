@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import uuid
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from orchestrator import block_kinds
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.services import blocks, secrets
 
@@ -214,26 +214,19 @@ def test_an_older_schema_goes_on_working(editor: FlaskClient) -> None:
     assert save(editor, "s3", "new", bucket_name="b")["data"] == {"bucket_name": "b"}
 
 
-class _Point:
-    """An entry point, as importlib.metadata gives them."""
-
-    def __init__(self, name: str, facts: dict[str, Any] | None) -> None:
-        self.name, self.value, self._facts = name, f"somewhere:{name}", facts
-
-    def __lt__(self, other: _Point) -> bool:
-        return self.name < other.name
-
-    def load(self) -> Any:
-        if self._facts is None:
-            raise ImportError("No module named 'boto3': pip install orchestrator[s3]")
-        return type("Kind", (), {"type_facts": classmethod(lambda _: self._facts)})
-
-
 def test_pain_60_one_broken_type_stops_no_other(
     database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    points = [_Point("bad", None), _Point("odd", {**S3, "slug": "odd", "schema": {"type": 5}}), _Point("s3", S3)]
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
+    known = {"odd": {**S3, "slug": "odd", "schema": {"type": 5}}, "s3": S3}
+
+    def find(slug: str) -> Any:
+        if slug not in known:
+            raise ImportError("No module named 'boto3': pip install orchestrator[s3]")
+        return type("Kind", (), {"type_facts": classmethod(lambda _: known[slug])})
+
+    paths = {slug: f"somewhere:{slug}" for slug in ("bad", "odd", "s3")}
+    monkeypatch.setattr(block_kinds, "installed", lambda: paths)
+    monkeypatch.setattr(block_kinds, "find", find)
     with caplog.at_level(logging.WARNING), transaction() as session:
         assert blocks.register_builtin(session) == ["s3"]
         assert blocks.register_builtin(session) == ["s3"]

@@ -1,4 +1,2 @@
-"""Real servers that stand in for services of others: each a context manager, started once for a module or session.
-
-Processes that are started here run files of this folder by path: they cannot import ``tests``.
-"""
+"""Stand-ins of the systems that blocks speak to: real servers where there are some, and small ones that behave as
+documented where there are none."""

@@ -27,7 +27,5 @@ def gcs_server() -> Iterator[str]:
 
 def new_bucket(url: str) -> str:
     """Name of a fresh bucket."""
-    client = storage.Client(
-        project="test", credentials=AnonymousCredentials(), client_options={"api_endpoint": url}
-    )
+    client = storage.Client(project="test", credentials=AnonymousCredentials(), client_options={"api_endpoint": url})
     return str(client.create_bucket(f"bucket-{uuid.uuid4().hex[:12]}").name)

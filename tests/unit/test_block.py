@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
-from orchestrator import block
+from orchestrator import block_kinds
 from orchestrator.block import Block, SecretDict, use_store
+from orchestrator.block_schemas import in_order
 from orchestrator.blocks.json import JSON
 from orchestrator.blocks.local_file_system import LocalFileSystem
 from orchestrator.errors import BlockError, Conflict, NotFound
@@ -89,7 +90,7 @@ def store() -> Iterator[MemoryStore]:
 @pytest.fixture
 def own_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kinds that a test defines are gone after it."""
-    monkeypatch.setattr(block, "_classes", dict(block._classes))
+    monkeypatch.setattr(block_kinds, "classes", dict(block_kinds.classes))
 
 
 def test_the_facts_of_a_kind() -> None:
@@ -126,11 +127,37 @@ def test_a_slug_that_cannot_be_addressed_is_refused(own_kinds: None) -> None:
 
 def test_blocks_in_blocks_are_references_in_the_schema() -> None:
     schema = Warehouse.type_facts()["schema"]
-    assert schema["properties"]["credentials"] == {"type": "object", "title": "Credentials", "x-block": "credentials"}
+    reference = {"type": "object", "title": "Credentials", "x-block": "credentials", "position": 0}
+    assert schema["properties"]["credentials"] == reference
     assert schema["properties"]["spare"]["items"]["x-block"] == "credentials"
     assert schema["properties"]["files"]["x-block"] == "file-system"
     assert schema["properties"]["headers"]["writeOnly"] is True
     assert "$defs" not in schema
+
+
+def test_the_order_of_fields_survives_a_store_that_keeps_none() -> None:
+    """PostgreSQL's jsonb sorts the keys of an object."""
+    schema = Warehouse.type_facts()["schema"]
+    shuffled = {**schema, "properties": dict(sorted(schema["properties"].items()))}
+    assert [*in_order(shuffled)] == ["credentials", "spare", "files", "headers", "options"] != [*shuffled["properties"]]
+
+
+def test_the_order_of_fields_within_a_field_is_told_too(own_kinds: None) -> None:
+    definitions = type(
+        "Whole", (Block,), {"__module__": __name__, "__annotations__": {"part": Part}, "part": Part()}
+    ).type_facts()["schema"]["$defs"]
+    assert [*in_order(definitions["Part"])] == ["name", "token"]
+    assert [item["position"] for item in definitions["Part"]["properties"].values()] == [0, 1]
+
+
+def test_what_could_not_be_tested_is_a_fact(own_kinds: None) -> None:
+    class Snow(Block):
+        """Somewhere else."""
+
+        _untested_here = "No stand-in of it exists."
+
+    assert Snow.type_facts()["untested"] == "No stand-in of it exists."
+    assert Credentials.type_facts()["untested"] == ""
 
 
 def test_a_kind_may_refer_to_itself_and_to_any_block(own_kinds: None) -> None:
@@ -254,7 +281,7 @@ def test_a_loaded_block_must_be_of_the_class(store: MemoryStore) -> None:
 def test_the_class_that_is_asked_wins_over_a_later_one_of_its_slug(own_kinds: None, store: MemoryStore) -> None:
     Credentials(user="u", password="p").save("dev")
     later = type("Credentials", (Block,), {"__module__": "imported.again"})
-    assert block.find("credentials") is later
+    assert block_kinds.find("credentials") is later
     assert type(Credentials.load("dev")) is Credentials
 
 
@@ -272,7 +299,7 @@ class TestVersions:
             assert isinstance(made := Block.from_document(document), Wider)
             assert made.host == "localhost"
         finally:
-            block._classes["credentials"] = Credentials
+            block_kinds.classes["credentials"] = Credentials
 
     def test_a_new_required_field_names_itself_and_the_fix(self) -> None:
         with pytest.raises(BlockError) as caught:
@@ -300,7 +327,7 @@ def test_an_unknown_kind_says_which_import_brings_it() -> None:
     with pytest.raises(BlockError, match=r"'ours' is unknown in this process: add `from team.blocks import Ours`"):
         Block.from_document(document)
     with pytest.raises(BlockError, match="import the module that defines its class"):
-        block.find("ours")
+        block_kinds.find("ours")
 
 
 def test_secrets_are_masked_wherever_a_block_is_shown() -> None:
@@ -319,7 +346,7 @@ def test_a_mistyped_field_is_refused_in_code() -> None:
 
 def test_shipped_kinds_are_found_by_slug_in_a_fresh_process() -> None:
     script = (
-        "import sys; from orchestrator.block import Block, find, known\n"
+        "import sys; from orchestrator.block_kinds import find, known\n"
         "assert not {'boto3', 'flask', 'sqlalchemy', 'celery', 'orchestrator.blocks.s3'} & {*sys.modules}\n"
         "print(*(find(s).__name__ for s in ('local-file-system', 's3', 'process', 'secret', 'json')), *known())"
     )
@@ -330,9 +357,9 @@ def test_shipped_kinds_are_found_by_slug_in_a_fresh_process() -> None:
 
 
 def test_a_broken_kind_does_not_hide_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    paths = {**block.installed(), "broken": "no.such.module:Broken"}
-    monkeypatch.setattr(block, "installed", lambda: paths)
-    found = block.known()
+    paths = {**block_kinds.installed(), "broken": "no.such.module:Broken"}
+    monkeypatch.setattr(block_kinds, "installed", lambda: paths)
+    found = block_kinds.known()
     assert found["json"] is JSON
     assert isinstance(broken := found["broken"], BlockError)
     assert "'broken' (no.such.module:Broken) does not import" in str(broken)

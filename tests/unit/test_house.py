@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -168,3 +169,25 @@ def ours(node: object) -> bool:
     if isinstance(node, ast.Import):
         return any(name.name.split(".")[0] == "orchestrator" for name in node.names)
     return isinstance(node, ast.ImportFrom) and (node.level > 0 or (node.module or "").split(".")[0] == "orchestrator")
+
+
+def test_what_several_kinds_share_is_packaged_without_being_named(tmp_path: Path) -> None:
+    """A subpackage of a wing is found through the wing's link, and is built below the wing's name."""
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(TREE / name, tmp_path)
+    shutil.copytree(TREE / "blocks", tmp_path / "blocks", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "blocks" / "shared_words").mkdir()
+    (tmp_path / "blocks" / "shared_words" / "__init__.py").write_text("")
+    (tmp_path / "orchestrator").mkdir()
+    for name in ("__init__.py", "_version.py"):
+        shutil.copy(TREE / "orchestrator" / name, tmp_path / "orchestrator")
+    for wing in WINGS:
+        (tmp_path / wing).mkdir(exist_ok=True)
+        (tmp_path / "orchestrator" / wing).symlink_to(f"../{wing}")
+    build = [sys.executable, "-c", "import setuptools; setuptools.setup()", "build", "--build-lib", "built"]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    built = tmp_path / "built" / "orchestrator" / "blocks"
+    assert (built / "shared_words" / "__init__.py").is_file()
+    assert (built / "s3.py").is_file()
+    assert not (tmp_path / "built" / "blocks").exists()

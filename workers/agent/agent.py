@@ -16,6 +16,7 @@ from orchestrator.reporting import Reporter
 from orchestrator.settings import Settings
 
 from .api import AgentApi
+from .confirming import told_end
 from .desk import Desk
 from .heart import Heart
 from .identity import Identity, Outage
@@ -149,6 +150,7 @@ class Agent:
             grace_s=registration.stop_grace_s,
             line_max=settings.log_line_max,
             runs=settings.path("runs"),
+            told=lambda job, wanted: told_end(self._api.client, job, wanted),
         )
         desk = Desk(
             self._api,

@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import Conflict, NotFound, OrchestratorError
+from orchestrator.errors import NotFound, OrchestratorError
 from orchestrator.ids import uuid7
 from orchestrator.records import Job
 from orchestrator.reporting import Reporter
 
-from .api import AgentApi, back_off
+from .api import AgentApi
+from .confirming import confirm_start
 from .identity import Identity, Outage
 from .roster import Roster
 from .supervision import Supervision, Surroundings
@@ -29,8 +30,6 @@ log = logging.getLogger("orchestrator.agent")
 #: off, its hints are left: one claim each would find nothing. Another agent may have taken the hint; then one at the
 #: run's next attempt is dropped in its place, and the server sends it again after some seconds.
 STALE = 30.0
-#: Codes of refused starts: the attempt is over for us; or its time has not come by the server's clock.
-SUPERSEDED, NOT_DUE = frozenset({"stale-attempt", "terminal"}), "not-due"
 #: Snapshots that a claim names as cached.
 CACHED_NAMED = 200
 
@@ -126,22 +125,7 @@ class Desk:
 
     def confirm(self, job: Job, wanted: Callable[[], bool]) -> Ask:
         """Ask whether the job's code may start; what to do with the run, :attr:`Ask.NOTHING` to let it go on."""
-        for pause in back_off(0.2, 5.0):
-            if not wanted():
-                return Ask.NOTHING
-            try:
-                self._api.confirm(job.id, job.attempt)
-                return Ask.NOTHING
-            except NotFound:
-                return Ask.LOST
-            except Conflict as error:
-                if (code := getattr(error, "code", "")) != NOT_DUE:
-                    log.info("the run %s may not start: %s", job.id, error)
-                    return Ask.LOST if code in SUPERSEDED else Ask.CANCEL
-            except OrchestratorError as error:
-                self._outage.begins(error)
-            time.sleep(pause)
-        return Ask.NOTHING  # pragma: no cover - the pauses never end
+        return confirm_start(self._api, self._outage, job, wanted)
 
     def _work_from(self, job: Job, at: float) -> None:
         try:

@@ -9,19 +9,25 @@ import shutil
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from orchestrator.clock import now, to_text
-from orchestrator.interfaces import LaunchSpec, ProcessHost, Running
-from orchestrator.pipes import frames
+from orchestrator.errors import NotFound, OrchestratorError
+from orchestrator.ids import uuid7
+from orchestrator.interfaces import Elsewhere, LaunchSpec, ProcessHost, Running
+from orchestrator.masking import Masks
 from orchestrator.records import Job, State
 from orchestrator.states import TERMINAL, StateType
 
 from . import frames as wire
 from . import processes
+from .following import Following
+from .hosting import Host
+from .inbox import PULL, Inbox
 from .launcher import Child, Launcher, LaunchFailed
 from .output import Budget, Lines
 from .verdict import Ask, Facts, verdict
@@ -52,6 +58,8 @@ class Surroundings:
         grace_s: Seconds from SIGTERM to SIGKILL.
         line_max: Bytes of an output line that are kept.
         runs: Folder of the runs' scratch folders.
+        told: The end of a run that its own process may have told the server; None while there is none. Raises NotFound
+            when the run is not ours any more.
     """
 
     agent: str
@@ -62,6 +70,7 @@ class Surroundings:
     grace_s: float
     line_max: int
     runs: Path
+    told: Callable[[Job, Callable[[], bool]], State | None] = lambda job, wanted: None
 
 
 class Supervision:
@@ -80,15 +89,22 @@ class Supervision:
         self, job: Job, put: Callable[[dict[str, Any] | bytes], None], around: Surroundings, claimed: float
     ) -> None:
         self.job = job
-        self._put = put
+        self._deliver = put
         self._around = around
         self._claimed = claimed
         self._facts = Facts(around.agent, grace_s=around.grace_s)
         self._budget = Budget()
-        self._lines = {name: Lines(self._emitter(name), around.line_max, self._budget) for name in ("stdout", "stderr")}
-        self._buffer = bytearray()
+        #: What is hidden in all that is told of the run.
+        self._masks = Masks()
+        self._lines = {
+            name: Lines(self._emitter(name), around.line_max, self._budget, self._masks.uncut)
+            for name in ("stdout", "stderr")
+        }
+        self._inbox: Inbox | None = None
         self._result: dict[str, Any] | None = None
         self._child: Child | None = None
+        #: Whether it runs elsewhere.
+        self._follows = False
         self._lock = threading.Lock()
         #: Monotonic times: of SIGKILL, once SIGTERM was sent; of the time-out; by when an ended flow has to be gone.
         self._kill_at: float | None = None
@@ -113,6 +129,10 @@ class Supervision:
         self._hurry = True
         self.ask(Ask.STOP)
 
+    def hide(self, values: list[Any]) -> None:
+        """Mask these values from now on in all that is told of the run."""
+        self._masks.add(values)
+
     def run(self) -> State | None:
         """Execute to the end. Returns the terminal state, which was put; None when there was nothing to tell."""
         try:
@@ -131,19 +151,46 @@ class Supervision:
 
     def _execute(self) -> None:
         try:
-            self._launch()
+            running = self._launch()
             if self._child is not None:
                 self._watch(self._child)
+            else:
+                self._follow(cast(Elsewhere, running))
         finally:
             if self._child is not None:
                 self._clean_up(self._child)
 
-    def _launch(self) -> None:
-        spec = LaunchSpec(run_id=self.job.id, attempt=self.job.attempt, name=self.job.name, env=self._environment())
-        self._around.launch(self.job, spec, _Host(self), lambda: self._facts.ask is Ask.NOTHING)
+    def _launch(self) -> Running:
+        job, around = self.job, self._around
+        spec = LaunchSpec(
+            run_id=job.id,
+            attempt=job.attempt,
+            name=job.name,
+            env={**around.env, "ORCHESTRATOR_API_KEY": job.token},
+            remote_env=self._remote_environment(),
+            grace_s=around.grace_s,
+        )
+        host = Host(self)
+        return around.launch(job, spec, host, host.wanted)
 
-    def _environment(self) -> dict[str, str]:
-        return {**self._around.env, "ORCHESTRATOR_API_KEY": self.job.token}
+    def _remote_environment(self) -> dict[str, str]:
+        return {
+            "ORCHESTRATOR_API_URL": self._around.env.get("ORCHESTRATOR_API_URL", ""),
+            "ORCHESTRATOR_API_KEY": self.job.token,
+            "ORCHESTRATOR_RUN_ID": str(self.job.id),
+            "ORCHESTRATOR_RUN_ATTEMPT": str(self.job.attempt),
+            # There, the flow has to be gone before all of it is killed from here.
+            "ORCHESTRATOR_STOP_GRACE": f"{max(self._around.grace_s * 0.9, 0.1):.3f}",
+        }
+
+    def _follow(self, running: Elsewhere) -> None:
+        """Watch what runs elsewhere; its program tells the server itself how the flow ended, if it comes to that."""
+        self._follows = True
+        Following(running, self._facts, self._feed, lambda: self._hurry).watch()
+        self._close_log()
+
+    def _feed(self, name: str, data: bytes) -> None:
+        self._lines[name].feed(data)
 
     def begin(self, spec: LaunchSpec) -> Child:
         """Start the process and give it its job."""
@@ -152,13 +199,16 @@ class Supervision:
             self._child = child
         waited = (time.monotonic() - self._claimed) * 1000
         job = {**self.job.write(), "starts_in_ms": max(0, round(self.job.starts_in_ms - waited))}
-        frame = {"kind": wire.JOB, "job": job, "env": spec.env, "working_dir": spec.working_dir}
+        names = ("env", "working_dir", "python", "requirements", "memory_mb", "cpu_seconds")
+        frame = {"kind": wire.JOB, "job": job, **{name: getattr(spec, name) for name in names}}
+        frame["masks"] = self._masks.values
         child.control.settimeout(30.0)
         try:
             child.control.sendall(wire.encode(frame))
         except OSError:
             pass  # it ended at once; the end of its process says how
         child.control.setblocking(False)
+        self._inbox = Inbox(child.control, self.hide)
         return child
 
     # -- while it runs
@@ -174,8 +224,10 @@ class Supervision:
                 for key, _ in ready:
                     if not key.data():
                         selector.unregister(key.fileobj)
+                self._take_all(child)
             selector.unregister(child.wake)
             self._drain(selector)
+            self._take_all(child)
 
     def _readers(self, child: Child) -> list[tuple[Any, Callable[[], bool]]]:
         return [
@@ -226,25 +278,24 @@ class Supervision:
                 return True
             if not data:
                 return False
+            self._pull()
             self._lines[name].feed(data)
             if len(data) < _CHUNK:
                 return True
         return True
 
     def _read_control(self, child: Child) -> bool:
-        for _ in range(_TURN):
-            try:
-                data = child.control.recv(_CHUNK)
-            except BlockingIOError:
-                return True
-            except OSError:
-                return False
-            if not data:
-                return False
-            self._buffer += data
-            for frame in frames(self._buffer):
-                self._take(frame, child)
-        return True
+        """Read what it said; that is attended to by :meth:`_take_all`."""
+        return self._pull(_TURN * _CHUNK)
+
+    def _pull(self, most: int = PULL) -> bool:
+        assert self._inbox is not None
+        return self._inbox.pull(most)
+
+    def _take_all(self, child: Child) -> None:
+        assert self._inbox is not None
+        for frame in self._inbox.take():
+            self._take(frame, child)
 
     @staticmethod
     def _drain(selector: selectors.BaseSelector) -> None:
@@ -311,14 +362,34 @@ class Supervision:
             processes.signal_all(self._tree, signal.SIGKILL)
         self._around.launcher.reap(child)
         child.close()
-        if self._facts.ask is not Ask.LOST:
-            for lines in self._lines.values():
-                lines.close()
-            if notice := self._budget.notice:
-                self._log("stdout", notice, logging.WARNING)
+        self._close_log()
+
+    def _close_log(self) -> None:
+        if self._facts.ask is Ask.LOST:
+            return
+        for lines in self._lines.values():
+            lines.close()
+        if notice := self._budget.notice:
+            self._log("stdout", notice, logging.WARNING)
+
+    def _told_end(self) -> State | None:
+        """What runs elsewhere may have told how it ended; whatever is told twice counts once."""
+        try:
+            return self._around.told(self.job, lambda: not self._hurry)
+        except NotFound:
+            self._facts.ask = Ask.LOST
+        except OrchestratorError as error:
+            log.warning("how the run %s ended cannot be asked for: %s", self.job.id, error)
+        return None
+
+    def verdict(self, facts: Facts) -> State | None:
+        """The state to report; None: nothing."""
+        return verdict(facts)
 
     def _report(self) -> State | None:
-        state = verdict(self._facts)
+        if self._follows and (told := self._told_end()) is not None:
+            return told
+        state = self.verdict(self._facts)
         if state is None:
             return None
         own = state is self._facts.end
@@ -338,6 +409,34 @@ class Supervision:
     def _emitter(self, name: str) -> Callable[[str], None]:
         return lambda line: self._log(name, line, logging.INFO)
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether nobody asked it to stop."""
+        return self._facts.ask is Ask.NOTHING
+
+    def tell(self, message: str) -> None:
+        """Write a line of our own into the run's log."""
+        self._log(log.name, message, logging.INFO)
+
+    def _put(self, item: dict[str, Any] | bytes) -> None:
+        """Report something; what the process itself reports is bytes, and masked already."""
+        self._deliver(item if isinstance(item, bytes) else {**self._masks.item(item)})
+
+    def emit(self, event: str, resource: dict[str, str], payload: dict[str, Any], key: str) -> None:
+        """Record an event beside the run; of those with one ``key`` the first counts."""
+        identifier = uuid.uuid5(self.job.id, key) if key else uuid7()
+        run = {"resource.id": f"orchestrator.flow-run.{self.job.id}", "resource.name": self.job.name}
+        document = {
+            "id": str(identifier),
+            "event": event,
+            "occurred": to_text(now()),
+            "resource": resource,
+            "related": [{**run, "resource.role": "flow-run"}],
+            "payload": payload,
+            "follows": None,
+        }
+        self._put({"kind": "event", "event": document})
+
     def _log(self, name: str, message: str, level: int) -> None:
         self._put(
             {
@@ -351,36 +450,3 @@ class Supervision:
                 "at": to_text(now()),
             }
         )
-
-
-class _Host:
-    """Lends a supervised process to an infrastructure."""
-
-    def __init__(self, supervision: Supervision) -> None:
-        self._supervision = supervision
-
-    def start(self, spec: LaunchSpec) -> Running:
-        return _Running(self._supervision, self._supervision.begin(spec))
-
-
-class _Running:
-    """The process as an infrastructure sees it."""
-
-    def __init__(self, supervision: Supervision, child: Child) -> None:
-        self._supervision = supervision
-        self._child = child
-
-    @property
-    def identifier(self) -> str:
-        return str(self._child.pid or "")
-
-    def poll(self) -> int | None:
-        if not self._child.ended:
-            return None
-        return self._child.code if self._child.code is not None else -(self._child.signal or 0)
-
-    def terminate(self) -> None:
-        self._supervision.ask(Ask.STOP)
-
-    def kill(self) -> None:
-        self._supervision.kill()

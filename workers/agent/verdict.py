@@ -41,6 +41,8 @@ class Facts:
     signal: int | None = None
     #: Why no process could be started.
     error: str | None = None
+    #: Why what ran elsewhere ended, as its infrastructure tells it.
+    reason: str = ""
     timeout_s: float = 0.0
     grace_s: float = 0.0
     #: Whether it had to be killed after the grace.
@@ -78,8 +80,12 @@ def _asked(facts: Facts) -> State:
 def _crash(facts: Facts) -> str:
     if facts.error is not None:
         return f"the agent {facts.agent} could not start a process: {facts.error}"
+    if facts.reason:
+        return facts.reason
     if facts.signal == signal.SIGKILL:
         return "the flow's process was ended by SIGKILL: killed from outside, or out of memory"
+    if facts.signal == signal.SIGXCPU:
+        return "the flow's process used more processor time than its infrastructure allows (cpu_seconds), and was ended"
     if facts.signal is not None:
         return f"the flow's process was ended by {signal_name(facts.signal)}"
     return f"the flow's process exited with code {facts.code} before the flow ended"

@@ -69,6 +69,11 @@ def actor() -> Actor:
     return replace(found.actor, type="agent") if found.role == "agent" else found.actor
 
 
+def bearer() -> str:
+    """The key that this request presents."""
+    return request.headers.get("Authorization", "").partition(" ")[2].strip()
+
+
 def own_run_only(run_id: object) -> None:
     """Raise NotFound when the request carries a run's token and ``run_id`` is another run."""
     if principal().run_id is not None and principal().run_id != run_id:

@@ -62,9 +62,11 @@ def delete_block_type(slug: str) -> Response:
 
 def present(kind: BlockType, schema: BlockSchema | None) -> dict[str, Any]:
     """A block type as JSON."""
-    shown = ("id", "slug", "name", "description", "logo", "docs_url", "code_example", "import_path", "interfaces")
+    texts = ("slug", "name", "description", "logo", "docs_url", "code_example", "untested", "import_path")
     return {
-        **{name: getattr(kind, name) for name in shown},
+        "id": kind.id,
+        **{name: getattr(kind, name) for name in texts},
+        "interfaces": kind.interfaces,
         "schema": schema.fields if schema else {},
         "block_schema_id": schema.id if schema else None,
         "created": kind.created,

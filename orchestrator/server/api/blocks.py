@@ -7,12 +7,14 @@ from typing import Any
 from flask import Response
 
 from ...clock import now
-from ..db.models import Block
+from ..db.models import Block, BlockChange
 from ..db.session import reading, transaction
 from ..schemas import blocks as schemas
-from ..services import blocks
+from ..schemas.base import PageQuery
+from ..services import block_history, block_usage, blocks, errands
 from ..services.blocks import BlockFilter
-from .access import actor, needs
+from ..services.limits import Attempt
+from .access import actor, needs, principal
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 
 blueprint = Resource("blocks", "Blocks: typed configuration with secrets; addressed by id or `type/name`.")
@@ -74,12 +76,13 @@ def update_block(body: dict[str, Any], **ref: str) -> Response:
 
 @blueprint.routes("/blocks/<ref>", "/blocks/<kind>/<name>", methods=["DELETE"])
 @needs("editor")
+@blueprint.arguments(schemas.BlockDeletionQuery, location="query")
 @blueprint.response(204)
-def delete_block(**ref: str) -> Response:
-    """Delete a block; 409 with the list of its users while it is used."""
+def delete_block(query: dict[str, Any], **ref: str) -> Response:
+    """Delete a block; 409 with the list of its users (`errors.usage`) while it is used and `force` is not given."""
     with transaction() as session:
         check_match(lambda: present(blocks.get(session, address(**ref))))
-        blocks.delete(session, address(**ref), actor(), now())
+        blocks.delete(session, address(**ref), actor(), now(), query["force"])
     return no_content()
 
 
@@ -87,10 +90,54 @@ def delete_block(**ref: str) -> Response:
 @needs("editor", "agent", "run")
 @blueprint.response(200, schemas.LoadedBlockSchema)
 def load_block(**ref: str) -> Response:
-    """Load a block with its secrets in clear, and the blocks that it holds; the loading is recorded."""
+    """Load a block with its secrets in clear, and the blocks that it holds; the loading is recorded.
+
+    A run takes a slot of every limit that these blocks declare; while all are taken: 409, `limit-full`.
+    """
+    found = principal()
+    attempt = Attempt(found.run_id, found.attempt) if found.run_id and found.attempt is not None else None
     with transaction() as session:
-        loaded = blocks.load(session, address(**ref), actor(), now())
+        errands.check_load(session, found.errand_block, address(**ref))
+        loaded = blocks.load(session, address(**ref), actor(), now(), attempt)
     return answer(loaded, headers={"Cache-Control": "no-store"})
+
+
+@blueprint.routes("/blocks/<ref>/rotate", "/blocks/<kind>/<name>/rotate", methods=["POST"])
+@needs("editor")
+@blueprint.arguments(schemas.BlockSecretsSchema)
+@blueprint.response(200, schemas.BlockSchema)
+def rotate_block(body: dict[str, Any], **ref: str) -> Response:
+    """Give a block new secrets; everything that refers to it sees them at its next load."""
+    with transaction() as session:
+        check_match(lambda: present(blocks.get(session, address(**ref))))
+        changed = blocks.rotate(session, address(**ref), body["data"], actor(), now())
+    return answer(present(changed))
+
+
+@blueprint.routes("/blocks/<ref>/usage", "/blocks/<kind>/<name>/usage")
+@needs("viewer")
+@blueprint.response(200, schemas.BlockUsageSchema)
+def get_block_usage(**ref: str) -> Response:
+    """Tell who uses a block: blocks, deployments, and loads of the last 30 days."""
+    with reading() as session:
+        found = block_usage.usage(session, blocks.get(session, address(**ref)).id, now())
+    return answer({"blocks": found.blocks, "deployments": found.deployments, "triggers": [], "loads": found.loads})
+
+
+@blueprint.routes("/blocks/<ref>/history", "/blocks/<kind>/<name>/history")
+@needs("viewer")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, schemas.BlockHistoryPage)
+def get_block_history(query: dict[str, Any], **ref: str) -> Response:
+    """Tell who changed which fields of a block, newest first; values of secrets are not kept."""
+    with reading() as session:
+        found = block_history.listing(session, blocks.get(session, address(**ref)).id, **query)
+    return answer_page(found, present_change)
+
+
+def present_change(change: BlockChange) -> dict[str, Any]:
+    """A change as JSON."""
+    return {name: getattr(change, name) for name in ("id", "at", "by", "verb", "fields")}
 
 
 def present(block: Block) -> dict[str, Any]:

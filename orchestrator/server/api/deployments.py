@@ -149,6 +149,7 @@ def present(deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetim
         "parameters": deployment.parameters,
         "parameter_schema": deployment.parameter_schema,
         "paused": deployment.paused,
+        "not_ready": deployment.not_ready,
         "schedules": [schedules.present(item, at) for item in deployment.schedules],
         "created": deployment.created,
         "updated": deployment.updated,

@@ -75,7 +75,7 @@ def _ours(error: tree.OrchestratorError) -> Response:
     if code is None:
         return _unexpected(error)
     status = error.code if isinstance(error, tree.TransitionRefused) and error.code else None
-    details = error.errors if isinstance(error, tree.InvalidInput) else None
+    details = error.errors if isinstance(error, (tree.InvalidInput, tree.Conflict)) else None
     return answer(code, str(error), details, status, {"Retry-After": RETRY_AFTER} if code == 503 else None)
 
 

@@ -9,15 +9,17 @@ from typing import Any
 from flask import Response
 
 from ...clock import now
+from ...errors import AccessDenied
 from ...records import State
 from ...states import StateType
 from ..db.models import FlowRunState
 from ..db.session import reading, transaction
 from ..schemas import flow_runs as schemas
+from ..schemas.agents import JobSchema
 from ..schemas.base import PageQuery
-from ..services import runs, waiting
+from ..services import claims, runs, waiting
 from ..services.runs import RunFilter
-from .access import actor, needs, own_run_only
+from .access import actor, bearer, needs, own_run_only, principal
 from .resource import Resource, answer, answer_all, answer_page, no_content
 
 blueprint = Resource("flow-runs", "Flow runs, their states, and what can be done to them.")
@@ -50,6 +52,19 @@ def get_flow_run(run_id: uuid.UUID) -> Response:
     with reading() as session:
         run = runs.describe(runs.row(session, run_id))
         return answer(replace(run, waiting_reason=waiting.why(session, run_id, now())))
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/job")
+@needs("run")
+@blueprint.response(200, JobSchema)
+def get_job(run_id: uuid.UUID) -> Response:
+    """Get all that it takes to execute a claimed run; for the run's own process, where no agent could hand it over."""
+    own_run_only(run_id)
+    caller = principal()
+    assert caller.attempt is not None
+    with reading() as session:
+        found = claims.job(session, run_id, caller.attempt, bearer(), now())
+    return answer(found, headers={"Cache-Control": "no-store"})
 
 
 @blueprint.route("/flow-runs/<uuid:run_id>/states")
@@ -94,13 +109,18 @@ def rerun_flow_run(run_id: uuid.UUID) -> Response:
 
 
 @blueprint.route("/flow-runs/<uuid:run_id>/state", methods=["POST"])
-@needs("editor", "agent")
+@needs("editor", "agent", "run")
 @blueprint.arguments(schemas.StateInputSchema)
 @blueprint.response(200, schemas.FlowRunSchema)
 def move_flow_run(body: dict[str, Any], run_id: uuid.UUID) -> Response:
-    """Propose a state; 409 with the rule's code as `status` when a rule refuses."""
+    """Propose a state; 409 with the rule's code as `status` when a rule refuses. A run's own token may say RUNNING."""
+    own_run_only(run_id)
     at, attempt, result = now(), body.pop("attempt"), body.pop("result")
     state = State(StateType(body.pop("type")), at=at, **body)
+    if principal().role == "run":
+        attempt = principal().attempt
+        if state.type is not StateType.RUNNING:
+            raise AccessDenied("a run's own token may only say here that it is RUNNING; its end goes to `reports`")
     with transaction() as session:
         runs.move(session, run_id, state, attempt=attempt, actor=actor(), now=at, result=result)
         return answer(runs.describe(runs.row(session, run_id)))

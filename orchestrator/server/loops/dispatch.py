@@ -23,7 +23,8 @@ BATCH = 1000
 _WANTING = """
 SELECT r.id, q.name FROM flow_run r JOIN work_queue q ON q.id = r.work_queue_id
 JOIN deployment d ON d.id = r.deployment_id
-WHERE r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s AND NOT d.paused AND NOT q.paused
+WHERE r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s AND NOT d.paused AND d.not_ready IS NULL
+    AND NOT q.paused
     AND (r.hinted IS NULL OR r.hinted <= %(now)s - least(60, 5 * 2 ^ least(r.hints - 1, 4)) * interval '1 second')
 ORDER BY r.due, r.id LIMIT %(batch)s FOR NO KEY UPDATE OF r SKIP LOCKED"""
 

@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 _WANTING = """
 SELECT s.id FROM schedule s JOIN deployment d ON d.id = s.deployment_id
 CROSS JOIN LATERAL (SELECT count(*) AS ahead FROM flow_run r WHERE r.schedule_id = s.id AND r.slot > %(now)s) AS made
-WHERE s.active AND NOT d.paused AND made.ahead < %(most)s AND (
+WHERE s.active AND NOT d.paused AND d.not_ready IS NULL AND made.ahead < %(most)s AND (
     s.materialised_to IS NULL OR s.materialised_to < %(near)s
     OR made.ahead < %(least)s AND s.materialised_to < %(far)s)
 ORDER BY s.materialised_to NULLS FIRST, s.id LIMIT %(batch)s FOR UPDATE OF s SKIP LOCKED"""
@@ -58,7 +58,8 @@ def step(session: Session, now: datetime) -> int:
     query = select(Schedule, Deployment).join(Deployment, Deployment.id == Schedule.deployment_id)
     rows: list[dict[str, Any]] = []
     # Asked again, now that the schedules are locked: a deployment may have been paused just before.
-    for schedule, deployment in session.execute(query.where(Schedule.id.in_(ids), ~Deployment.paused)).unique():
+    query = query.where(Schedule.id.in_(ids), ~Deployment.paused, Deployment.not_ready.is_(None))
+    for schedule, deployment in session.execute(query).unique():
         rows += _rows(schedule, deployment, made.get(schedule.id, 0), now)
     insert_runs(session, rows)
     return len(ids)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from .base import Instant, Mapping, PageQuery, Prose, Strict, Title, page_of
+from .base import ActorSchema, Instant, Json, Mapping, PageQuery, Prose, Strict, Title, page_of
 
 _SLUG = validate.Regexp(r"[a-z0-9]+(-[a-z0-9]+)*\Z", error="Must be small letters, digits and hyphens.")
 _NAME = validate.Regexp(
     r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z", error="Must be letters, digits, '_', '.', '-', a letter or digit first."
 )
+
+
+_THROUGH = {"description": "The block by which it is used; null: it is used itself."}
 
 
 class BlockTypeInputSchema(Strict):
@@ -21,6 +24,7 @@ class BlockTypeInputSchema(Strict):
     logo = Prose(metadata={"description": "Address of a picture, or a data URL."})
     docs_url = fields.String(validate=validate.Length(max=2000))
     code_example = Prose()
+    untested = Prose(metadata={"description": "Why the kind could not be tested, where that is so."})
     import_path = fields.String(required=True, validate=validate.Length(max=500))
     interfaces = fields.List(fields.String(validate=_SLUG), load_default=list)
     schema = Mapping(required=True, metadata={"description": "JSON schema; secrets are `writeOnly`."})
@@ -36,6 +40,7 @@ class BlockTypeSchema(Strict):
     logo = fields.String(required=True)
     docs_url = fields.String(required=True)
     code_example = fields.String(required=True)
+    untested = fields.String(required=True)
     import_path = fields.String(required=True)
     interfaces = fields.List(fields.String(), required=True)
     schema = Mapping(required=True)
@@ -86,6 +91,93 @@ class LoadedBlockSchema(Strict):
     name = fields.String(required=True, allow_none=True)
     import_path = fields.String(required=True)
     data = Mapping(required=True)
+    secrets = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "Places of secrets in `data`, such as `credentials/data/key`."},
+    )
+
+
+class BlockSecretsSchema(Strict):
+    """New secrets of a block, at their places; what is left out is kept."""
+
+    data = Mapping(required=True)
+
+
+class BlockDeletionQuery(Strict):
+    """How to delete."""
+
+    force = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Also a block in use; deployments that refer to it are not ready then."},
+    )
+
+
+class BlockHolderSchema(Strict):
+    """A block that holds another one."""
+
+    id = fields.UUID(required=True)
+    type = fields.String(required=True)
+    name = fields.String(required=True, allow_none=True)
+    field = fields.String(required=True)
+    through = fields.String(required=True, allow_none=True, metadata=_THROUGH)
+
+
+class BlockDeploymentSchema(Strict):
+    """A deployment that refers to a block."""
+
+    id = fields.UUID(required=True)
+    flow = fields.String(required=True)
+    name = fields.String(required=True)
+    as_ = fields.String(
+        required=True, data_key="as", validate=validate.OneOf(("storage", "infrastructure", "template"))
+    )
+    through = fields.String(required=True, allow_none=True, metadata=_THROUGH)
+
+
+class LoaderSchema(Strict):
+    """Who loaded."""
+
+    type = fields.String(required=True)
+    name = fields.String(required=True)
+
+
+class BlockLoadSchema(Strict):
+    """Loads of a block by one loader; the runs of a deployment (or flow) count together."""
+
+    who = fields.Nested(LoaderSchema, required=True)
+    flow = fields.String(required=True, allow_none=True)
+    deployment = fields.String(required=True, allow_none=True)
+    last = Instant(required=True)
+    count = fields.Integer(required=True)
+
+
+class BlockUsageSchema(Strict):
+    """Who uses a block, itself or through blocks that hold it, and who loaded it in the last 30 days."""
+
+    blocks = fields.List(fields.Nested(BlockHolderSchema), required=True)
+    deployments = fields.List(fields.Nested(BlockDeploymentSchema), required=True)
+    triggers = fields.List(Mapping(), required=True)
+    loads_ = fields.List(fields.Nested(BlockLoadSchema), required=True, data_key="loads")
+
+
+class BlockFieldChangeSchema(Strict):
+    """A field that was changed; of a secret only that it was."""
+
+    field = fields.String(required=True)
+    secret = fields.Boolean(required=True)
+    before = Json(required=True, allow_none=True)
+    after = Json(required=True, allow_none=True)
+
+
+class BlockChangeRecordSchema(Strict):
+    """A change of a block."""
+
+    id = fields.UUID(required=True)
+    at = Instant(required=True)
+    by = fields.Nested(ActorSchema, required=True)
+    verb = fields.String(required=True, validate=validate.OneOf(("created", "updated", "rotated")))
+    fields_ = fields.List(fields.Nested(BlockFieldChangeSchema), required=True, data_key="fields")
 
 
 class BlockQuery(PageQuery):
@@ -96,5 +188,6 @@ class BlockQuery(PageQuery):
     interface = fields.String(metadata={"description": "Of types that implement it."})
 
 
+BlockHistoryPage = page_of(BlockChangeRecordSchema)
 BlockPage = page_of(BlockSchema)
 BlockTypePage = page_of(BlockTypeSchema)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate
 
 from .base import Instant, Mapping, Name, PageQuery, Prose, ReferenceSchema, Strict, Tags, Title, page_of
 from .schedules import ScheduleInputSchema, ScheduleSchema
@@ -10,13 +12,27 @@ from .schedules import ScheduleInputSchema, ScheduleSchema
 _ENTRYPOINT = validate.Regexp(
     r"[^:\s][^:]*:[A-Za-z_][\w.]*\Z", error="Must be FILE.py:FUNCTION or PACKAGE.MODULE:FUNCTION."
 )
-_BLOCK = {"description": "`type/name` of the block, or its id."}
+_BLOCK = {"description": "`type/name` of a block, its id, or `{type, data}`: one of the deployment's own."}
+
+
+class BlockChoice(fields.Field[Any]):
+    """A block by its address, or one of the deployment's own: ``{"type", "data"}``."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        problem = "Must be TYPE/NAME of a block, its id, or an object with `type` and `data`."
+        if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+            raise ValidationError(problem)
+        if not set(value) <= {"type", "data"} or not isinstance(value.get("data", {}), dict):
+            raise ValidationError(problem)
+        return {"type": value["type"], "data": value.get("data", {})}
 
 
 class StorageInputSchema(Strict):
     """Where the code lies."""
 
-    block = fields.String(load_default=None, allow_none=True, metadata=_BLOCK)
+    block = BlockChoice(load_default=None, allow_none=True, metadata=_BLOCK)
     path = fields.String(load_default="", validate=validate.Length(max=1000))
     snapshot = fields.String(load_default=None, allow_none=True, validate=validate.Regexp(r"[A-Za-z0-9:_-]{1,200}\Z"))
 
@@ -24,7 +40,7 @@ class StorageInputSchema(Strict):
 class InfrastructureInputSchema(Strict):
     """What runs are executed in."""
 
-    block = fields.String(load_default=None, allow_none=True, metadata=_BLOCK)
+    block = BlockChoice(load_default=None, allow_none=True, metadata=_BLOCK)
     overrides = Mapping(load_default=dict)
 
 
@@ -88,6 +104,9 @@ class DeploymentSchema(Strict):
     parameters = Mapping(required=True)
     parameter_schema = Mapping(required=True)
     paused = fields.Boolean(required=True)
+    not_ready = fields.String(
+        required=True, allow_none=True, metadata={"description": "Why no run can be started; null: it is ready."}
+    )
     schedules = fields.List(fields.Nested(ScheduleSchema), required=True)
     created = Instant(required=True)
     updated = Instant(required=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ import orjson
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from ... import block_kinds
 from ...clock import now as present_instant
 from ...errors import Conflict, NotFound
 from ...ids import uuid7
@@ -22,8 +22,7 @@ from ..db.models import Block, BlockSchema, BlockType
 from .announcements import announce, resource
 from .json_schemas import check_schema
 
-ENTRY_POINTS = "orchestrator.blocks"
-_FACTS = ("name", "description", "logo", "docs_url", "code_example", "import_path", "interfaces")
+_FACTS = ("name", "description", "logo", "docs_url", "code_example", "untested", "import_path", "interfaces")
 _log = logging.getLogger(__name__)
 
 
@@ -31,7 +30,8 @@ def register(session: Session, facts: Mapping[str, Any], actor: Actor, now: date
     """Make a type known, or bring what is known of it up to date; the same facts again change nothing.
 
     Args:
-        facts: ``slug, name, description, logo, docs_url, code_example, import_path, interfaces, schema``.
+        facts: ``slug, name, description, logo, docs_url, code_example, untested, import_path,
+            interfaces, schema``.
 
     Raises:
         InvalidInput: ``schema`` is no JSON schema.
@@ -59,14 +59,14 @@ def register_builtin(session: Session, now: datetime | None = None) -> list[str]
     and stops no other.
     """
     found = []
-    for point in sorted(importlib.metadata.entry_points(group=ENTRY_POINTS)):
+    for slug, path in sorted(block_kinds.installed().items()):
         try:
-            facts = point.load().type_facts()
+            facts = block_kinds.find(slug).type_facts()
             with session.begin_nested():
                 register(session, facts, Actor("server"), now or present_instant())
-            found.append(str(facts["slug"]))
-        except Exception as error:
-            _log.warning("the block type %s (%s) is left out: %s", point.name, point.value, error)
+            found.append(slug)
+        except Exception as error:  # a package may raise anything
+            _log.warning("the block type %s (%s) is left out: %s", slug, path, error)
     return found
 
 

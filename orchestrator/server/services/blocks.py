@@ -1,39 +1,50 @@
-"""Block documents: saved, shown masked, loaded with their secrets and with the blocks they hold."""
+"""Block documents: saved, shown masked, loaded with their secrets and with the blocks they hold, rotated, deleted."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, text
-from sqlalchemy import delete as sql_delete
+from sqlalchemy import select
+from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
-from ...errors import BlockError, Conflict, InvalidInput, NotFound
+from ...clock import now as present_instant
+from ...errors import BlockError, Conflict, InvalidInput
 from ...ids import uuid7
+from ...masking import MASK
 from ...records import Actor
-from ..db.models import Block, BlockReference, BlockType, Deployment, Flow
-from . import block_types, secrets
+from ..db.models import Block, BlockType, Deployment
+from . import block_history, block_references, block_types, block_usage, limits, secrets
 from .announcements import announce, resource
+from .block_lookup import get, label, locked, select_blocks
+from .block_references import REFERENCE
 from .block_types import register_builtin
 from .json_schemas import problems
+from .limits import Attempt
 from .paging import Page, check_limit, decode_id, page
-from .secret_fields import MASK, Path, join, kept, pointer, resolve, secret_paths, split
+from .secret_fields import Path, join, kept, pointer, secret_paths, split
 
-__all__ = ["MASK", "create", "delete", "get", "label", "listing", "load", "register_builtin", "update", "used_by"]
+__all__ = [
+    "MASK",
+    "REFERENCE",
+    "create",
+    "delete",
+    "get",
+    "label",
+    "listing",
+    "load",
+    "register_builtin",
+    "rotate",
+    "update",
+    "used_by",
+]
 
-REFERENCE = "$block"
-
-_HELD = text(
-    "WITH RECURSIVE held AS ("
-    " SELECT target_id FROM block_reference WHERE block_id = ANY(:ids)"
-    " UNION SELECT r.target_id FROM block_reference r JOIN held ON r.block_id = held.target_id"
-    ") SELECT target_id FROM held"
-)
-_LOCK_REFERENCES = text("SELECT pg_advisory_xact_lock(hashtextextended('block references', 3))")
+#: Users of a block that a refusal to delete it names in its text, and in its ``errors``.
+NAMED, LISTED = 20, 200
 
 
 @dataclass(frozen=True)
@@ -67,10 +78,11 @@ def create(
     """
     kind = block_types.get(session, type_slug)
     schema = block_types.schema_for(session, kind, list(data), schema_id)
-    if name is not None and session.scalar(_select().where(BlockType.slug == type_slug, Block.name == name)):
+    if name is not None and session.scalar(select_blocks().where(BlockType.slug == type_slug, Block.name == name)):
         raise Conflict(f"there is a block {type_slug}/{name} already")
     block = Block(id=uuid7(now), block_type=kind, block_schema=schema, name=name, created=now, updated=now)
-    _fill(session, block, data)
+    fields = _fill(session, block, data, now)
+    block_history.note(session, block, "created", actor, now, fields)
     _announce(session, "created", block, actor, now)
     return block
 
@@ -84,38 +96,52 @@ def update(
     now: datetime,
     schema_id: uuid.UUID | None = None,
 ) -> Block:
-    """Replace a document's values; a secret that comes back masked is kept.
+    """Replace a document's values; a secret that comes back masked is kept. The same again changes nothing.
 
     Raises:
         NotFound, InvalidInput: As :func:`create`; also when blocks would hold each other in a circle.
         BlockError: A secret is to be kept that cannot be decrypted.
     """
-    block = get(session, ref)
-    session.execute(select(Block.id).where(Block.id == block.id).with_for_update())
-    session.refresh(block)
+    block = locked(session, ref)
     block.block_schema = block_types.schema_for(session, block.block_type, list(data), schema_id)
-    block.updated = now
-    _fill(session, block, data)
-    _announce(session, "updated", block, actor, now)
+    fields = _fill(session, block, data, now)
+    if fields:
+        block.updated = now
+        block_history.note(session, block, "updated", actor, now, fields)
+        _announce(session, "updated", block, actor, now, fields=[item["field"] for item in fields])
     return block
 
 
-def get(session: Session, ref: str | uuid.UUID) -> Block:
-    """A document by id or ``type/name``; its ``data`` are masked. Raises NotFound."""
-    if isinstance(ref, str):
-        try:
-            ref = uuid.UUID(ref)
-        except ValueError:
-            pass
-    if isinstance(ref, uuid.UUID):
-        query = _select().where(Block.id == ref)
-    else:
-        slug, _, name = ref.partition("/")
-        query = _select().where(BlockType.slug == slug, Block.name == name)
-    found: Block | None = session.scalar(query)
-    if found is None:
-        raise NotFound(f"there is no block {ref}")
-    return found
+def rotate(session: Session, ref: str | uuid.UUID, data: Mapping[str, Any], actor: Actor, now: datetime) -> Block:
+    """Give a document new secrets; everything else of it, and all that refers to it, stays as it is.
+
+    Args:
+        data: The new secrets, at their places; those that are left out are kept.
+
+    Raises:
+        NotFound: There is no such block.
+        InvalidInput: There is none in it, or something that is no secret of the block.
+        BlockError: A secret is to be kept that cannot be decrypted.
+    """
+    block = locked(session, ref)
+    paths = secret_paths(block.block_schema.fields)
+    shown, given = split(data, paths)
+    for name, value in shown.items():
+        if not _only_masks(value):
+            problem = "This is no secret of the block: only secrets are rotated."
+            raise InvalidInput(f"data.{name}: {problem}", {f"data.{name}": [problem]})
+    if not given:
+        secret = ", ".join(".".join(map(str, path)) for path in paths) or "none"
+        raise InvalidInput(
+            f"data: there is no secret in it; those of {label(block)} are: {secret}", {"data": ["Give a new secret."]}
+        )
+    block.updated = now
+    fields = _fill(session, block, join(block.data, given), now)
+    block_history.note(session, block, "rotated", actor, now, fields)
+    users = block_usage.usage(session, block.id, now)
+    dependents = {"blocks": len(users.blocks), "deployments": len(users.deployments)}
+    _announce(session, "rotated", block, actor, now, fields=[item["field"] for item in fields], dependents=dependents)
+    return block
 
 
 def listing(
@@ -123,7 +149,7 @@ def listing(
 ) -> Page[Block]:
     """A page of documents, newest first; types that no installed class has any more included."""
     wanted = wanted or BlockFilter()
-    query = _select()
+    query = select_blocks()
     if wanted.type is not None:
         query = query.where(BlockType.slug == wanted.type)
     if wanted.name is not None:
@@ -136,87 +162,111 @@ def listing(
     return page(rows, limit, lambda block: (block.id,))
 
 
-def load(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) -> dict[str, Any]:
+def load(
+    session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime, attempt: Attempt | None = None
+) -> dict[str, Any]:
     """A document with secrets in clear and the blocks it holds in place of their references.
 
-    The loading is recorded (``block.loaded``).
+    The loading is recorded (``block.loaded``), and counted for all blocks in it.
+
+    Args:
+        attempt: The attempt of a run that loads it, which takes a slot of every limit that these blocks declare.
 
     Returns:
-        ``{"id", "type", "name", "import_path", "data"}``; held ones have ``"$block": id`` too.
+        ``{"id", "type", "name", "import_path", "data", "secrets"}``; ``secrets`` are the places of secrets in
+        ``data``, such as ``credentials/data/key``. Held ones are ``{"$block": id, "type", ...}``.
 
     Raises:
         NotFound: There is no such block.
         BlockError: A secret in it, or in a block it holds, cannot be decrypted; the message names that block.
+        TransitionRefused: As :func:`limits.take`.
     """
     block = get(session, ref)
-    held = session.scalars(select(Block).where(Block.id.in_(_held(session, [block.id])))).all()
-    loaded = _open(block, {item.id: item for item in held})
+    held = session.scalars(select(Block).where(Block.id.in_(block_references.held(session, [block.id])))).all()
+    places: list[str] = []
+    loaded = _open(block, {item.id: item for item in held}, (), places)
+    ids = [block.id, *(item.id for item in held)]
+    if attempt is not None:
+        limits.take(session, ids, attempt, now)
+    block_usage.note_loads(session, ids, actor, now)
     _announce(session, "loaded", block, actor, now)
-    return loaded
+    return {**loaded, "secrets": places}
 
 
-def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) -> None:
-    """Delete a document. Raises NotFound, or Conflict with the list of what uses it."""
-    block = get(session, ref)
-    session.execute(select(Block.id).where(Block.id == block.id).with_for_update())
-    users = used_by(session, block.id)
+def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime, force: bool = False) -> None:
+    """Delete a document.
+
+    Args:
+        force: Also one that is used: blocks that hold it hold null then, and deployments that refer to it are not
+            ready until they are applied again. None of them is deleted.
+
+    Raises:
+        NotFound: There is no such block.
+        Conflict: It is used; ``errors`` lists by what.
+    """
+    block = locked(session, ref)
+    users = block_usage.usage(session, block.id, now).direct()
+    if users and not force:
+        more = f" and {len(users) - NAMED} more" if len(users) > NAMED else ""
+        told = f"block {label(block)} is used by {', '.join(users[:NAMED])}{more}"
+        raise Conflict(told, {"usage": users[:LISTED]})
     if users:
-        raise Conflict(f"block {label(block)} is used by {', '.join(users)}")
-    _announce(session, "deleted", block, actor, now)
+        _detach(session, block, actor, now)
+    _announce(session, "deleted", block, actor, now, used_by=users[:LISTED])
     session.delete(block)
     session.flush()
 
 
-def used_by(session: Session, block_id: uuid.UUID, limit: int = 20) -> list[str]:
-    """What refers to a block: ``block type/name`` and ``deployment flow/name``."""
-    holders = _select().join(BlockReference, BlockReference.block_id == Block.id)
-    blocks = session.scalars(holders.where(BlockReference.target_id == block_id).order_by(Block.id).limit(limit))
-    found = [f"block {label(item)}" for item in blocks]
-    deployments = (
-        select(Flow.name, Deployment.name)
-        .join(Flow, Flow.id == Deployment.flow_id)
-        .where((Deployment.storage_block_id == block_id) | (Deployment.infrastructure_block_id == block_id))
-        .order_by(Flow.name, Deployment.name)
-        .limit(limit)
-    )
-    return found + [f"deployment {flow}/{name}" for flow, name in session.execute(deployments)]
+def used_by(session: Session, block_id: uuid.UUID, now: datetime | None = None) -> list[str]:
+    """What refers to a block itself: ``block type/name`` and ``deployment flow/name``."""
+    return block_usage.usage(session, block_id, now or present_instant()).direct()
 
 
-def label(block: Block) -> str:
-    """``type/name``, or ``type/id`` of an anonymous one."""
-    return f"{block.block_type.slug}/{block.name or block.id}"
+def _detach(session: Session, block: Block, actor: Actor, now: datetime) -> None:
+    """Take a block out of all that refers to it."""
+    for holder, field in block_references.let_go(session, block.id, now):
+        gone = {"field": field.partition("/")[0], "secret": False, "before": {REFERENCE: str(block.id)}, "after": None}
+        block_history.note(session, holder, "updated", actor, now, [gone])
+        _announce(session, "updated", holder, actor, now, fields=[gone["field"]])
+    roles: dict[uuid.UUID, list[str]] = {}
+    for item in block_usage.usage(session, block.id, now).deployments:
+        roles.setdefault(item["id"], []).append(item["as"])
+    block_references.forget_in_templates(session, block.id)
+    for identifier, found in roles.items():
+        deployment = session.get_one(Deployment, identifier)
+        reason = f"Its {' and '.join(found)} block {label(block)} was deleted: apply it again with another one."
+        columns = {f"{role}_block_id": None for role in found if role != "template"}
+        changed = {"not_ready": reason, "updated": now, **columns}
+        session.execute(sql_update(Deployment).where(Deployment.id == identifier).values(changed))
+        about = resource("deployment", identifier, f"{deployment.flow.name}/{deployment.name}")
+        announce(session, "deployment.not-ready", about, actor, now, reason=reason)
 
 
-def _select() -> Select[Any]:
-    return select(Block).join(BlockType, BlockType.id == Block.block_type_id)
-
-
-def _held(session: Session, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
-    """All that these blocks hold, at whatever depth."""
-    return set(session.scalars(_HELD, {"ids": list(ids)}))
-
-
-def _fill(session: Session, block: Block, data: Mapping[str, Any]) -> None:
-    """Check values and put them into the document's columns."""
+def _fill(session: Session, block: Block, data: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
+    """Check values and put them into the document's columns; returns what differs from before."""
     fields = block.block_schema.fields
     paths = secret_paths(fields)
+    before = dict(block.data or {})
+    try:
+        old: dict[str, Any] | None = _secrets_of(block)
+    except BlockError:
+        old = None
     clear = _with_kept_secrets(block, data, paths)
     _refuse_unknown(block, clear)
-    clear, references = _resolved(session, clear)
-    _check_references(session, block, references)
+    clear, references = block_references.resolved(session, clear)
+    block_references.check(session, block, references)
     found = problems(fields, clear)
     if found:
         name, messages = next(iter(found.items()))
         raise InvalidInput(f"block {label(block)}: {name}: {messages[0]}", {f"data.{k}": v for k, v in found.items()})
     shown, hidden = split(clear, paths)
     block.data, block.secrets = shown, secrets.encrypt(hidden) if hidden else None
+    block.secrets_key = secrets.key_ids()[0] if hidden else None
     session.add(block)
     session.flush()
-    session.execute(sql_delete(BlockReference).where(BlockReference.block_id == block.id))
-    session.add_all(
-        BlockReference(block_id=block.id, field=pointer(path), target_id=target.id) for path, target in references
-    )
-    session.flush()
+    block_references.replace(session, block, references)
+    limits.declare(session, block, now)
+    return block_history.differences(before, shown, old, hidden)
 
 
 def _with_kept_secrets(block: Block, data: Mapping[str, Any], paths: list[Path]) -> dict[str, Any]:
@@ -240,70 +290,6 @@ def _refuse_unknown(block: Block, data: Mapping[str, Any]) -> None:
     raise InvalidInput(f"data.{unknown[0]}: {message}", {f"data.{name}": [message] for name in unknown})
 
 
-def _resolved(session: Session, data: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[Path, Block]]]:
-    """The values with references by id, and what they refer to."""
-    found: list[tuple[Path, Block]] = []
-
-    def walk(value: Any, path: Path) -> Any:
-        if isinstance(value, dict):
-            if REFERENCE in value:
-                target = _target(session, value[REFERENCE], path)
-                found.append((path, target))
-                return {REFERENCE: str(target.id)}
-            return {key: walk(item, (*path, key)) for key, item in value.items()}
-        if isinstance(value, list):
-            return [walk(item, (*path, index)) for index, item in enumerate(value)]
-        return value
-
-    return walk(data, ()), found
-
-
-def _target(session: Session, ref: Any, path: Path) -> Block:
-    field = "data." + ".".join(str(part) for part in path)
-    try:
-        return get(session, str(ref))
-    except NotFound as error:
-        raise InvalidInput(f"{field}: {error}", {field: [f"There is no block {ref}: save it first."]}) from None
-
-
-def _check_references(session: Session, block: Block, references: Sequence[tuple[Path, Block]]) -> None:
-    if not references:
-        return
-    session.execute(_LOCK_REFERENCES)
-    targets = [target.id for _, target in references]
-    reached = _held(session, targets) | set(targets)
-    for path, target in references:
-        field = "data." + ".".join(str(part) for part in path)
-        if block.id in reached:
-            raise InvalidInput(
-                f"{field}: block {label(target)} holds, itself or through others, the block that would hold it",
-                {field: ["Blocks must not hold each other in a circle."]},
-            )
-        wanted = _wanted(block.block_schema.fields, path)
-        kind = target.block_type
-        if wanted not in {None, "*", kind.slug, *kind.interfaces}:
-            message = f"Block {label(target)} is no {wanted}."
-            raise InvalidInput(f"{field}: {message}", {field: [message]})
-
-
-def _wanted(schema: Mapping[str, Any], path: Path) -> str | None:
-    """The type or interface that a schema wants of the block at a place; None where it says nothing."""
-    definitions = schema.get("$defs", {})
-    nodes: list[dict[str, Any]] = [dict(schema)]
-    for part in path:
-        nodes = [resolve(inner, definitions) for node in nodes for inner in _inside(node, part, definitions) if inner]
-    wanted = (option.get("x-block") for node in nodes for option in [node, *node.get("anyOf", [])])
-    return next((str(item) for item in wanted if item), None)
-
-
-def _inside(node: dict[str, Any], part: Any, definitions: Mapping[str, Any]) -> Iterator[Any]:
-    for option in [node, *(resolve(item, definitions) for item in node.get("anyOf", []))]:
-        if isinstance(part, int):
-            yield option.get("items")
-        else:
-            yield option.get("properties", {}).get(part) or option.get("additionalProperties")
-
-
 def _secrets_of(block: Block) -> dict[str, Any]:
     try:
         return secrets.decrypt(block.secrets) if block.secrets else {}
@@ -311,24 +297,42 @@ def _secrets_of(block: Block) -> dict[str, Any]:
         raise BlockError(f"block {label(block)}: {error}") from None
 
 
-def _open(block: Block, held: Mapping[uuid.UUID, Block]) -> dict[str, Any]:
-    def walk(value: Any) -> Any:
+def _open(block: Block, held: Mapping[uuid.UUID, Block], at: Path, places: list[str]) -> dict[str, Any]:
+    """A document in clear; where secrets lie in it, below ``at``, is added to ``places``."""
+    hidden = _secrets_of(block)
+
+    def walk(value: Any, path: Path) -> Any:
         if isinstance(value, dict):
             if REFERENCE in value:
-                return {REFERENCE: value[REFERENCE], **_open(held[uuid.UUID(value[REFERENCE])], held)}
-            return {key: walk(item) for key, item in value.items()}
-        return [walk(item) for item in value] if isinstance(value, list) else value
+                return _inner(value[REFERENCE], held, path, places)
+            return {key: walk(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [walk(item, (*path, index)) for index, item in enumerate(value)]
+        return value
 
+    inside = f"{pointer(at)}/" if at else ""
+    places += [f"{inside}{place}" for place in hidden]
     return {
         "id": str(block.id),
         "type": block.block_type.slug,
         "name": block.name,
         "import_path": block.block_type.import_path,
-        "data": walk(join(block.data, _secrets_of(block))),
+        "data": walk(join(block.data, hidden), at),
     }
 
 
-def _announce(session: Session, verb: str, block: Block, actor: Actor, now: datetime) -> None:
+def _inner(ref: str, held: Mapping[uuid.UUID, Block], path: Path, places: list[str]) -> dict[str, Any] | None:
+    found = held.get(uuid.UUID(ref))
+    return None if found is None else {REFERENCE: ref, **_open(found, held, (*path, "data"), places)}
+
+
+def _only_masks(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(_only_masks(item) for item in value.values())
+    return value == MASK or value is None
+
+
+def _announce(session: Session, verb: str, block: Block, actor: Actor, now: datetime, **payload: Any) -> None:
     about = resource("block", block.id, label(block))
     related = [resource("block-type", block.block_type_id or block.block_type.id, block.block_type.slug, "block-type")]
-    announce(session, f"block.{verb}", about, actor, now, related)
+    announce(session, f"block.{verb}", about, actor, now, related, **payload)

@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ...errors import NotFound
+from ...errors import Conflict, NotFound
 from ...records import Infrastructure, Job, Reference, State, Storage
 from ...states import StateType
 from ..config import current
-from .statements import CHANGE_RECORDED, CLAIMABLE, fetch
+from .statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch
 
 #: Finds the agent, and locks the limited queues among those asked for. It has to be a statement before the claim's:
 #: the count of runs that occupy slots must be taken from a snapshot made after the lock was granted, or a burst would
@@ -32,11 +32,21 @@ SELECT q.name, head.* FROM work_queue q CROSS JOIN LATERAL (
     WHERE r.work_queue_id = q.id AND {CLAIMABLE} ORDER BY r.priority DESC, r.due, r.id LIMIT 1
 ) AS head WHERE q.name = ANY(%(queues)s)"""
 
+_JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due, m.snapshot,
+    f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id, d.storage_path,
+    d.infrastructure_block_id, d.infrastructure_overrides, greatest(b.updated, (
+        WITH RECURSIVE held AS (
+            SELECT target_id FROM block_reference WHERE block_id = d.infrastructure_block_id
+            UNION SELECT n.target_id FROM block_reference n JOIN held ON n.block_id = held.target_id
+        ) SELECT max(h.updated) FROM block h JOIN held ON h.id = held.target_id)) AS infrastructure_updated"""
+_JOB_OF = """JOIN flow f ON f.id = m.flow_id JOIN deployment d ON d.id = m.deployment_id
+LEFT JOIN block b ON b.id = d.infrastructure_block_id"""
+
 _CLAIM = f"""
 WITH open_queue AS MATERIALIZED (SELECT * FROM work_queue WHERE name = %(queue)s),
 picked AS MATERIALIZED (
-    SELECT r.id, d.snapshot, d.infrastructure_block_id IS NULL AND d.snapshot = ANY(%(cached)s)
-        AND r.due <= %(now)s AS starts_now
+    SELECT r.id, d.snapshot, d.infrastructure_block_id IS NULL AND d.infrastructure_overrides = '{{}}'
+        AND d.snapshot = ANY(%(cached)s) AND r.due <= %(now)s AS starts_now
     FROM flow_run r JOIN deployment d ON d.id = r.deployment_id JOIN open_queue q ON true
     WHERE r.work_queue_id = (SELECT id FROM open_queue) AND {CLAIMABLE}
     ORDER BY r.priority DESC, r.due, r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED
@@ -52,11 +62,12 @@ moved AS (
     RETURNING r.*, NULL::jsonb AS details, %(now)s::timestamptz AS stamp
 ),
 {CHANGE_RECORDED}
-SELECT m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due,
-    f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id, d.storage_path,
-    d.snapshot, d.infrastructure_block_id, d.infrastructure_overrides, b.updated AS infrastructure_updated
-FROM moved m JOIN flow f ON f.id = m.flow_id JOIN deployment d ON d.id = m.deployment_id
-LEFT JOIN block b ON b.id = d.infrastructure_block_id"""
+SELECT {_JOB} FROM moved m {_JOB_OF}"""
+
+#: The same of a run that is held, for its own process. What was claimed is what it gets: the snapshot is the run's.
+_HELD = f"""
+SELECT {_JOB}, q.name AS queue FROM flow_run m {_JOB_OF} JOIN work_queue q ON q.id = m.work_queue_id
+WHERE m.id = %(id)s AND m.attempt = %(attempt)s AND m.state_type IN ({ACTIVE_TYPES})"""
 
 
 def claim(
@@ -94,6 +105,17 @@ def claim(
         for found in fetch(session, _CLAIM, {**parameters, "queue": queue}):
             return _job(found._mapping, queue, now, issue_token(found.id, found.attempt))
     return None
+
+
+def job(session: Session, run_id: uuid.UUID, attempt: int, token: str, now: datetime) -> Job:
+    """The job of a run that is held, for a process that executes it out of its agent's reach.
+
+    Raises:
+        Conflict: The attempt is over, or its deployment was deleted meanwhile.
+    """
+    for found in fetch(session, _HELD, {"id": run_id, "attempt": attempt}):
+        return _job(found._mapping, found.queue, now, token)
+    raise Conflict(f"attempt {attempt} of the flow run {run_id} is over, or its deployment was deleted")
 
 
 def _by_urgency(session: Session, parameters: dict[str, Any], preferred: uuid.UUID | None) -> list[str]:

@@ -17,9 +17,11 @@ from ...ids import uuid7
 from ...records import Actor
 from ...states import WAITING
 from ..db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
-from . import blocks, flows, runs, schedules, work_queues
+from . import deployment_blocks, deployment_templates, flows, runs, schedules, work_queues
 from .announcements import announce, resource
+from .internal import FLOW_ID, FLOW_NAME
 from .json_schemas import check_schema, parameter_problems
+from .overrides import check_overrides
 from .paging import Page, check_limit, decode, page
 
 #: Runs that one call of :func:`forget_runs` takes from a deployment.
@@ -60,24 +62,30 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
             schema, a schedule cannot be understood; ``errors`` name the field. Nothing is changed then.
     """
     flow_name, name = document["flow"], document["name"]
+    if flow_name == FLOW_NAME:
+        raise InvalidInput(
+            f"flow: {FLOW_NAME} is the server's own: take another name", {"flow": ["Take another name."]}
+        )
     # Two who apply the same deployment at once: one after the other.
     lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 1))")
     session.execute(lock, {"name": f"{flow_name}/{name}"})
+    flow = flows.ensure(session, flow_name, now)
+    present = session.scalar(_by_name(flow_name, name).with_for_update(of=Deployment, key_share=True))
     values = _values(session, document, now)
+    lines = _choose_blocks(session, document, values, present, actor, now)
     wanted = schedules.read(document["schedules"]) if document.get("schedules") is not None else None
     if wanted is not None and len(wanted) > schedules.MOST:
         raise InvalidInput(f"{len(wanted)} schedules: at most {schedules.MOST}", {"schedules": ["Too many."]})
-    flow = flows.ensure(session, flow_name, now)
-    present = session.scalar(_by_name(flow_name, name).with_for_update(of=Deployment, key_share=True))
     _check_parameters(values, wanted, present)
     if present is None:
         made = Deployment(id=uuid7(now), flow_id=flow.id, name=name, created=now, updated=now, **values)
         session.add(made)
         session.flush()
         schedules.replace(session, made, wanted or [], now)
+        deployment_templates.note(session, made)
         _announce(session, "created", made, actor, now)
         return Applied(made, True, ["created"])
-    return _update(session, present, values, wanted, actor, now)
+    return _update(session, present, values, wanted, lines, actor, now)
 
 
 def get(session: Session, ref: str | uuid.UUID) -> Deployment:
@@ -101,8 +109,7 @@ def listing(
     """A page of deployments, by flow and name."""
     wanted = wanted or DeploymentFilter()
     query = select(Deployment).join(Flow, Flow.id == Deployment.flow_id)
-    if wanted.flow is not None:
-        query = query.where(Flow.name == wanted.flow)
+    query = query.where(Flow.name == wanted.flow) if wanted.flow is not None else query.where(Flow.id != FLOW_ID)
     if wanted.name is not None:
         query = query.where(Deployment.name.icontains(wanted.name, autoescape=True))
     if wanted.tag is not None:
@@ -133,6 +140,8 @@ def change(
     if "work_queue" in new:
         new["work_queue_id"] = work_queues.ensure(session, new.pop("work_queue"), now).id
     lines = _set(session, deployment, new, now)
+    if "parameters" in new:
+        deployment_templates.note(session, deployment)
     if lines:
         verb = {"paused": "paused", "resumed": "resumed"}.get(lines[0] if len(lines) == 1 else "", "updated")
         _announce(session, verb, deployment, actor, now, changes=lines)
@@ -163,6 +172,7 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     about, related = _labels(deployment)
     session.execute(sql_delete(Schedule).where(Schedule.deployment_id == deployment.id))
     session.execute(sql_delete(Deployment).where(Deployment.id == deployment.id))
+    deployment_blocks.drop(session, deployment_blocks.of(deployment), actor, now)
     announce(session, "deployment.deleted", about, actor, now, related)
 
 
@@ -197,6 +207,7 @@ def full_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]
     query = (
         select(Deployment.id, Flow.name, Deployment.name)
         .join(Flow, Flow.id == Deployment.flow_id)
+        .where(Flow.id != FLOW_ID)
         .order_by(Flow.name, Deployment.name)
         .limit(limit)
     )
@@ -255,31 +266,34 @@ def _values(session: Session, document: Mapping[str, Any], now: datetime) -> dic
         "version": document.get("version") or "",
         "tags": list(dict.fromkeys(document.get("tags") or ())),
         "entrypoint": document["entrypoint"],
-        "storage_block_id": _block(session, storage.get("block"), "storage.block", "file-system"),
         "storage_path": storage.get("path") or "",
         "snapshot": storage.get("snapshot"),
-        "infrastructure_block_id": _block(
-            session, infrastructure.get("block"), "infrastructure.block", "infrastructure"
-        ),
         "infrastructure_overrides": dict(infrastructure.get("overrides") or {}),
         "work_queue_id": work_queues.ensure(session, document.get("work_queue") or "default", now).id,
         "parameters": dict(document.get("parameters") or {}),
         "parameter_schema": schema,
+        "not_ready": None,
     }
 
 
-def _block(session: Session, ref: str | None, field: str, interface: str) -> uuid.UUID | None:
-    if ref is None:
-        return None
-    try:
-        block = blocks.get(session, ref)
-    except NotFound:
-        problem = f"There is no block {ref}: save it first, or correct the name."
-        raise InvalidInput(f"{field}: {problem}", {field: [problem]}) from None
-    if interface not in block.block_type.interfaces:
-        problem = f"Block {ref} is no {interface}; it is {', '.join(block.block_type.interfaces) or 'plain values'}."
-        raise InvalidInput(f"{field}: {problem}", {field: [problem]})
-    return block.id
+def _choose_blocks(
+    session: Session,
+    document: Mapping[str, Any],
+    values: dict[str, Any],
+    present: Deployment | None,
+    actor: Actor,
+    now: datetime,
+) -> list[str]:
+    """Add the ids of the blocks that a document asks for to ``values``; returns what changed within its own blocks."""
+    lines = []
+    for role, interface in (("storage", "file-system"), ("infrastructure", "infrastructure")):
+        asked = (document.get(role) or {}).get("block")
+        own = getattr(present, f"{role}_block_id") if present is not None else None
+        chosen = deployment_blocks.choose(session, asked, own, f"{role}.block", interface, actor, now)
+        values[f"{role}_block_id"] = chosen.block_id
+        lines += [f"{role} block: {', '.join(chosen.changed)} changed"] if chosen.changed else []
+    check_overrides(session, values["infrastructure_block_id"], values["infrastructure_overrides"])
+    return lines
 
 
 def _check_parameters(
@@ -303,12 +317,16 @@ def _update(
     deployment: Deployment,
     values: dict[str, Any],
     wanted: Sequence[schedules.Wanted] | None,
+    lines: list[str],
     actor: Actor,
     now: datetime,
 ) -> Applied:
-    lines = _set(session, deployment, values, now)
+    before = deployment_blocks.of(deployment)
+    lines = _set(session, deployment, values, now) + lines
+    deployment_blocks.drop(session, before - deployment_blocks.of(deployment), actor, now)
     if wanted is not None:
         lines += schedules.replace(session, deployment, wanted, now)
+    deployment_templates.note(session, deployment)
     if lines:
         deployment.updated = now
         session.flush()
@@ -347,6 +365,7 @@ def _shown(session: Session, deployment: Deployment) -> dict[str, Any]:
         "work queue": deployment.work_queue.name,
         "parameter schema": deployment.parameter_schema,
         "paused": deployment.paused,
+        "not ready": deployment.not_ready or "",
     }
     shown.update({f"parameter {name}": value for name, value in deployment.parameters.items()})
     overrides = deployment.infrastructure_overrides.items()

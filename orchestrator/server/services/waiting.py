@@ -18,7 +18,7 @@ from .statements import ACTIVE_TYPES, fetch
 
 _FACTS = f"""
 SELECT r.state_type, r.due, q.name AS queue, q.paused AS queue_paused, q.concurrency_limit AS most,
-    d.name AS deployment, d.paused AS deployment_paused,
+    d.name AS deployment, d.paused AS deployment_paused, d.not_ready,
     (SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})) AS occupied,
     agents.serving, agents.online, agents.free, agents.polling
 FROM flow_run r LEFT JOIN work_queue q ON q.id = r.work_queue_id LEFT JOIN deployment d ON d.id = r.deployment_id
@@ -58,6 +58,8 @@ def _held_back(facts: Any, now: datetime) -> WaitingReason | None:
         return WaitingReason("no-deployment", "Its deployment was deleted, so no agent can take it: cancel it.")
     if facts.due > now:
         return WaitingReason("not-due", f"It is due at {to_text(facts.due)}.")
+    if facts.not_ready is not None:
+        return WaitingReason("deployment-not-ready", f"Deployment {facts.deployment} is not ready: {facts.not_ready}")
     if facts.deployment_paused:
         return WaitingReason("deployment-paused", f"Deployment {facts.deployment} is paused: resume it.")
     if facts.queue_paused:

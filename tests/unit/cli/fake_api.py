@@ -23,6 +23,8 @@ class FakeApi:
         self.types: dict[str, dict[str, Any]] = {}
         self.blocks: dict[str, dict[str, Any]] = {}
         self.runs: dict[str, dict[str, Any]] = {}
+        #: Who uses every block.
+        self.usage: dict[str, Any] = {}
         #: States that a run goes through, one more each time it is asked for.
         self.states: list[str] = ["SCHEDULED"]
 
@@ -91,22 +93,32 @@ class FakeApi:
         line = {"id": "1", "at": AT, "level": 20, "message": "hello from the run"}
         return {"items": [] if params.get("after") else [line], "next": None}
 
-    def get_block_types(self, rest: list[str], _: Any, __: Any) -> Any:
+    def get_block_types(self, rest: list[str], _: Any, params: dict[str, Any]) -> Any:
         if rest and rest[0] not in self.types:
             raise NotFound(f"there is no block type {rest[0]}: `orchestrator block register` makes one known")
-        return self.types[rest[0]] if rest else {"items": [*self.types.values()], "next": None}
+        if rest:
+            return self.types[rest[0]]
+        wanted = params.get("interface")
+        found = [item for item in self.types.values() if wanted is None or wanted in item["interfaces"]]
+        return {"items": found, "next": None}
 
     def post_block_types(self, _: list[str], body: Any, __: Any) -> Any:
         self.types[body["slug"]] = body
         return body
 
     def get_blocks(self, rest: list[str], _: Any, params: dict[str, Any]) -> Any:
+        if rest[1:] == ["usage"]:
+            return self.usage
         if rest:
             return self._masked(self._block("/".join(rest)))
         found = [item for item in self.blocks.values() if params.get("type") in (None, item["type"])]
         return {"items": [self._masked(item) for item in found], "next": None}
 
-    def post_blocks(self, _: list[str], body: Any, __: Any) -> Any:
+    def post_blocks(self, rest: list[str], body: Any, _: Any) -> Any:
+        if rest[1:] == ["rotate"]:
+            found = self._block(rest[0])
+            found["data"] = {**found["data"], **body["data"]}
+            return self._masked(found)
         address = f"{body['type']}/{body['name']}"
         if address in self.blocks:
             raise Conflict(f"there is a block {address} already")
@@ -120,7 +132,9 @@ class FakeApi:
         found["data"] = {**body["data"], **kept}
         return self._masked(found)
 
-    def delete_blocks(self, rest: list[str], _: Any, __: Any) -> None:
+    def delete_blocks(self, rest: list[str], _: Any, params: dict[str, Any]) -> None:
+        if any(self.usage.values()) and not params.get("force"):
+            raise Conflict("the block is used")
         found = self._block("/".join(rest))
         self.blocks = {key: item for key, item in self.blocks.items() if item is not found}
 

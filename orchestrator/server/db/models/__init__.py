@@ -5,21 +5,30 @@ from .api_key import ApiKey
 from .artifact import Artifact
 from .base import Base
 from .block import Block
+from .block_change import BlockChange
+from .block_load import BlockLoad
 from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
 from .deployment import Deployment
+from .discovery import Discovery
 from .event import Event
 from .flow import Flow
 from .flow_run import FlowRun
 from .flow_run_state import FlowRunState
+from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
 from .producer import Producer
+from .relation import Relation
+from .resource import Resource
+from .resource_limit import ResourceLimit
 from .schedule import Schedule
 from .task_run import TaskRun
 from .task_run_state import TaskRunState
+from .template_reference import TemplateReference
 from .tick import Tick
+from .variable import Variable
 from .work_queue import WorkQueue
 
 __all__ = [
@@ -28,20 +37,29 @@ __all__ = [
     "Artifact",
     "Base",
     "Block",
+    "BlockChange",
+    "BlockLoad",
     "BlockReference",
     "BlockSchema",
     "BlockType",
     "Deployment",
+    "Discovery",
     "Event",
     "Flow",
     "FlowRun",
     "FlowRunState",
+    "LimitLease",
     "Log",
     "LoginLink",
     "Producer",
+    "Relation",
+    "Resource",
+    "ResourceLimit",
     "Schedule",
     "TaskRun",
     "TaskRunState",
+    "TemplateReference",
     "Tick",
+    "Variable",
     "WorkQueue",
 ]

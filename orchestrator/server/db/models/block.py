@@ -28,6 +28,8 @@ class Block(Base):
     data: Mapped[Json]
     #: Fernet token of a JSON object ``{field path: value}``; None when the block has no secret.
     secrets: Mapped[bytes | None]
+    #: Which secret key encrypted them; None: it was written before that was noted.
+    secrets_key: Mapped[str | None]
     created: Mapped[Created]
     updated: Mapped[datetime] = mapped_column(server_default=text("now()"))
 

@@ -23,6 +23,8 @@ class BlockType(Base):
     logo: Mapped[str] = mapped_column(server_default="", default="")
     docs_url: Mapped[str] = mapped_column(server_default="", default="")
     code_example: Mapped[str] = mapped_column(server_default="", default="")
+    #: Why the kind could not be tested, where that is so.
+    untested: Mapped[str] = mapped_column(server_default="", default="")
     #: ``package.module:Class``, to tell which import brings an unknown type.
     import_path: Mapped[str]
     #: Names of the interfaces it implements, such as ``file-system``.

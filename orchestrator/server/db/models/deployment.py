@@ -27,18 +27,22 @@ class Deployment(Base):
     tags: Mapped[Tags]
     #: ``file.py:function``, relative to the root of the snapshot.
     entrypoint: Mapped[str]
-    storage_block_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("block.id", ondelete="RESTRICT"))
+    storage_block_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("block.id", ondelete="RESTRICT"), index=True)
     #: Folder below the storage block's own root.
     storage_path: Mapped[str] = mapped_column(server_default="", default="")
     #: sha256 of the sorted manifest of (path, mode, content hash); None when the code is not a snapshot.
     snapshot: Mapped[str | None]
-    infrastructure_block_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("block.id", ondelete="RESTRICT"))
+    infrastructure_block_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("block.id", ondelete="RESTRICT"), index=True
+    )
     infrastructure_overrides: Mapped[Json]
     work_queue_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("work_queue.id", ondelete="RESTRICT"))
     parameters: Mapped[Json]
     #: JSON schema of the flow's parameters, as the flow's signature gives it.
     parameter_schema: Mapped[Json]
     paused: Mapped[bool] = mapped_column(server_default=text("false"), default=False)
+    #: Why no run of it can be started, until it is applied again: a block that it needs was deleted. None: it is ready.
+    not_ready: Mapped[str | None]
     created: Mapped[Created]
     updated: Mapped[datetime] = mapped_column(server_default=text("now()"))
 

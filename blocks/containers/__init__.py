@@ -1,0 +1,1 @@
+"""What the kinds that use a container engine share."""

@@ -1,0 +1,139 @@
+"""A container that executes a run, as its agent follows it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from orchestrator.errors import NotFound, OrchestratorError
+
+from .engine import explained
+
+#: Seconds between two looks: at first, growing to the longest.
+PAUSE, LONGEST_PAUSE = 0.3, 2.0
+_ENDED = frozenset({"exited", "stopped", "dead", "removing"})
+#: The code of what was ended by SIGKILL.
+KILLED = 137
+
+
+class Container:
+    """A started container.
+
+    Args:
+        client: The engine; closed at the end.
+        address: Its address, for messages.
+        container: What was started.
+        memory_mb: The limit, for the reason of an end.
+        remove: Whether the container is removed once it ended.
+    """
+
+    def __init__(self, client: Any, address: str, container: Any, memory_mb: int | None, remove: bool) -> None:
+        self._client, self._address, self._container = client, address, container
+        self._memory_mb, self._remove = memory_mb, remove
+        self._ended = threading.Event()
+        self._news = threading.Event()
+        self._code: int | None = None
+        self._state: dict[str, Any] = {}
+        self._gone = False
+        self._given_up = False
+        threading.Thread(target=self._watch, name=f"watch-{container.name}", daemon=True).start()
+
+    @property
+    def identifier(self) -> str:
+        """The container's name."""
+        return str(self._container.name)
+
+    def poll(self) -> int | None:
+        """The exit code; None while it runs."""
+        return self.wait(0)
+
+    def wait(self, seconds: float) -> int | None:
+        """As :meth:`poll`, after waiting for the end."""
+        if not self._ended.wait(seconds):
+            return None
+        return -1 if self._code is None else self._code
+
+    def logs(self) -> Iterator[tuple[str, bytes]]:
+        """Its output from the begin."""
+        with explained(self._address):
+            for out, err in self._container.attach(stdout=True, stderr=True, stream=True, logs=True, demux=True):
+                if out:
+                    yield "stdout", out
+                if err:
+                    yield "stderr", err
+        self._news.set()
+
+    def terminate(self) -> None:
+        """SIGTERM to its first process, which ends the flow."""
+        self._signal("SIGTERM")
+
+    def kill(self) -> None:
+        """SIGKILL to all in it."""
+        self._signal("SIGKILL")
+
+    def reason(self) -> str:
+        """Why it ended."""
+        what = f"the container {self.identifier}"
+        if self._gone:
+            return f"{what} was removed from outside before the flow ended"
+        limit = f" (its limit is {self._memory_mb} MB)" if self._memory_mb else ""
+        if self._state.get("OOMKilled"):
+            return f"{what} was killed for want of memory (OOMKilled){limit}"
+        if self._code == KILLED:
+            return f"{what} was ended by SIGKILL: killed from outside, or out of memory{limit}"
+        if self._code is None:
+            return f"{what} cannot be reached any more"
+        detail = f": {self._state['Error']}" if self._state.get("Error") else ""
+        return f"{what} exited with code {self._code} before the flow ended{detail}"
+
+    def clean_up(self) -> None:
+        """Remove it, where that is wanted."""
+        self._given_up = True
+        try:
+            if self._remove and not self._gone:
+                with explained(self._address):
+                    self._container.remove(force=True, v=True)
+        except OrchestratorError:
+            pass  # its labels say whose it is; `docker container prune` takes it
+        finally:
+            self._client.close()
+
+    def _signal(self, name: str) -> None:
+        try:
+            with explained(self._address):
+                self._container.kill(name)
+        except NotFound:
+            pass
+        except OrchestratorError:
+            self._news.set()
+            if not self._ended.wait(LONGEST_PAUSE):  # it may have ended in that moment
+                raise
+
+    def _watch(self) -> None:
+        """Look for the end, soon after something happened and now and then.
+
+        The engine's own call for waiting is not used: Podman's may answer 20 s late.
+        """
+        pause = PAUSE
+        while not self._given_up:
+            self._news.clear()
+            try:
+                if self._look():
+                    break
+            except NotFound:
+                self._gone = True
+                break
+            except OrchestratorError:
+                pass  # an engine that does not answer is no reason to think that the run ended
+            pause = PAUSE if self._news.wait(pause) else min(pause * 1.5, LONGEST_PAUSE)
+        self._ended.set()
+
+    def _look(self) -> bool:
+        with explained(self._address):
+            self._container.reload()
+        state = self._container.attrs.get("State") or {}
+        if state.get("Status") not in _ENDED:
+            return False
+        self._code, self._state = int(state.get("ExitCode", -1)), state
+        return True

@@ -1,0 +1,123 @@
+"""Who uses a block: blocks that hold it, deployments that refer to it, and those who loaded it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ...records import Actor
+from .statements import execute, fetch
+
+#: How long it is remembered who loaded a block.
+REMEMBERED = timedelta(days=30)
+#: Entries of each kind that are told of one block.
+MOST = 500
+
+#: Blocks that hold a block; ``through`` is null where they hold it themselves, else the block by which they do.
+_HOLDERS = """
+WITH RECURSIVE holder AS (
+    SELECT r.block_id, r.field, NULL::uuid AS through FROM block_reference r WHERE r.target_id = %(id)s
+    UNION SELECT r.block_id, r.field, r.target_id FROM block_reference r JOIN holder h ON r.target_id = h.block_id
+), direct AS (SELECT * FROM holder)"""
+_NAMED = """
+LEFT JOIN block t ON t.id = {through} LEFT JOIN block_type tt ON tt.id = t.block_type_id"""
+_THROUGH = "CASE WHEN t.id IS NOT NULL THEN tt.slug || '/' || coalesce(t.name, t.id::text) END AS through"
+
+_BLOCKS = f"""{_HOLDERS}
+SELECT b.id, bt.slug AS type, b.name, h.field, {_THROUGH}
+FROM direct h JOIN block b ON b.id = h.block_id JOIN block_type bt ON bt.id = b.block_type_id
+{_NAMED.format(through="h.through")}
+ORDER BY h.through NULLS FIRST, bt.slug, b.name, h.field LIMIT %(most)s"""
+
+_DEPLOYMENTS = f"""{_HOLDERS},
+used AS (SELECT %(id)s::uuid AS id, NULL::uuid AS through UNION SELECT block_id, block_id FROM direct),
+found AS (
+    SELECT d.id, d.flow_id, d.name, 'storage' AS role, u.through
+        FROM deployment d JOIN used u ON d.storage_block_id = u.id
+    UNION ALL SELECT d.id, d.flow_id, d.name, 'infrastructure', u.through
+        FROM deployment d JOIN used u ON d.infrastructure_block_id = u.id
+    UNION SELECT d.id, d.flow_id, d.name, 'template', u.through
+        FROM template_reference p JOIN used u ON p.block_id = u.id JOIN deployment d ON d.id = p.deployment_id
+)
+SELECT x.id, f.name AS flow, x.name, x.role, {_THROUGH}
+FROM found x JOIN flow f ON f.id = x.flow_id
+{_NAMED.format(through="x.through")}
+ORDER BY x.through NULLS FIRST, f.name, x.name, x.role LIMIT %(most)s"""
+
+_LOADS = """
+SELECT kind, (array_agg(name ORDER BY last DESC))[1] AS name, (array_agg(flow ORDER BY last DESC))[1] AS flow,
+    (array_agg(deployment ORDER BY last DESC))[1] AS deployment, max(last) AS last, sum(count)::bigint AS count
+FROM block_load WHERE block_id = %(id)s AND day >= %(since)s
+GROUP BY kind, loader ORDER BY max(last) DESC LIMIT %(most)s"""
+
+_NOTE = """
+INSERT INTO block_load (block_id, day, kind, loader, name, flow, deployment, count, last)
+SELECT b.id, %(day)s, %(kind)s, coalesce(d.id::text, f.id::text, %(loader)s), %(name)s, f.name, d.name, 1, %(now)s
+FROM unnest(%(blocks)s::uuid[]) AS b(id) LEFT JOIN flow_run r ON r.id = %(run)s
+LEFT JOIN flow f ON f.id = r.flow_id LEFT JOIN deployment d ON d.id = r.deployment_id
+ORDER BY b.id
+ON CONFLICT (block_id, day, kind, loader) DO UPDATE SET count = block_load.count + 1,
+    last = greatest(block_load.last, excluded.last), name = excluded.name, flow = excluded.flow,
+    deployment = excluded.deployment"""
+
+_FORGET = "DELETE FROM block_load WHERE ctid IN (SELECT ctid FROM block_load WHERE day < %(before)s LIMIT %(batch)s)"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Who uses one block. ``through`` is the block by which it is used; None: it is used itself."""
+
+    #: ``{"id", "type", "name", "field", "through"}``
+    blocks: list[dict[str, Any]]
+    #: ``{"id", "flow", "name", "as", "through"}``; ``as`` is ``storage``, ``infrastructure`` or ``template``.
+    deployments: list[dict[str, Any]]
+    #: ``{"who": {"type", "name"}, "flow", "deployment", "last", "count"}``, the last ones first.
+    loads: list[dict[str, Any]]
+
+    def direct(self) -> list[str]:
+        """What stands in the way of deleting it: ``block type/name``, ``deployment flow/name``."""
+        blocks = [f"block {item['type']}/{item['name'] or item['id']}" for item in self.blocks if not item["through"]]
+        users = [f"deployment {item['flow']}/{item['name']}" for item in self.deployments if not item["through"]]
+        return list(dict.fromkeys([*blocks, *users]))
+
+
+def usage(session: Session, block_id: uuid.UUID, now: datetime) -> Usage:
+    """Who uses a block, and who loaded it within :data:`REMEMBERED`; at most :data:`MOST` of each kind."""
+    wanted = {"id": block_id, "most": MOST, "since": (now - REMEMBERED).astimezone(timezone.utc).date()}
+    blocks = [dict(row._mapping) for row in fetch(session, _BLOCKS, wanted)]
+    deployments = [
+        {"id": row.id, "flow": row.flow, "name": row.name, "as": row.role, "through": row.through}
+        for row in fetch(session, _DEPLOYMENTS, wanted)
+    ]
+    loads = [
+        {
+            "who": {"type": row.kind, "name": row.name},
+            "flow": row.flow,
+            "deployment": row.deployment,
+            "last": row.last,
+            "count": row.count,
+        }
+        for row in fetch(session, _LOADS, wanted)
+    ]
+    return Usage(blocks, deployments, loads)
+
+
+def note_loads(session: Session, ids: Iterable[uuid.UUID], actor: Actor, now: datetime) -> None:
+    """Count a load of these blocks by ``actor``; the runs of one deployment count together."""
+    run = uuid.UUID(actor.id) if actor.type == "run" else None
+    values = {
+        "blocks": sorted(ids), "day": now.astimezone(timezone.utc).date(), "kind": actor.type, "now": now,
+        "loader": actor.id or actor.name, "name": actor.name, "run": run,
+    }  # fmt: skip
+    execute(session, _NOTE, values)
+
+
+def forget(session: Session, now: datetime, batch: int) -> int:
+    """Delete some of the counts that are remembered no longer; returns how many."""
+    before = (now - REMEMBERED).astimezone(timezone.utc).date()
+    return execute(session, _FORGET, {"before": before, "batch": batch})
