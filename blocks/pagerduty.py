@@ -39,7 +39,7 @@ class PagerDuty(Block, Notifier):
     _code_example: ClassVar[str] = """
         from orchestrator.blocks.pagerduty import PagerDuty
 
-        PagerDuty(routing_key="0123456789abcdef0123456789abcdef", severity="critical").save("on-call")
+        PagerDuty(routing_key="...", severity="critical").save("on-call")
         PagerDuty.load("on-call").notify("Nothing was loaded since noon.", subject="The daily load is late")
         """
 

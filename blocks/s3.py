@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, BinaryIO, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
 from orchestrator.block import Block
 from orchestrator.errors import AccessDenied, BlockError, InvalidInput, NotFound, Unavailable
-from orchestrator.interfaces import FileInfo, FileSystem, clean_path
+from orchestrator.interfaces import FileInfo, Folder, clean_path
+
+from .listings import ObservedFiles, Place
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
@@ -31,7 +34,7 @@ _MISSING = {"404", "NoSuchKey", "NoSuchBucket", "NotFound"}
 _DENIED = {"401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken"}
 
 
-class S3(Block, FileSystem):
+class S3(Block, ObservedFiles):
     """Files of one bucket, below a prefix."""
 
     _name: ClassVar[str] = "S3"
@@ -79,9 +82,39 @@ class S3(Block, FileSystem):
         start = len(self._key("", of_file=False))
         with self._explained(path or "the bucket"):
             pages = self._s3().get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=folder)
-            found = [item for page in pages for item in page.get("Contents", ()) if not item["Key"].endswith("/")]
-        for item in sorted(found, key=lambda item: str(item["Key"])):
-            yield FileInfo(item["Key"][start:], item["Size"], item["LastModified"])
+            for page in pages:  # in the order of keys, as the service gives them
+                for item in page.get("Contents", ()):
+                    if not item["Key"].endswith("/"):
+                        yield FileInfo(item["Key"][start:], item["Size"], item["LastModified"])
+
+    def browse(self, path: str = "", limit: int = 1000) -> Folder:
+        """What lies directly in a folder; what lies further down is not listed."""
+        folder = self._key(path, of_file=False)
+        start = len(self._key("", of_file=False))
+        folders: list[str] = []
+        files: list[FileInfo] = []
+        with self._explained(path or "the bucket"):
+            paginator = self._s3().get_paginator("list_objects_v2")
+            for page in paginator.paginate(Bucket=self.bucket, Prefix=folder, Delimiter="/"):
+                folders += [item["Prefix"][len(folder) : -1] for item in page.get("CommonPrefixes", ())]
+                files += [
+                    FileInfo(item["Key"][start:], item["Size"], item["LastModified"])
+                    for item in page.get("Contents", ())
+                    if not item["Key"].endswith("/")
+                ]
+                if len(folders) + len(files) > limit:
+                    kept = folders[:limit]
+                    return Folder(kept, files[: limit - len(kept)], is_cut=True)
+        return Folder(folders, files)
+
+    def _place(self) -> Place:
+        # The same name may be two buckets in two services.
+        host = urlsplit(self.endpoint_url).netloc.rpartition("@")[2] if self.endpoint_url else ""
+        bucket = f"s3://{host}/{self.bucket}" if host else f"s3://{self.bucket}"
+        prefix = clean_path(self.prefix)
+        if not prefix:
+            return Place(bucket, "s3.bucket", self.bucket, "s3.folder", "s3.object")
+        return Place(f"{bucket}/{prefix}", "s3.folder", f"{self.bucket}/{prefix}", "s3.folder", "s3.object", bucket)
 
     def delete(self, path: str) -> None:
         """Delete a file, or a folder with all below it."""

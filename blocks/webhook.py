@@ -46,7 +46,7 @@ class Webhook(Block, Notifier):
     )
     template: str = Field(
         _DEFAULT,
-        description="Body of a message's request, with {{ subject }} and {{ body }} in it; JSON if the content type is.",
+        description="Body of a message's request, with {{ subject }} and {{ body }} in it; JSON if content_type is.",
         json_schema_extra={"x-multiline": True},
     )
     max_length: int = Field(100_000, ge=100, le=10_000_000, description="Characters of a message; longer ones are cut.")

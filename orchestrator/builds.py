@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,64 @@ def find_flow(folder: Path, entrypoint: str = "", ignore: Iterable[str] = ()) ->
             place = copy / path
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / path, place)
-        return _inspect(copy, folder, wanted[0])
+        facts = look(copy, str(folder), wanted)[0]
+    if "error" in facts:
+        raise CodeNotLoadable(str(facts["error"]))
+    return FlowFacts(**facts)
+
+
+def look(
+    copy: Path,
+    shown: str,
+    entrypoints: Sequence[str],
+    timeout: float | None = None,
+    env: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    """The facts of flows of a project, which is imported in a fresh process.
+
+    Args:
+        copy: Its folder; what importing it writes stays there.
+        shown: What people call that folder.
+        entrypoints: ``file.py:function`` or ``package.module:function``, all in one process.
+        timeout: Seconds that importing may take; :data:`IMPORT_TIMEOUT` when not given.
+        env: Environment of the process; this one's when not given.
+
+    Returns:
+        For each entrypoint the fields of :class:`FlowFacts`, or ``entrypoint`` and ``error``.
+
+    Raises:
+        CodeNotLoadable: The process did not come back with an answer.
+    """
+    answer, said, names = copy.parent / "answer.json", copy.parent / "stderr", ", ".join(entrypoints)
+    timeout = IMPORT_TIMEOUT if timeout is None else timeout
+    answer.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "orchestrator.inspection", str(answer), str(copy), *entrypoints]
+    # A file, not a pipe: what a module leaves running in the background would keep a pipe open.
+    with said.open("wb") as stderr:
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                env={**(os.environ if env is None else env), **_python_path()},
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise CodeNotLoadable(f"{names} in {shown} was not imported within {timeout:g} s") from None
+    try:
+        found: list[dict[str, Any]] = json.loads(answer.read_bytes())
+    except (OSError, ValueError):
+        lines = said.read_text(errors="replace").strip().splitlines()[-_STDERR_LINES:]
+        last = f": {' / '.join(line.strip() for line in lines)}" if lines else ""
+        raise CodeNotLoadable(
+            f"importing {names} in {shown} ended the process (exit code {done.returncode}){last}"
+        ) from None
+    for item in found:
+        if "error" in item:
+            item["error"] = str(item["error"]).replace(str(copy), shown)
+    return found
 
 
 def compose(facts: FlowFacts, name: str, given: Mapping[str, Any], old: Document | None = None) -> Document:
@@ -167,37 +224,6 @@ def _is_flow(decorator: ast.expr, names: set[str], modules: set[str]) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr == "flow" and isinstance(node.value, ast.Name) and node.value.id in modules
     return isinstance(node, ast.Name) and node.id in names
-
-
-def _inspect(copy: Path, folder: Path, entrypoint: str) -> FlowFacts:
-    answer, said = copy.parent / "answer.json", copy.parent / "stderr"
-    command = [sys.executable, "-m", "orchestrator.inspection", str(answer), str(copy), entrypoint]
-    env = {**os.environ, **_python_path()}
-    # A file, not a pipe: what a module leaves running in the background would keep a pipe open.
-    with said.open("wb") as stderr:
-        try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                env=env,
-                timeout=IMPORT_TIMEOUT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise CodeNotLoadable(f"{entrypoint} in {folder} was not imported within {IMPORT_TIMEOUT:g} s") from None
-    try:
-        facts = json.loads(answer.read_bytes())[0]
-    except (OSError, ValueError):
-        lines = said.read_text(errors="replace").strip().splitlines()[-_STDERR_LINES:]
-        last = f": {' / '.join(line.strip() for line in lines)}" if lines else ""
-        raise CodeNotLoadable(
-            f"importing {entrypoint} in {folder} ended the process (exit code {done.returncode}){last}"
-        ) from None
-    if "error" in facts:
-        raise CodeNotLoadable(str(facts["error"]).replace(str(copy), str(folder)))
-    return FlowFacts(**facts)
 
 
 def _python_path() -> dict[str, str]:

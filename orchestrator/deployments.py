@@ -19,7 +19,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from . import schedules
+from . import schedules, templates
 from .errors import InvalidInput, ScheduleError
 
 MAX_BYTES = 4 * 1024**2
@@ -37,7 +37,8 @@ class Document:
     description: str = ""
     tags: list[str] = field(default_factory=list)
     version: str = ""
-    #: ``{block: TYPE/NAME, path, snapshot}``; None: no storage, the code is on the agents' computers.
+    #: ``{block: TYPE/NAME, path, snapshot}``; None: no storage, the code is on the agents' computers. A block of the
+    #: deployment's own is ``{type, data}`` in place of its address.
     storage: dict[str, Any] | None = None
     #: ``{block: TYPE/NAME, overrides: {field: value}}``; None: a plain process.
     infrastructure: dict[str, Any] | None = None
@@ -196,6 +197,7 @@ class _Reader:
             return None
         document = Document(**values, source=f"{self.source}:{node.start_mark.line + 1}")
         self._check_parameters(document, node)
+        self._check_templates(document, node)
         return document if len(self.problems) == before else None
 
     def problem(self, node: yaml.Node, message: str) -> None:
@@ -248,9 +250,34 @@ class _Reader:
             for name, message in parameter_problems(values, document.parameter_schema).items():
                 self.problem(_find(node, where, name), f"{where}.{name} {message}")
 
+    def _check_templates(self, document: Document, node: yaml.Node) -> None:
+        """Each template has to be well written; whether there is what it names, the server knows."""
+        for place, value in templated(document):
+            try:
+                templates.names_in(value, place)
+            except InvalidInput as error:
+                self.problem(_find(node, next(iter(error.errors))), str(error))
+
+
+def templated(document: Document) -> list[tuple[str, Any]]:
+    """The parts of a document that may hold templates, each with its place."""
+    storage, infrastructure = document.storage or {}, document.infrastructure or {}
+    schedules_of = [
+        (f"schedules[{index}].parameters", item.get("parameters") or {})
+        for index, item in enumerate(document.schedules or ())
+    ]
+    return [
+        ("parameters", document.parameters),
+        ("storage.path", storage.get("path") or ""),
+        ("infrastructure.overrides", infrastructure.get("overrides") or {}),
+        *schedules_of,
+    ]
+
 
 def parameter_problems(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with given parameters, by name. One that is not given is not missed: a run may add it."""
+    """What is wrong with given parameters, by name. One that is not given is not missed: a run may add it; and what
+    templates stand for is only known when a run starts.
+    """
     properties = schema.get("properties", {})
     if not schema:
         return {}
@@ -261,6 +288,8 @@ def parameter_problems(values: Mapping[str, Any], schema: Mapping[str, Any]) -> 
                 near = difflib.get_close_matches(name, properties, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(properties) or 'none'}"
                 found[name] = f"is no parameter of the flow; {hint}"
+            continue
+        if templates.holds_template(value):
             continue
         part = {**properties[name], **{key: schema[key] for key in ("$defs", "definitions") if key in schema}}
         with contextlib.suppress(jsonschema.SchemaError):
@@ -319,12 +348,16 @@ def _values(reader: _Reader, name: str, node: yaml.Node) -> dict[str, Any]:
     return {str(key.value): reader.plain(f"{name}.{key.value}", value) for key, value in node.value}
 
 
-def _block(reader: _Reader, name: str, node: yaml.Node) -> str | None:
+def _block(reader: _Reader, name: str, node: yaml.Node) -> str | dict[str, Any] | None:
     if _is_empty(node):
         return None
+    if isinstance(node, yaml.MappingNode):
+        return {"data": {}, **reader.mapping(name, node, {"type": _text, "data": _values}, required=("type",))}
     text = _text(reader, name, node)
     if isinstance(node, yaml.ScalarNode) and not _BLOCK.fullmatch(text):
-        reader.problem(node, f"{name} is TYPE/NAME of a block, such as s3/dev, not {text!r}")
+        reader.problem(
+            node, f"{name} is TYPE/NAME of a block, such as s3/dev, or a mapping with type and data, not {text!r}"
+        )
     return text
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from . import context
 from .clock import to_text
 from .context import FlowRun, TaskRun
+from .masking import here as masks
 from .reporting import is_sender
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def put_line(run: FlowRun, task: TaskRun | None, level: int, logger: str, messag
             "attempt": run.attempt,
             "level": level,
             "logger": logger,
-            "message": cut(message, run.settings.log_line_max),
+            "message": cut(masks.text(message), run.settings.log_line_max),
             "at": to_text(datetime.fromtimestamp(at, timezone.utc)),
         }
     )

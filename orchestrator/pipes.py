@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from .masking import here as masks
 from .serializers import dumps
 
 _LENGTH = struct.Struct(">I")
@@ -24,8 +25,8 @@ class PipeSink:
         self._lock = threading.Lock()
 
     def put(self, item: Mapping[str, Any]) -> None:
-        """Write one frame; waits only while the pipe is full."""
-        data = encode(item)
+        """Write one frame, masked; waits only while the pipe is full."""
+        data = encode(masks.item(item))
         frame = memoryview(_LENGTH.pack(len(data)) + data)
         with self._lock:
             try:

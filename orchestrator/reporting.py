@@ -27,6 +27,7 @@ from .client import Client
 from .clock import now, to_text
 from .delivery import Away, Delivery, joined
 from .ids import uuid7
+from .masking import here as masks
 from .pipes import encode
 from .serializers import loads
 from .spool import Batch, Spool
@@ -146,7 +147,7 @@ class Reporter:
         self._disk_failed = False
 
     def put(self, item: Mapping[str, Any] | bytes, producer: uuid.UUID | None = None) -> None:
-        """Hand an item over: it is encoded now and sent later.
+        """Hand an item over: it is masked and encoded now, and sent later.
 
         Args:
             item: A report; or its JSON, when it was encoded elsewhere.
@@ -155,7 +156,7 @@ class Reporter:
         if self._closed:
             return
         queue = self._queue
-        queue.append((producer, item if isinstance(item, bytes) else encode(item)))
+        queue.append((producer, item if isinstance(item, bytes) else encode(masks.item(item))))
         if self._idle or len(queue) >= self._batch_items:
             self._wake.set()
         if self._thread is None:

@@ -8,15 +8,16 @@ import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import block_store, parameters, records, results, settings, snapshots
+from . import block_store, parameters, records, results, settings, snapshots, template_values
 from .block import Block, use_store
 from .client import Client, patiently
 from .context import FlowRun
 from .engine import Steps, drive, drive_async
-from .errors import BlockError, CodeNotLoadable, OrchestratorError, ParameterError
+from .errors import BlockError, CodeNotLoadable, InvalidInput, OrchestratorError
 from .flows import Flow, concluded, run_steps
 from .interfaces import FileSystem
 from .loading import load_flow
@@ -24,6 +25,11 @@ from .records import Job, Storage
 from .reporting import Sink
 from .results import State
 from .states import StateType
+
+#: Entrypoints of ours begin so: they need no code but this package's.
+ERRANDS = "orchestrator.errands:"
+#: Largest result of an errand that is sent, in bytes: somebody waits for it.
+ERRAND_RESULT_MAX = 1024 * 1024
 
 
 def run_job(
@@ -43,18 +49,21 @@ def run_job(
             the supervisor enforces it.
 
     Returns:
-        The terminal state, and the result to store: ``{"value": ...}`` or None. Code that does not load, and parameters
-        that do not fit it, end FAILED; storage that cannot be read ends CRASHED.
+        The terminal state, and the result to store: ``{"value": ...}`` or None. Code that does not load, parameters
+        that do not fit it, and templates that stand for nothing end FAILED; storage that cannot be read ends CRASHED.
     """
     received = time.monotonic()
     found = settings.load()
+    if job.entrypoint.startswith(ERRANDS):
+        found = replace(found, results_inline_max=max(found.results_inline_max, ERRAND_RESULT_MAX))
     scratch = _scratch(job, found)
     try:
+        job = _without_templates(job, found)
         folder = _code(job, scratch, found)
         os.chdir(folder)
         flow = load_flow(folder, job.entrypoint)
         values = parameters.validate(flow.fn, job.parameters) if flow.validate_parameters else dict(job.parameters)
-    except (CodeNotLoadable, ParameterError, BlockError) as error:
+    except (CodeNotLoadable, InvalidInput, BlockError) as error:
         return _plain(results.failure(error)), None
     except OrchestratorError as error:
         return records.State(StateType.CRASHED, message=f"the code cannot be fetched: {error}"), None
@@ -101,17 +110,34 @@ def _run(flow: Flow[Any, Any], run: FlowRun) -> tuple[records.State, dict[str, A
     return _plain(state), result[0] if result else None
 
 
+def _without_templates(job: Job, found: settings.Settings) -> Job:
+    """The job with what the templates of its deployment stand for; nothing outside of this process learns of that."""
+
+    def client() -> Client:
+        return Client(found.api_url, found.api_key)
+
+    values = template_values.resolved(job.parameters, client, "parameters")
+    storage = job.storage
+    if storage is not None:
+        storage = replace(storage, path=str(template_values.resolved(storage.path, client, "storage.path")))
+    return replace(job, parameters=values, storage=storage)
+
+
 def fetch_project(job: Job, found: settings.Settings) -> Path:
     """The folder with the files of a run's project, to be read only: what has to be known before it is executed.
 
     Raises:
         CodeNotLoadable, Unavailable, NotFound: It cannot be fetched.
     """
-    return _fetched(_storage(job), _scratch(job, found), found)
+    return _fetched(_storage(_without_templates(job, found)), _scratch(job, found), found)
 
 
 def _code(job: Job, scratch: Path, found: settings.Settings) -> Path:
     """The folder with the run's code: a copy of its snapshot, or the deployment's folder as it is."""
+    if job.entrypoint.startswith(ERRANDS) and (job.storage is None or job.storage == Storage(None)):
+        folder = scratch / "errand"
+        folder.mkdir(exist_ok=True)
+        return folder
     storage = _storage(job)
     folder = _fetched(storage, scratch, found)
     return folder if storage.snapshot is None else snapshots.working_copy(folder, scratch)

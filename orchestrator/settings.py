@@ -60,7 +60,11 @@ class Settings:
     database_url: str = _setting("", "Postgres to use in place of the embedded one.", secret=True)
     redis_url: str = _setting("", "Redis to use in place of the embedded one.", secret=True)
     migration_url: str = _setting("", "Direct Postgres address for migrations, behind a pooler.", secret=True)
-    secret_key: str = _setting("", "Key that encrypts block secrets and signs sessions.", secret=True)
+    secret_key: str = _setting(
+        "", "Key that encrypts block secrets and signs sessions; several: the first encrypts, all decrypt.", secret=True
+    )
+    secret_key_file: str = _setting("", "File with the secret key, in place of SECRET_KEY; one a line.")
+    secret_key_command: str = _setting("", "Command that prints the secret key, in place of SECRET_KEY.")
     data_dir: str = _setting("", "Folder of the embedded Postgres and Redis; empty: below home.")
     host: str = _setting("127.0.0.1", "Address that the server listens on.")
     port: int = _setting(4200, "Port that the server listens on.", int)
@@ -77,6 +81,9 @@ class Settings:
     dispatch_ahead: timedelta = _setting(timedelta(seconds=2), "How early due runs are hinted.", duration)
     results_inline_max: int = _setting(4096, "Largest result kept in Postgres, in bytes; 0: none.", int)
     log_line_max: int = _setting(65536, "Longest log message kept, in bytes; the rest is cut and named.", int)
+    limit_wait: timedelta = _setting(
+        timedelta(minutes=10), "How long loading a block waits while runs hold all slots of its limit.", duration
+    )
     spool_max: int = _setting(256 * 1024 * 1024, "Most that a producer spools while the API is away, in bytes.", int)
     event_retention: timedelta = _setting(timedelta(days=14), "How long events are kept.", duration)
     log_retention: timedelta = _setting(timedelta(days=30), "How long logs are kept.", duration)

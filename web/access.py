@@ -6,7 +6,6 @@ expired key closes its sessions at once.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import uuid
@@ -24,7 +23,6 @@ from orchestrator.server.db import session as database
 from orchestrator.server.db.models import ApiKey
 from orchestrator.server.services import keys
 from orchestrator.server.services.keys import Principal
-from orchestrator.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -43,12 +41,6 @@ def actor() -> Actor:
     """Who is written beside what the visitor does."""
     found: Actor = g.visitor.actor
     return found
-
-
-def session_key(settings: Settings) -> str:
-    """The key that signs session cookies: drawn from the server's secret, different from its other uses."""
-    secret = settings.secret_key or secrets.token_hex(32)
-    return hmac.new(secret.encode(), b"orchestrator dashboard session", hashlib.sha256).hexdigest()
 
 
 def guard() -> AnyResponse | None:

@@ -8,15 +8,16 @@ from flask import Blueprint, Flask, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from orchestrator.server.api import access as api
+from orchestrator.server.services import secrets
 from orchestrator.settings import Settings
 
 from . import access, errors, filters, headers
-from .views import agents, deployment, deployments, login, queues, run, runs, tower
+from .views import agents, block, block_form, blocks, deployment, deployments, login, queues, run, runs, tower
 
 #: How long a browser stays logged in without a visit.
 SESSION_LIFE = timedelta(days=14)
 
-PAGES = (login, tower, runs, run, deployments, deployment, queues, agents)
+PAGES = (login, tower, runs, run, deployments, deployment, blocks, block_form, block, queues, agents)
 
 
 class Cookies(SecureCookieSessionInterface):
@@ -43,7 +44,8 @@ class Cookies(SecureCookieSessionInterface):
 
 def install(app: Flask, settings: Settings) -> None:
     """Add the dashboard to ``app``."""
-    app.secret_key = access.session_key(settings)
+    app.secret_key, *fallbacks = secrets.session_keys()
+    app.config["SECRET_KEY_FALLBACKS"] = fallbacks
     app.session_interface = Cookies()
     app.permanent_session_lifetime = SESSION_LIFE
     app.register_blueprint(_rooms())

@@ -26,7 +26,7 @@ def cut(text: str, limit: int, size: Callable[[str], int] = len) -> str:
     """
     if size(text) <= limit:
         return text
-    low, high = 0, len(text)
+    low, high = 0, min(limit, len(text))  # no character is smaller than one
     while low < high:  # the longest beginning that fits with its note
         middle = (low + high + 1) // 2
         low, high = (middle, high) if size(_noted(text, middle)) <= limit else (low, middle - 1)

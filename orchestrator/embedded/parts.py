@@ -13,7 +13,7 @@ from gunicorn.config import KNOWN_SETTINGS  # type: ignore[import-untyped,unused
 from ..settings import PREFIX, Settings
 
 #: What user code must not see: an agent needs the API alone.
-SERVER_ONLY = ("DATABASE_URL", "REDIS_URL", "MIGRATION_URL", "SECRET_KEY")
+SERVER_ONLY = ("DATABASE_URL", "REDIS_URL", "MIGRATION_URL", "SECRET_KEY", "SECRET_KEY_FILE", "SECRET_KEY_COMMAND")
 #: Seconds beyond the stop grace that an agent needs to end: what runs on is asked to stop, killed some seconds later,
 #: and its end is told to the API.
 AGENT_LAST_S = 20.0
@@ -57,12 +57,14 @@ class Surroundings:
     api_key: str
     database_url: str
     redis_url: str
+    #: Empty: the settings name a file or a command, and who needs the key asks that, so that it is in no environment.
     secret_key: str
 
     def environment(self) -> dict[str, str]:
         """These, as the settings of the parts."""
         names = ("home", "host", "port", "database_url", "redis_url", "secret_key")
-        return {PREFIX + name.upper(): str(getattr(self, name)) for name in names}
+        told = {PREFIX + name.upper(): str(getattr(self, name)) for name in names}
+        return {name: value for name, value in told.items() if value or name != f"{PREFIX}SECRET_KEY"}
 
 
 def table(settings: Settings, around: Surroundings, queues: Sequence[str] = ()) -> list[Part]:

@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from ..errors import SettingsError
+from ..server.services.secrets import given
 from ..settings import Settings
 from .data_server import write_private
 
@@ -16,18 +17,19 @@ def secret_key(settings: Settings, data: Path | None) -> str:
     """The secret key of the server.
 
     Args:
-        settings: Its ``secret_key`` wins.
+        settings: What it gives wins: ``secret_key``, ``secret_key_file``, ``secret_key_command``.
         data: The folder of the embedded Postgres; None when the database is an external one.
 
     Raises:
         SettingsError: There is none, and a new one would not do: with an external database every server must have
             the same, and data that was written with a key that is gone cannot be read with another.
     """
-    if settings.secret_key:
-        return settings.secret_key
+    if found := given(settings):
+        return found
     if data is None:
         raise SettingsError(
-            "ORCHESTRATOR_SECRET_KEY is needed with an external database (the same for every server that uses it);"
+            "ORCHESTRATOR_SECRET_KEY is needed with an external database (the same for every server that uses it), or"
+            " ORCHESTRATOR_SECRET_KEY_FILE, or ORCHESTRATOR_SECRET_KEY_COMMAND;"
             " make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
     path = data / FILE

@@ -235,6 +235,10 @@ class Supervisor:
     def _parts(self, around: parts.Surroundings) -> list[parts.Part]:
         return self._table(self.settings, around, self.options.queues if self.options.agent else ())
 
+    def _key_is_elsewhere(self) -> bool:
+        """Whether settings name a place that the parts can read the key from themselves."""
+        return not self.settings.secret_key and bool(self.settings.secret_key_file or self.settings.secret_key_command)
+
     def _secret_key(self) -> str:
         return secret_key(self.settings, None if self.settings.database_url else self._data)
 
@@ -250,7 +254,7 @@ class Supervisor:
             api_key=self.api_key,
             database_url=self.settings.database_url or (own.database_url if own else ""),
             redis_url=self.settings.redis_url or (own.redis_url if own else ""),
-            secret_key=key,
+            secret_key="" if self._key_is_elsewhere() else key,
         )
 
     def _migrate(self, url: str) -> None:

@@ -11,7 +11,7 @@ from .base import Interface
 from .credentials import Credentials
 from .database import Database
 from .discoverable import Discoverable, Observed, Related, Resource
-from .file_system import FileInfo, FileSystem, Progress
+from .file_system import FileInfo, FileSystem, Folder, Progress
 from .infrastructure import Elsewhere, Infrastructure, LaunchSpec, ProcessHost, Running
 from .job import Job, JobRun
 from .notifier import Notifier
@@ -26,6 +26,7 @@ __all__ = [
     "Elsewhere",
     "FileInfo",
     "FileSystem",
+    "Folder",
     "Infrastructure",
     "Interface",
     "Job",

@@ -42,3 +42,7 @@ class Database(Interface):
     @abc.abstractmethod
     def transaction(self) -> AbstractContextManager[Database]:
         """Inside the ``with`` all statements are one: kept when it ends well, undone when it raises."""
+
+    def quote(self, identifier: str) -> str:
+        """A name of a table or column, to be a part of a statement: in the quotes of this database."""
+        return '"' + identifier.replace('"', '""') + '"'

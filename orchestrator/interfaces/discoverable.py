@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -35,7 +35,7 @@ class Resource:
     id: str
     kind: str
     name: str
-    labels: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    labels: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     related: tuple[Related, ...] = ()
     volatile: frozenset[str] = frozenset()
 

@@ -27,6 +27,20 @@ class FileInfo:
     modified: datetime | None = None
 
 
+@dataclass(frozen=True)
+class Folder:
+    """What lies directly in a folder: names of folders, and files; both in order."""
+
+    folders: list[str]
+    files: list[FileInfo]
+    #: Whether there is more than was asked for.
+    is_cut: bool = False
+
+
+#: Files that :meth:`FileSystem.browse` looks at, where a kind has no better way than listing all that lies below.
+BROWSE_MAX = 100_000
+
+
 class FileSystem(Interface):
     """Files below a root, addressed by relative paths with ``/``.
 
@@ -61,6 +75,23 @@ class FileSystem(Interface):
     @abc.abstractmethod
     def stat(self, path: str) -> FileInfo:
         """Size and time of one file. Raises NotFound where there is none."""
+
+    def browse(self, path: str = "", limit: int = 1000) -> Folder:
+        """What lies directly in a folder, at most ``limit`` folders and files. One that is not there is empty."""
+        base = clean_path(path)
+        start = len(base) + 1 if base else 0
+        folders: dict[str, None] = {}
+        files: list[FileInfo] = []
+        for seen, info in enumerate(self.list(base)):
+            head, slash, _ = info.path[start:].partition("/")
+            is_full = len(folders) + len(files) >= limit and head not in folders
+            if is_full or seen >= BROWSE_MAX:
+                return Folder(sorted(folders), files, is_cut=True)
+            if slash:
+                folders[head] = None
+            else:
+                files.append(info)
+        return Folder(sorted(folders), files)
 
     def get_directory(self, remote: str, local: Path | str, progress: Progress | None = None) -> int:
         """Copy all files below ``remote`` into the folder ``local``; returns how many there were."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -82,6 +82,9 @@ class ProcessHost(Protocol):
 
     def wanted(self) -> bool:
         """Whether the run is still to be started; what takes long (fetching an image) asks from time to time."""
+
+    def hide(self, values: Iterable[Any]) -> None:
+        """Mask these values from now on in all that is told of the run."""
 
     def tell(self, message: str) -> None:
         """Write a line into the run's log."""

@@ -74,11 +74,11 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings: What to go by; None reads the environment and the profile.
 
     Raises:
-        SettingsError: A setting cannot be used; the database, the secret key are needed.
+        SettingsError: A setting cannot be used; the database and the secret key are needed.
     """
     settings = settings or settings_table.load()
     config.use(settings)
-    secrets.configure(settings.secret_key)
+    secrets.configure(secrets.given(settings))
     session.configure(settings.database_url, settings.database_pool)
     hints.configure(settings.redis_url or None)
     app = Flask("orchestrator.server", static_folder=None)

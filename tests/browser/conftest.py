@@ -26,7 +26,7 @@ from orchestrator.settings import Settings
 from orchestrator.web.app import create_app
 from orchestrator.web.panels import tower
 
-from . import seed
+from . import blocks, seed
 
 AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -91,6 +91,9 @@ def serve(
     url = f"http://127.0.0.1:{listener.server_port}"
     app = create_app(Settings(database_url=database, secret_key="a key for tests", public_url=url + prefix))
     app.config["BACKGROUND"] = False
+    if fill:
+        with session.transaction() as writing:
+            seeded.blocks = blocks.add(writing, now(), seeded.deployments)
     listener.app = wrap(app) if wrap else app
     thread = threading.Thread(target=listener.serve_forever, daemon=True)
     thread.start()

@@ -140,6 +140,7 @@ class Seeded:
     deployments: dict[str, uuid.UUID] = field(default_factory=dict)
     runs: dict[str, uuid.UUID] = field(default_factory=dict)
     queues: dict[str, uuid.UUID] = field(default_factory=dict)
+    blocks: dict[str, uuid.UUID] = field(default_factory=dict)
 
 
 def fill(session: Session, now: datetime, days: int = 7, seed: int = 7) -> Seeded:

@@ -20,19 +20,33 @@ PAGES = (
     "/deployments",
     "/deployments/{delays-nightly}",
     "/deployments/{delays-nightly}/run",
+    "/blocks",
+    "/blocks?q=nothing-has-this-name",
+    "/blocks?type=odd-type",
+    "/blocks/catalogue",
+    "/blocks/catalogue?q=nothing-is-called-this",
+    "/blocks/new/team-warehouse",
+    "/blocks/new/s3",
+    "/blocks/new/odd-type",
+    "/blocks/new/bare-type",
+    "/blocks/{reports}",
+    "/blocks/{reports}/edit",
+    "/blocks/{strange}",
+    "/blocks/{slack-token}",
     "/queues",
     "/agents",
 )
 
 
 def address(path: str, watched: Watched) -> str:
-    return path.format(**watched.server.seeded.runs, **watched.server.seeded.deployments)
+    seeded = watched.server.seeded
+    return path.format(**seeded.runs, **seeded.deployments, **seeded.blocks)
 
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_sound(path: str, admin: Watched) -> None:
     page = admin.open(address(path, admin))
-    page.wait_for_load_state("networkidle" if path.endswith("/run") else "load")
+    page.wait_for_load_state("networkidle" if path.endswith(("/run", "/edit")) or "/new/" in path else "load")
     data = [url for url in admin.asked if "/static/" not in url]
     assert len(data) <= 6, data
     outside = [url for url in admin.asked if not url.startswith(admin.server.url)]
@@ -58,7 +72,7 @@ def test_a_wrong_address_is_told_in_style(admin: Watched) -> None:
     admin.expected = ("404",)
     page = admin.open("/there-is-nothing")
     assert "There is no such page" in page.inner_text("h1")
-    assert page.locator("nav a.nav-link").count() == 5
+    assert page.locator("nav a.nav-link").count() == 6
     assert admin.axe() == []
 
 

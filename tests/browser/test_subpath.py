@@ -53,7 +53,7 @@ def test_every_room_below_the_path(visitor: Watched) -> None:
     expect(page.locator("h1")).to_have_text("Tower")
     cookie = next(item for item in page.context.cookies() if item["name"] == "orchestrator_session")
     assert cookie["path"] == f"{PREFIX}/"
-    for room in ("Runs", "Deployments", "Queues", "Agents", "Tower"):
+    for room in ("Runs", "Deployments", "Blocks", "Queues", "Agents", "Tower"):
         page.get_by_role("link", name=room, exact=True).first.click()
         expect(page.locator("h1")).to_have_text(room)
         links = page.eval_on_selector_all("a[href]", "all => all.map(one => one.href)")

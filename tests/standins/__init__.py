@@ -1,1 +1,2 @@
-"""Stand-ins of systems that are elsewhere: real programs on this computer, started for the tests."""
+"""Stand-ins of the systems that blocks speak to: real servers where there are some, and small ones that behave as
+documented where there are none."""

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from orchestrator import settings
+from orchestrator import masking, settings
 from orchestrator.errors import OrchestratorError
 from orchestrator.pipes import PipeSink, frames
 from orchestrator.records import Job, State
@@ -30,7 +30,7 @@ from orchestrator.states import StateType
 
 from ..start import forget_start_folder
 from . import environments
-from .frames import CONFIRM, END, GO, JOB, TIMEOUT, decode
+from .frames import CONFIRM, END, GO, JOB, MASKS, TIMEOUT, decode
 
 #: Exit codes: the flow completed, or it did not (its state, which was sent, says how).
 DONE, NOT_DONE = 0, 1
@@ -74,6 +74,10 @@ class Control:
         """The flow may take this long from now."""
         self.sink.put({"kind": TIMEOUT, "seconds": seconds})
 
+    def hide(self, values: list[str]) -> None:
+        """Have the supervisor mask these; once it was sent, it reaches the supervisor before what is written later."""
+        self.sink.put({"kind": MASKS, "values": values})
+
     def end(self, state: State, result: dict[str, Any] | None) -> None:
         """Say how the flow ended, after all that was reported before."""
         self.sink.flush(60.0)
@@ -108,6 +112,8 @@ def execute(control: Control, run: Run, frame: dict[str, Any] | None = None) -> 
     if frame is None:
         frame = control.receive(JOB)
     os.environ.update(frame["env"])
+    masking.here.add(frame.get("masks", ()))
+    masking.here.told = control.hide
     control.working_dir = frame.get("working_dir")
     try:
         if frame.get("python") or frame.get("requirements"):

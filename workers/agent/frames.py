@@ -6,6 +6,7 @@ From the child come reports (items as ``POST reports`` takes them) and, told apa
 ``confirm``    ``{}``                                  user code is about to start: may it? Answered by ``go``
 ``timeout``    ``{"seconds": float}``                  the flow's time-out starts to count now
 ``end``        ``{"state": {...}, "result": any}``     how the flow ended
+``masks``      ``{"values": [...]}``                   texts that are masked from now on in what it writes
 =============  ======================================  =====================================================
 
 To the child go ``job`` (first, once) and ``go`` (an empty object). The frames are those of
@@ -24,11 +25,13 @@ HEAD = struct.Struct(">I")
 CONFIRM = "confirm"
 TIMEOUT = "timeout"
 END = "end"
+MASKS = "masks"
 JOB = "job"
 GO = "go"
 
 #: How frames begin that are handed on as they are, without a look inside.
 _PLAIN = tuple(f'{{"kind":"{kind}"'.encode() for kind in ("log", "task-run", "event", "artifact", "flow-run"))
+_MASKS = f'{{"kind":"{MASKS}"'.encode()
 
 
 def encode(frame: dict[str, Any]) -> bytes:
@@ -40,6 +43,11 @@ def encode(frame: dict[str, Any]) -> bytes:
 def is_plain_report(frame: bytes) -> bool:
     """Whether a frame is a report that the supervisor has no interest in."""
     return frame.startswith(_PLAIN)
+
+
+def is_masks(frame: bytes) -> bool:
+    """Whether a frame holds values that are to be masked."""
+    return frame.startswith(_MASKS)
 
 
 def decode(frame: bytes) -> dict[str, Any]:

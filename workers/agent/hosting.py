@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.interfaces import LaunchSpec, Running
@@ -24,6 +25,9 @@ class Host:
 
     def wanted(self) -> bool:
         return self._supervision.is_wanted
+
+    def hide(self, values: Iterable[Any]) -> None:
+        self._supervision.hide(list(values))
 
     def tell(self, message: str) -> None:
         self._supervision.tell(message)

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from orchestrator import template_values
 from orchestrator.block import Block
 from orchestrator.block_kinds import installed
 from orchestrator.client import Client, patiently
 from orchestrator.errors import BlockError, OrchestratorError
 from orchestrator.interfaces import Infrastructure, LaunchSpec, ProcessHost, Running
+from orchestrator.masking import secrets_in
 from orchestrator.records import Job
 
 from .launcher import LaunchFailed
@@ -47,18 +49,22 @@ class Infrastructures:
         if job.infrastructure.block_id is None and not job.infrastructure.overrides:
             return host.start(spec)
         try:
-            return self._block(job, wanted).launch(spec, host)
+            return self._block(job, host, wanted).launch(spec, host)
         except LaunchFailed:
             raise
         except OrchestratorError as error:
             raise LaunchFailed(f"its infrastructure block cannot be used: {error}") from error
 
-    def _block(self, job: Job, wanted: Callable[[], bool]) -> Infrastructure:
+    def _block(self, job: Job, host: ProcessHost, wanted: Callable[[], bool]) -> Infrastructure:
         document = self._document(job, wanted)
+        host.hide(secrets_in(document))
         slug = str(document.get("type"))
         if not installed().get(slug, "").startswith(SHIPPED):
             raise BlockError(f"infrastructure of the type {slug!r} is not among those that an agent can launch")
-        data = {**document["data"], **job.infrastructure.overrides}
+        overrides = template_values.resolved(
+            job.infrastructure.overrides, lambda: self._client, "infrastructure.overrides", wanted, host.hide
+        )
+        data = {**document["data"], **overrides}
         block = Block.from_document({**document, "data": data})
         if not isinstance(block, Infrastructure):
             raise BlockError(f"the block {slug}/{document.get('name')} is no infrastructure")

@@ -22,7 +22,9 @@ from . import processes
 log = logging.getLogger("orchestrator.agent")
 
 #: Settings that belong to the agent or the server, and that no run's process inherits.
-PRIVATE = ("API_KEY", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "MIGRATION_URL")
+PRIVATE = (
+    "API_KEY", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "SECRET_KEY_FILE", "SECRET_KEY_COMMAND", "MIGRATION_URL",
+)  # fmt: skip
 #: Seconds that the template may take to load the SDK.
 READY_WITHIN = 60.0
 

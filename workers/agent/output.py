@@ -52,12 +52,20 @@ class Lines:
         emit: Called with each line, decoded.
         line_max: Bytes of a line that are kept.
         budget: Shared by the streams of one attempt.
+        tidy: Given the text of a line that was cut; returns it without what must not stand at its end.
     """
 
-    def __init__(self, emit: Callable[[str], None], line_max: int, budget: Budget) -> None:
+    def __init__(
+        self,
+        emit: Callable[[str], None],
+        line_max: int,
+        budget: Budget,
+        tidy: Callable[[str], str] = str,
+    ) -> None:
         self._emit = emit
         self._max = line_max
         self._budget = budget
+        self._tidy = tidy
         self._partial = bytearray()
         self._over = 0
         self._told = False
@@ -101,7 +109,7 @@ class Lines:
             return
         text = line.rstrip(b"\r").decode("utf-8", "replace").replace("\x00", "\ufffd")
         if over:
-            text += f" ... [cut: {over} bytes more]"
+            text = f"{self._tidy(text)} ... [cut: {over} bytes more]"
         self._emit(text)
 
     def _tell(self) -> None:

@@ -19,7 +19,7 @@ from orchestrator.clock import now, to_text
 from orchestrator.errors import NotFound, OrchestratorError
 from orchestrator.ids import uuid7
 from orchestrator.interfaces import Elsewhere, LaunchSpec, ProcessHost, Running
-from orchestrator.pipes import frames
+from orchestrator.masking import Masks
 from orchestrator.records import Job, State
 from orchestrator.states import TERMINAL, StateType
 
@@ -27,6 +27,7 @@ from . import frames as wire
 from . import processes
 from .following import Following
 from .hosting import Host
+from .inbox import PULL, Inbox
 from .launcher import Child, Launcher, LaunchFailed
 from .output import Budget, Lines
 from .verdict import Ask, Facts, verdict
@@ -88,13 +89,18 @@ class Supervision:
         self, job: Job, put: Callable[[dict[str, Any] | bytes], None], around: Surroundings, claimed: float
     ) -> None:
         self.job = job
-        self._put = put
+        self._deliver = put
         self._around = around
         self._claimed = claimed
         self._facts = Facts(around.agent, grace_s=around.grace_s)
         self._budget = Budget()
-        self._lines = {name: Lines(self._emitter(name), around.line_max, self._budget) for name in ("stdout", "stderr")}
-        self._buffer = bytearray()
+        #: What is hidden in all that is told of the run.
+        self._masks = Masks()
+        self._lines = {
+            name: Lines(self._emitter(name), around.line_max, self._budget, self._masks.uncut)
+            for name in ("stdout", "stderr")
+        }
+        self._inbox: Inbox | None = None
         self._result: dict[str, Any] | None = None
         self._child: Child | None = None
         #: Whether it runs elsewhere.
@@ -122,6 +128,10 @@ class Supervision:
         self._facts.grace_s = 0.0
         self._hurry = True
         self.ask(Ask.STOP)
+
+    def hide(self, values: list[Any]) -> None:
+        """Mask these values from now on in all that is told of the run."""
+        self._masks.add(values)
 
     def run(self) -> State | None:
         """Execute to the end. Returns the terminal state, which was put; None when there was nothing to tell."""
@@ -191,12 +201,14 @@ class Supervision:
         job = {**self.job.write(), "starts_in_ms": max(0, round(self.job.starts_in_ms - waited))}
         names = ("env", "working_dir", "python", "requirements", "memory_mb", "cpu_seconds")
         frame = {"kind": wire.JOB, "job": job, **{name: getattr(spec, name) for name in names}}
+        frame["masks"] = self._masks.values
         child.control.settimeout(30.0)
         try:
             child.control.sendall(wire.encode(frame))
         except OSError:
             pass  # it ended at once; the end of its process says how
         child.control.setblocking(False)
+        self._inbox = Inbox(child.control, self.hide)
         return child
 
     # -- while it runs
@@ -212,8 +224,10 @@ class Supervision:
                 for key, _ in ready:
                     if not key.data():
                         selector.unregister(key.fileobj)
+                self._take_all(child)
             selector.unregister(child.wake)
             self._drain(selector)
+            self._take_all(child)
 
     def _readers(self, child: Child) -> list[tuple[Any, Callable[[], bool]]]:
         return [
@@ -264,25 +278,24 @@ class Supervision:
                 return True
             if not data:
                 return False
+            self._pull()
             self._lines[name].feed(data)
             if len(data) < _CHUNK:
                 return True
         return True
 
     def _read_control(self, child: Child) -> bool:
-        for _ in range(_TURN):
-            try:
-                data = child.control.recv(_CHUNK)
-            except BlockingIOError:
-                return True
-            except OSError:
-                return False
-            if not data:
-                return False
-            self._buffer += data
-            for frame in frames(self._buffer):
-                self._take(frame, child)
-        return True
+        """Read what it said; that is attended to by :meth:`_take_all`."""
+        return self._pull(_TURN * _CHUNK)
+
+    def _pull(self, most: int = PULL) -> bool:
+        assert self._inbox is not None
+        return self._inbox.pull(most)
+
+    def _take_all(self, child: Child) -> None:
+        assert self._inbox is not None
+        for frame in self._inbox.take():
+            self._take(frame, child)
 
     @staticmethod
     def _drain(selector: selectors.BaseSelector) -> None:
@@ -404,6 +417,10 @@ class Supervision:
     def tell(self, message: str) -> None:
         """Write a line of our own into the run's log."""
         self._log(log.name, message, logging.INFO)
+
+    def _put(self, item: dict[str, Any] | bytes) -> None:
+        """Report something; what the process itself reports is bytes, and masked already."""
+        self._deliver(item if isinstance(item, bytes) else {**self._masks.item(item)})
 
     def emit(self, event: str, resource: dict[str, str], payload: dict[str, Any], key: str) -> None:
         """Record an event beside the run; of those with one ``key`` the first counts."""

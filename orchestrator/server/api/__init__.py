@@ -7,14 +7,19 @@ from . import (
     block_types,
     blocks,
     deployments,
+    discovery,
+    errands,
     events,
     flow_runs,
     flows,
     health,
+    limits,
     logs,
     reports,
     schedules,
+    secret_keys,
     task_runs,
+    variables,
     work_queues,
 )
 
@@ -34,8 +39,13 @@ RESOURCES = tuple(
         agents,
         block_types,
         blocks,
+        variables,
+        limits,
+        errands,
+        discovery,
         reports,
         api_keys,
+        secret_keys,
         health,
     )
 )

@@ -11,7 +11,7 @@ from ..db.models import Block, BlockChange
 from ..db.session import reading, transaction
 from ..schemas import blocks as schemas
 from ..schemas.base import PageQuery
-from ..services import block_history, block_usage, blocks
+from ..services import block_history, block_usage, blocks, errands
 from ..services.blocks import BlockFilter
 from ..services.limits import Attempt
 from .access import actor, needs, principal
@@ -97,6 +97,7 @@ def load_block(**ref: str) -> Response:
     found = principal()
     attempt = Attempt(found.run_id, found.attempt) if found.run_id and found.attempt is not None else None
     with transaction() as session:
+        errands.check_load(session, found.errand_block, address(**ref))
         loaded = blocks.load(session, address(**ref), actor(), now(), attempt)
     return answer(loaded, headers={"Cache-Control": "no-store"})
 

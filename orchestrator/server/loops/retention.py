@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from ..config import current
 from ..services import block_history, block_usage
-from ..services.statements import TERMINAL_TYPES, execute
+from ..services.internal import FLOW_ID
+from ..services.statements import TERMINAL_TYPES, execute, fetch
 
 INTERVAL = timedelta(minutes=1)
 #: Rows of each kind in one step. A run takes its tasks, history and artifacts with it.
@@ -17,11 +18,23 @@ BATCH = 200
 #: How long producers of reports are remembered after they were last heard of, and agents after they stopped or fell
 #: silent.
 PRODUCERS, STOPPED, SILENT = timedelta(days=30), timedelta(days=1), timedelta(days=7)
+#: How long errands are remembered after their end, and resources after they vanished.
+ERRANDS, VANISHED = timedelta(days=1), timedelta(days=30)
 
 _RUNS = f"""
 DELETE FROM flow_run WHERE id IN (
     SELECT id FROM flow_run WHERE ended < %(before)s AND state_type IN ({TERMINAL_TYPES})
     ORDER BY ended LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+_ERRANDS = f"""
+DELETE FROM flow_run WHERE id IN (
+    SELECT id FROM flow_run WHERE flow_id = '{FLOW_ID}' AND ended < %(before)s
+    ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+_RESOURCES = """
+WITH gone AS (DELETE FROM resource WHERE id IN (
+    SELECT id FROM resource WHERE vanished < %(before)s ORDER BY vanished LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
+    RETURNING id),
+apart AS (DELETE FROM relation r USING gone WHERE r.source = gone.id)
+SELECT id FROM gone"""
 _PRODUCERS = """
 DELETE FROM producer WHERE id IN (
     SELECT id FROM producer WHERE updated < %(before)s ORDER BY updated LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
@@ -39,7 +52,9 @@ def step(session: Session, now: datetime) -> int:
     runs = execute(session, _RUNS, {"before": now - current().run_retention, "batch": BATCH})
     producers = execute(session, _PRODUCERS, {"before": now - PRODUCERS, "batch": BATCH})
     agents = execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH})
+    errands = execute(session, _ERRANDS, {"before": now - ERRANDS, "batch": BATCH})
+    resources = len(fetch(session, _RESOURCES, {"before": now - VANISHED, "batch": BATCH}))
     execute(session, _LINKS, {"now": now})
     loads = block_usage.forget(session, now, BATCH)
     changes = block_history.forget(session, now, BATCH)
-    return max(runs, producers, agents, loads, changes)
+    return max(runs, producers, agents, errands, resources, loads, changes)

@@ -75,6 +75,9 @@ class FlowRunQuery(PageQuery):
     tag = fields.List(fields.String(), metadata={"description": "All of these."})
     name = fields.String(metadata={"description": "Part of the name."})
     parent_flow_run_id = fields.UUID()
+    internal = fields.Boolean(
+        load_default=False, metadata={"description": "Errands, too; asking for their flow gives them as well."}
+    )
     created_after = Instant()
     created_before = Instant()
 

@@ -34,6 +34,11 @@ class PartsSchema(Strict):
 
     database = fields.Nested(PartSchema, required=True)
     redis = fields.Nested(PartSchema, required=True)
+    secrets = fields.Nested(
+        PartSchema,
+        required=True,
+        metadata={"description": "Names blocks that the secret key does not open; the server is ready all the same."},
+    )
     loops = fields.Dict(keys=fields.String(), values=fields.Nested(LoopSchema), required=True)
 
 

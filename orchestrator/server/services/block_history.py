@@ -11,11 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ...ids import uuid7
+from ...masking import MASK
 from ...records import Actor
 from ...serializers import dumps
 from ..db.models import Block, BlockChange
 from .paging import Page, check_limit, decode_id, page
-from .secret_fields import MASK, pointer
+from .secret_fields import pointer
 from .statements import execute
 
 #: How long changes are remembered.

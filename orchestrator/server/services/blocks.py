@@ -12,8 +12,10 @@ from sqlalchemy import select
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
+from ...clock import now as present_instant
 from ...errors import BlockError, Conflict, InvalidInput
 from ...ids import uuid7
+from ...masking import MASK
 from ...records import Actor
 from ..db.models import Block, BlockType, Deployment
 from . import block_history, block_references, block_types, block_usage, limits, secrets
@@ -24,9 +26,22 @@ from .block_types import register_builtin
 from .json_schemas import problems
 from .limits import Attempt
 from .paging import Page, check_limit, decode_id, page
-from .secret_fields import MASK, Path, join, kept, pointer, secret_paths, split
+from .secret_fields import Path, join, kept, pointer, secret_paths, split
 
-__all__ = ["MASK", "create", "delete", "get", "label", "listing", "load", "register_builtin", "rotate", "update"]
+__all__ = [
+    "MASK",
+    "REFERENCE",
+    "create",
+    "delete",
+    "get",
+    "label",
+    "listing",
+    "load",
+    "register_builtin",
+    "rotate",
+    "update",
+    "used_by",
+]
 
 #: Users of a block that a refusal to delete it names in its text, and in its ``errors``.
 NAMED, LISTED = 20, 200
@@ -200,6 +215,11 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime, 
     _announce(session, "deleted", block, actor, now, used_by=users[:LISTED])
     session.delete(block)
     session.flush()
+
+
+def used_by(session: Session, block_id: uuid.UUID, now: datetime | None = None) -> list[str]:
+    """What refers to a block itself: ``block type/name`` and ``deployment flow/name``."""
+    return block_usage.usage(session, block_id, now or present_instant()).direct()
 
 
 def _detach(session: Session, block: Block, actor: Actor, now: datetime) -> None:

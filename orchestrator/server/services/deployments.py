@@ -17,8 +17,9 @@ from ...ids import uuid7
 from ...records import Actor
 from ...states import WAITING
 from ..db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
-from . import deployment_blocks, flows, runs, schedules, work_queues
+from . import deployment_blocks, deployment_templates, flows, runs, schedules, work_queues
 from .announcements import announce, resource
+from .internal import FLOW_ID, FLOW_NAME
 from .json_schemas import check_schema, parameter_problems
 from .overrides import check_overrides
 from .paging import Page, check_limit, decode, page
@@ -61,6 +62,10 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
             schema, a schedule cannot be understood; ``errors`` name the field. Nothing is changed then.
     """
     flow_name, name = document["flow"], document["name"]
+    if flow_name == FLOW_NAME:
+        raise InvalidInput(
+            f"flow: {FLOW_NAME} is the server's own: take another name", {"flow": ["Take another name."]}
+        )
     # Two who apply the same deployment at once: one after the other.
     lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 1))")
     session.execute(lock, {"name": f"{flow_name}/{name}"})
@@ -77,6 +82,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         session.add(made)
         session.flush()
         schedules.replace(session, made, wanted or [], now)
+        deployment_templates.note(session, made)
         _announce(session, "created", made, actor, now)
         return Applied(made, True, ["created"])
     return _update(session, present, values, wanted, lines, actor, now)
@@ -103,8 +109,7 @@ def listing(
     """A page of deployments, by flow and name."""
     wanted = wanted or DeploymentFilter()
     query = select(Deployment).join(Flow, Flow.id == Deployment.flow_id)
-    if wanted.flow is not None:
-        query = query.where(Flow.name == wanted.flow)
+    query = query.where(Flow.name == wanted.flow) if wanted.flow is not None else query.where(Flow.id != FLOW_ID)
     if wanted.name is not None:
         query = query.where(Deployment.name.icontains(wanted.name, autoescape=True))
     if wanted.tag is not None:
@@ -135,6 +140,8 @@ def change(
     if "work_queue" in new:
         new["work_queue_id"] = work_queues.ensure(session, new.pop("work_queue"), now).id
     lines = _set(session, deployment, new, now)
+    if "parameters" in new:
+        deployment_templates.note(session, deployment)
     if lines:
         verb = {"paused": "paused", "resumed": "resumed"}.get(lines[0] if len(lines) == 1 else "", "updated")
         _announce(session, verb, deployment, actor, now, changes=lines)
@@ -200,6 +207,7 @@ def full_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]
     query = (
         select(Deployment.id, Flow.name, Deployment.name)
         .join(Flow, Flow.id == Deployment.flow_id)
+        .where(Flow.id != FLOW_ID)
         .order_by(Flow.name, Deployment.name)
         .limit(limit)
     )
@@ -318,6 +326,7 @@ def _update(
     deployment_blocks.drop(session, before - deployment_blocks.of(deployment), actor, now)
     if wanted is not None:
         lines += schedules.replace(session, deployment, wanted, now)
+    deployment_templates.note(session, deployment)
     if lines:
         deployment.updated = now
         session.flush()

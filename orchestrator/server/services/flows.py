@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from ...errors import NotFound
 from ...ids import uuid7
 from ..db.models import Flow
+from .internal import FLOW_ID
 from .paging import Page, check_limit, decode, page
 
 
@@ -43,7 +44,7 @@ def listing(
         name: Part of the name, in any case.
         tag: A tag it must have.
     """
-    query = select(Flow)
+    query = select(Flow).where(Flow.id != FLOW_ID)
     if name:
         query = query.where(Flow.name.icontains(name, autoescape=True))
     if tag:

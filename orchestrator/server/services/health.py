@@ -16,10 +16,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..db import migrate, session
-from . import ticks
+from . import secret_keys, ticks
 
 #: How late a loop may be beyond three of its intervals before it counts as standing still.
 GRACE = timedelta(seconds=10)
+#: Unreadable blocks that are named.
+NAMED = 5
 #: How long a part may take to answer.
 PATIENCE_S = 2.0
 
@@ -38,6 +40,8 @@ class Health:
 
     database: Part
     redis: Part
+    #: Not counted in :attr:`ok`: all but the blocks that it names works.
+    secrets: Part
     loops: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -66,7 +70,8 @@ def check(now: datetime, intervals: dict[str, timedelta], redis_url: str) -> Hea
     database = _patiently(_database)
     ages = _ages(now) if database.ok else {}
     loops = {name: _loop(ages.get(name), interval) for name, interval in sorted(intervals.items())}
-    return Health(database, _patiently(_redis, redis_url), loops)
+    secrets = _patiently(_secrets) if database.ok else Part(True)
+    return Health(database, _patiently(_redis, redis_url), secrets, loops)
 
 
 def _patiently(look: Callable[..., Part], *args: str) -> Part:
@@ -95,6 +100,19 @@ def _database() -> Part:
     if present != _head():
         return Part(False, "its tables are of another version: run `orchestrator database upgrade`")
     return Part(True)
+
+
+def _secrets() -> Part:
+    try:
+        with session.reading() as reading:
+            found = secret_keys.check(reading)
+    except SQLAlchemyError as error:
+        return Part(False, f"cannot be looked at: {_first_line(error)}")
+    if not found.unreadable_count:
+        return Part(True)
+    names = ", ".join(found.unreadable[:NAMED])
+    more = f" and {found.unreadable_count - NAMED} more" if found.unreadable_count > NAMED else ""
+    return Part(False, f"the secret key does not open {names}{more}; see `orchestrator secret-key check`")
 
 
 @functools.cache

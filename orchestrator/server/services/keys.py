@@ -43,6 +43,8 @@ class Principal:
     key_id: uuid.UUID | None = None
     run_id: uuid.UUID | None = None
     attempt: int | None = None
+    #: Of an errand's run: the only block, with those that it holds, that the token may load.
+    errand_block: uuid.UUID | None = None
 
 
 def create(

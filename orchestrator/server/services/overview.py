@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ...states import ACTIVE, TERMINAL, StateType
 from ..db.models import FlowRun
 from . import runs
+from .internal import FLOW_ID
 from .runs import RunRow
 
 #: A run that is claimed or asked to stop should move on within this time; one that does not is stuck.
@@ -21,6 +22,8 @@ STUCK_AFTER = timedelta(minutes=5)
 _BAD = (StateType.FAILED.value, StateType.CRASHED.value)
 _ENDED = tuple(kind.value for kind in TERMINAL)
 _BUSY = tuple(kind.value for kind in ACTIVE)
+#: Errands are not counted.
+_SHOWN = FlowRun.flow_id != FLOW_ID
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def counts(session: Session, since: datetime, now: datetime) -> Counts:
     ended = dict(_pairs(session, FlowRun.ended >= since))
     due = and_(FlowRun.state_type == StateType.SCHEDULED.value, FlowRun.due <= now)
     late = func.count(case((FlowRun.state_name == "Late", 1)))
-    waiting, tardy = session.execute(select(func.count(), late).where(due)).one()
+    waiting, tardy = session.execute(select(func.count(), late).where(due, _SHOWN)).one()
     return Counts(
         running=busy.get("RUNNING", 0),
         between=busy.get("PENDING", 0) + busy.get("CANCELLING", 0),
@@ -105,14 +108,15 @@ def coming(session: Session, now: datetime, limit: int = 6) -> list[RunRow]:
 
 
 def _pairs(session: Session, condition: ColumnElement[bool]) -> Sequence[tuple[str, int]]:
-    query = select(FlowRun.state_type, func.count()).where(condition).group_by(FlowRun.state_type)
+    query = select(FlowRun.state_type, func.count()).where(condition, _SHOWN).group_by(FlowRun.state_type)
     return [(state, count) for state, count in session.execute(query)]
 
 
 def _buckets(at: Any, start: datetime, step: timedelta, condition: ColumnElement[bool]) -> Any:
     index = cast(func.floor(func.extract("epoch", at - start) / step.total_seconds()), Integer).label("bucket")
-    return select(index, FlowRun.state_type, func.count()).where(condition).group_by(index, FlowRun.state_type)
+    return select(index, FlowRun.state_type, func.count()).where(condition, _SHOWN).group_by(index, FlowRun.state_type)
 
 
 def _rows(session: Session, condition: ColumnElement[bool], order: Any, limit: int) -> list[RunRow]:
-    return [RunRow(*row) for row in session.execute(runs.select_rows().where(condition).order_by(order).limit(limit))]
+    query = runs.select_rows().where(condition, _SHOWN).order_by(order).limit(limit)
+    return [RunRow(*row) for row in session.execute(query)]

@@ -13,6 +13,7 @@ from referencing.exceptions import Unresolvable
 
 from ... import serializers
 from ...errors import ParameterError
+from ...templates import without_templates
 
 #: No schema may have us fetch another one.
 NO_FETCHING: Registry[Any] = Registry()
@@ -21,7 +22,8 @@ _KEPT = 512
 
 
 def check(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
-    """Check parameters by name, presence and type; an empty schema takes anything.
+    """Check parameters by name, presence and type; an empty schema takes anything. What templates stand for, only the
+    run's own process learns, and checks.
 
     Raises:
         ParameterError: ``errors`` maps each parameter that does not fit to what is wrong with it.
@@ -35,7 +37,7 @@ def check(schema: Mapping[str, Any], parameters: Mapping[str, Any]) -> None:
             errors[name] = [f"is no parameter of the flow, which has {', '.join(known) or 'none'}"]
     for name in [name for name in schema.get("required", ()) if name not in parameters]:
         errors[name] = ["is missing and has no default"]
-    for error in _violations(schema, parameters):
+    for error in _violations(schema, without_templates(parameters)):
         if error.absolute_path:
             errors.setdefault(str(error.absolute_path[0]), []).append(_explain(error))
     if errors:

@@ -29,6 +29,7 @@ from ..schemas.reports import (
     TaskRunItem,
 )
 from . import events
+from .internal import FLOW_ID
 from .statements import ACTIVE_TYPES, BY_HAND, TERMINAL_TYPES, copy_rows, execute, fetch, insert_runs
 from .task_states import ENDED_WITH_RUN, TaskState, write_history
 from .transitions import apply, end_with
@@ -37,6 +38,9 @@ S = StateType
 
 #: The types in which a run started by hand needs a process that is alive.
 _HELD = ACTIVE | {S.SCHEDULED}
+
+#: Largest result of an errand, in bytes, whatever is kept of others.
+ERRAND_RESULT_MAX = 1024 * 1024
 
 #: Who changes states here.
 PROCESS = Actor("process")
@@ -50,7 +54,7 @@ SELECT id, name FROM made UNION SELECT f.id, f.name FROM flow f JOIN given USING
 #: The lock keeps a run from ending while something is written below it; in the order of ids, as everywhere.
 #: ``is_stale``: it is held by hand, and its lease is worth a write.
 _KNOWN = f"""
-SELECT r.id, r.attempt, r.state_type, r.state_name, r.parent_flow_run_id, {BY_HAND} AS is_by_hand,
+SELECT r.id, r.attempt, r.state_type, r.state_name, r.parent_flow_run_id, r.flow_id, {BY_HAND} AS is_by_hand,
     {BY_HAND} AND r.state_type IN ('SCHEDULED', {ACTIVE_TYPES})
         AND coalesce(r.lease_until < %(stale)s, true) AS is_stale
 FROM flow_run r WHERE r.id = ANY(%(ids)s) ORDER BY r.id FOR NO KEY UPDATE"""
@@ -110,6 +114,8 @@ class Writer:
         self._parents: dict[uuid.UUID, uuid.UUID | None] = {}
         #: Runs started by hand whose processes were given up.
         self._lost: set[uuid.UUID] = set()
+        #: Errands, whose results are what somebody waits for.
+        self._errands: set[uuid.UUID] = set()
 
     def flow_runs(self, items: Sequence[FlowRunItem], mentioned: set[uuid.UUID]) -> None:
         """Insert runs that are new, and learn about all that the report mentions."""
@@ -206,6 +212,8 @@ class Writer:
         for row in fetch(self._session, _KNOWN, told):
             self._known[row.id] = (row.attempt, S(row.state_type))
             self._parents[row.id] = row.parent_flow_run_id
+            if row.flow_id == FLOW_ID:
+                self._errands.add(row.id)
             if row.is_by_hand and (row.state_type, row.state_name) == (S.CRASHED, LOST) and self._allowed is None:
                 self._lost.add(row.id)
             if row.is_stale and self._allowed is None:
@@ -278,8 +286,10 @@ class Writer:
         """The result as it is kept: one that is larger than the setting allows is left out, and says so."""
         if item.result is None:
             return None
-        size = len(json_text(item.result))
-        if size <= current().results_inline_max + len('{"value":}') or "value" not in item.result:
+        size, most = len(json_text(item.result)), current().results_inline_max
+        if item.id in self._errands:
+            most = max(most, ERRAND_RESULT_MAX)
+        if size <= most + len('{"value":}') or "value" not in item.result:
             return item.result
         return {"omitted": f"{size:,} bytes are more than ORCHESTRATOR_RESULTS_INLINE_MAX"}
 

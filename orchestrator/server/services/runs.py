@@ -21,8 +21,10 @@ from .. import hints, waiters
 from ..config import current
 from ..db.models import Deployment, Flow, FlowRun, FlowRunState, WorkQueue
 from ..db.session import after_commit
+from . import deployment_templates
 from . import parameters as parameter_rules
 from .events import EventRecord, record
+from .internal import FLOW_ID
 from .paging import Page, check_limit, decode_id, page
 from .statements import insert_runs
 from .transitions import apply
@@ -55,6 +57,8 @@ class RunFilter:
     due_before: datetime | None = None
     #: Runs that a schedule made.
     scheduled_only: bool = False
+    #: Errands, too, which are left out unless their flow or deployment is asked for.
+    internal: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,20 +85,25 @@ def create(
     idempotency_key: str | None = None,
     schedule_id: uuid.UUID | None = None,
     slot: datetime | None = None,
+    again: bool = False,
 ) -> tuple[uuid.UUID, bool]:
     """Create a run of a deployment, SCHEDULED; agents are told once the transaction is committed.
 
     Args:
-        parameters: Laid over the deployment's own.
+        parameters: Laid over the deployment's own; they hold no templates but those that it has itself.
         due: Not to start before; now when not given.
         idempotency_key: A second call with the same one, for the same flow, finds the run of the first.
+        again: They are those of an earlier run, templates of a schedule included.
 
     Returns:
         The run's id, and whether it is new.
 
     Raises:
+        InvalidInput: A parameter holds a template that the deployment does not have.
         ParameterError: The parameters do not fit the deployment's schema.
     """
+    if not again:
+        deployment_templates.refuse_foreign(deployment, parameters or {})
     merged = {**deployment.parameters, **(parameters or {})}
     parameter_rules.check(deployment.parameter_schema, merged)
     row = new_row(deployment, merged, actor, now, name=name, tags=tags, due=due, priority=priority)
@@ -233,8 +242,9 @@ def rerun(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> u
     if deployment is None:
         raise Conflict("the run has no deployment (any more), so no agent can run it again")
     made, _ = create(
-        session, deployment, parameters=run.parameters, actor=actor, now=now, tags=run.tags, priority=run.priority
-    )
+        session, deployment, parameters=run.parameters, actor=actor, now=now, tags=run.tags, priority=run.priority,
+        again=True,
+    )  # fmt: skip
     return made
 
 
@@ -309,6 +319,8 @@ def _narrow(query: Any, wanted: RunFilter) -> Any:
         query = query.where(FlowRun.state_name.in_(list(wanted.state_names)))
     if wanted.flow_id is not None:
         query = query.where(FlowRun.flow_id == wanted.flow_id)
+    elif not wanted.internal and wanted.deployment_id is None:
+        query = query.where(FlowRun.flow_id != FLOW_ID)
     if wanted.deployment_id is not None:
         query = query.where(FlowRun.deployment_id == wanted.deployment_id)
     if wanted.work_queue is not None:

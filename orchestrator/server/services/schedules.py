@@ -16,7 +16,7 @@ from ...ids import uuid7
 from ...records import Actor
 from ...schedules import ScheduleSpec, next_times, parse
 from ..db.models import Deployment, Schedule
-from . import runs
+from . import deployment_templates, runs
 from .announcements import announce, resource
 from .json_schemas import parameter_problems
 from .paging import Page, check_limit, decode_id, page
@@ -96,6 +96,7 @@ def create(
     row = _add(session, deployment.id, item, now)
     session.flush()
     session.expire(deployment, ["schedules"])
+    deployment_templates.note(session, deployment)
     _announce(session, "created", row, deployment, actor, now)
     return row
 
@@ -125,6 +126,7 @@ def change(
         changes.append(f"schedule {row.slug}: renamed to {item.slug}")
         row.slug = item.slug
     session.flush()
+    deployment_templates.note(session, deployment)
     if changes:
         _announce(session, "updated", row, deployment, actor, now, changes=changes)
     return row
@@ -137,6 +139,8 @@ def delete(session: Session, schedule_id: uuid.UUID, actor: Actor, now: datetime
     _locked(session, deployment.id)
     _remove(session, row)
     session.flush()
+    session.expire(deployment, ["schedules"])
+    deployment_templates.note(session, deployment)
     _announce(session, "deleted", row, deployment, actor, now)
 
 

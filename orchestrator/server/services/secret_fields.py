@@ -1,6 +1,7 @@
 """Which fields of a block are secret, by its JSON schema, and taking them out of and putting them into documents.
 
-What is kept in the open has :data:`MASK` where a secret is, so that reading needs no key.
+What is kept in the open has :data:`MASK` where a secret is, so that reading needs no key; sent back, it means: keep the
+old one.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from copy import deepcopy
 from typing import Any
 
 from ...block_schemas import holds_secret
+from ...masking import MASK
 
-#: What stands for a secret in everything that is shown; sent back, it means: keep the old one.
-MASK = "********"
 #: Place of a value in a document: names, and numbers in lists.
 Path = tuple[Any, ...]
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from ...states import TERMINAL
 from ..db.json_text import json_text
+from .internal import FLOW_ID
 
 #: SQL list of the terminal types.
 TERMINAL_TYPES = ", ".join(f"'{kind.value}'" for kind in sorted(TERMINAL, key=str))
@@ -63,7 +64,7 @@ _TAGS = """coalesce((SELECT jsonb_agg(jsonb_build_object(
         'resource.id', 'orchestrator.tag.' || t, 'resource.name', t, 'resource.role', 'tag'))
         FROM unnest(m.tags) AS t), '[]'::jsonb)"""
 
-#: The CTEs ``history`` and ``recorded``, which write what ``moved`` did.
+#: The CTEs ``history`` and ``recorded``, which write what ``moved`` did. Errands leave no events: what they find does.
 CHANGE_RECORDED = f"""
 history AS (
     INSERT INTO flow_run_state (id, flow_run_id, attempt, type, name, message, at, details)
@@ -84,6 +85,7 @@ recorded AS (
         jsonb_build_object('attempt', m.attempt, 'message', m.state_message)
     FROM moved m JOIN flow f ON f.id = m.flow_id LEFT JOIN deployment d ON d.id = m.deployment_id
     LEFT JOIN work_queue q ON q.id = m.work_queue_id LEFT JOIN agent a ON a.id = m.agent_id
+    WHERE m.flow_id <> '{FLOW_ID}'
 )"""
 
 _INSERT_RUNS = f"""

@@ -12,10 +12,15 @@ from sqlalchemy.orm import Session
 from ...records import Actor
 from ...states import TERMINAL, StateType
 from . import secrets
+from .internal import FLOW_ID
 from .keys import Principal
 
 PREFIX = "run_"
-_RUN = text("SELECT name, attempt, state_type FROM flow_run WHERE id = :id")
+_RUN = text(
+    "SELECT name, attempt, state_type,"
+    f" CASE WHEN flow_id = '{FLOW_ID}' THEN (parameters ->> 'block_id')::uuid END AS errand_block"
+    " FROM flow_run WHERE id = :id"
+)
 
 
 def issue(run_id: uuid.UUID, attempt: int) -> str:
@@ -40,7 +45,9 @@ def authenticate(session: Session, token: str) -> Principal | None:
     row = session.execute(_RUN, {"id": claim[0]}).first() if claim else None
     if claim is None or row is None or row.attempt != claim[1] or StateType(row.state_type) in TERMINAL:
         return None
-    return Principal(Actor("run", str(claim[0]), row.name), "run", run_id=claim[0], attempt=claim[1])
+    return Principal(
+        Actor("run", str(claim[0]), row.name), "run", run_id=claim[0], attempt=claim[1], errand_block=row.errand_block
+    )
 
 
 def _signer() -> Signer:

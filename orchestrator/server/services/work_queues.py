@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,7 @@ from ...records import Actor
 from ...states import ACTIVE, TERMINAL, StateType
 from ..db.models import Deployment, Flow, FlowRun, WorkQueue
 from .announcements import announce, resource
+from .internal import FLOW_ID
 from .paging import Page, check_limit, decode, page
 
 #: Most ended runs that may still remember a queue which is deleted.
@@ -126,6 +128,7 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     if len(session.scalars(remembered).all()) > REMEMBERED_MAX:
         raise Conflict(f"more than {REMEMBERED_MAX} ended runs are of work queue {queue.name}: pause it instead")
     session.execute(update(FlowRun).where(FlowRun.work_queue_id == queue.id).values(work_queue_id=None))
+    session.execute(sql_delete(Deployment).where(Deployment.work_queue_id == queue.id, Deployment.flow_id == FLOW_ID))
     session.delete(queue)
     session.flush()
     announce(session, "work-queue.deleted", resource("work-queue", queue.id, queue.name), actor, now)
@@ -135,7 +138,7 @@ def _deployments_of(session: Session, queue_id: uuid.UUID) -> list[str]:
     query = (
         select(Flow.name, Deployment.name)
         .join(Flow, Flow.id == Deployment.flow_id)
-        .where(Deployment.work_queue_id == queue_id)
+        .where(Deployment.work_queue_id == queue_id, Flow.id != FLOW_ID)
         .order_by(Flow.name, Deployment.name)
         .limit(10)
     )

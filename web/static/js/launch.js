@@ -9,53 +9,16 @@ document.addEventListener("alpine:init", () => {
   }));
 });
 
-document.addEventListener("DOMContentLoaded", () => {
+document.addEventListener("DOMContentLoaded", async () => {
   const form = document.getElementById("launch");
   const holder = document.getElementById("parameters-form"), raw = document.getElementById("parameters-json");
   const text = document.getElementById("parameters"), mode = form.querySelector("[data-json-mode]");
   const schema = JSON.parse(holder.dataset.schema), errors = JSON.parse(holder.dataset.errors);
-  let editor = null, asJson = false;
+  let fields = null, asJson = false;
 
-  function readable(found) {
-    const known = Object.keys(schema.properties || {});
-    if (!known.length) return false;
-    try { const value = JSON.parse(text.value || "{}"); return Object.keys(value).every((name) => known.includes(name) || schema.additionalProperties); } catch { return false; }
-  }
-  // The schema as the editor draws it best: parameters in the order of the flow's signature, ticks for booleans, rows for lists.
-  function drawn() {
-    const copy = structuredClone(schema);
-    const required = copy.required || [];
-    Object.entries(copy.properties).forEach(([name, field], index) => {
-      field.propertyOrder = (field.position ?? index) + (field.position === undefined && !required.includes(name) ? 500 : 0);
-      if (field.type === "boolean") field.format = "checkbox";
-      if (field.type === "array" && ["string", "number", "integer"].includes(field.items?.type)) field.format = "table";
-      if (field.format === "date-time") field.description = [field.description, "A time with its zone: 2027-01-31T09:00:00+01:00."].filter(Boolean).join(" ");
-    });
-    return copy;
-  }
-  function build() {
-    editor = new JSONEditor(holder, {
-      schema: { ...drawn(), title: " ", options: { disable_collapse: true, disable_edit_json: true, disable_properties: true } },
-      theme: "bootstrap5", iconlib: null, show_errors: "never", no_additional_properties: !schema.additionalProperties, required_by_default: false,
-      display_required_only: false, disable_array_delete_all_rows: true, disable_array_reorder: true, disable_collapse: true, disable_array_delete_last_row: true, prompt_before_delete: false, use_default_values: true,
-    });
-    editor.on("ready", () => { editor.setValue({ ...editor.getValue(), ...JSON.parse(text.value || "{}") }); tellErrors(); });
-  }
-  function tellErrors() {
-    for (const [field, texts] of Object.entries(errors)) {
-      const path = field.replace(/^parameters\./, "root.");
-      const place = holder.querySelector(`[data-schemapath="${CSS.escape(path)}"]`);
-      const input = place?.querySelector("input, select, textarea");
-      if (!input) continue;
-      input.classList.add("is-invalid");
-      input.setAttribute("aria-invalid", "true");
-      const said = document.createElement("div");
-      said.className = "invalid-feedback";
-      said.id = "error-" + field.replace(/\W/g, "-");
-      said.textContent = texts.join(" ");
-      input.setAttribute("aria-describedby", said.id);
-      input.insertAdjacentElement("afterend", said);
-    }
+  function readable() {
+    if (!SchemaForm.readable(schema)) return false;
+    try { const value = JSON.parse(text.value || "{}"); return Object.keys(value).every((name) => name in schema.properties || schema.additionalProperties); } catch { return false; }
   }
   function show(json) {
     asJson = json;
@@ -65,13 +28,17 @@ document.addEventListener("DOMContentLoaded", () => {
     mode.lastChild.textContent = json ? "As a form" : "As JSON";
   }
   mode.addEventListener("click", () => {
-    if (!asJson) { text.value = JSON.stringify(editor.getValue(), null, 2); show(true); return; }
+    if (!asJson) { text.value = JSON.stringify(fields.read(false).value, null, 2); show(true); return; }
     if (!readable()) { Orchestrator.toast("The form cannot show this JSON: a name is unknown, or it is no JSON object.", "danger"); return; }
-    editor.setValue({ ...editor.getValue(), ...JSON.parse(text.value || "{}") });
+    fields.set(JSON.parse(text.value || "{}"));
     show(false);
   });
-  form.addEventListener("submit", () => {
-    if (!asJson && editor) text.value = JSON.stringify(editor.getValue());
+  form.addEventListener("submit", (event) => {
+    if (!asJson && fields) {
+      const found = fields.read(false);
+      if (Object.keys(found.errors).length) { event.preventDefault(); fields.tell(found.errors); fields.focusWrong(); return; }
+      text.value = JSON.stringify(found.value);
+    }
     const wall = form.querySelector("[data-due-wall]").value;
     form.querySelector("[data-due]").value = wall ? Orchestrator.instant(wall).toISOString() : "";
   });
@@ -80,5 +47,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const at = new Date(due);
     form.querySelector("[data-due-wall]").value = `${Orchestrator.date(at)}T${Orchestrator.clock(at)}`;
   }
-  if (readable()) { build(); show(false); } else { show(true); mode.hidden = !Object.keys(schema.properties || {}).length; }
+  if (!readable()) { show(true); mode.hidden = !SchemaForm.readable(schema); return; }
+  show(false);
+  const told = Object.fromEntries(Object.entries(errors).map(([field, texts]) => [field.replace(/^parameters\./, ""), texts]));
+  fields = await new SchemaForm.Form(holder, { schema, value: JSON.parse(text.value || "{}"), errors: told, choices: async () => ({ types: [], blocks: [] }) }).build();
 });

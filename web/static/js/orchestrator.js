@@ -178,6 +178,7 @@ const Orchestrator = (() => {
       if (copied) copy(copied.dataset.copy);
       const opener = event.target.closest("[data-open]");
       if (opener) document.getElementById(opener.dataset.open).showModal();
+      event.target.closest("[data-close]")?.closest("dialog").close();
     });
     document.body.addEventListener("htmx:confirm", (event) => {
       const form = event.target.closest("form[data-confirm]");

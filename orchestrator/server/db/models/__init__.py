@@ -11,6 +11,7 @@ from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
 from .deployment import Deployment
+from .discovery import Discovery
 from .event import Event
 from .flow import Flow
 from .flow_run import FlowRun
@@ -19,6 +20,8 @@ from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
 from .producer import Producer
+from .relation import Relation
+from .resource import Resource
 from .resource_limit import ResourceLimit
 from .schedule import Schedule
 from .task_run import TaskRun
@@ -40,6 +43,7 @@ __all__ = [
     "BlockSchema",
     "BlockType",
     "Deployment",
+    "Discovery",
     "Event",
     "Flow",
     "FlowRun",
@@ -48,6 +52,8 @@ __all__ = [
     "Log",
     "LoginLink",
     "Producer",
+    "Relation",
+    "Resource",
     "ResourceLimit",
     "Schedule",
     "TaskRun",
