@@ -161,7 +161,7 @@ class HTTPEndpoint(Block, Discoverable):
 
     def _resource(self, seen: EndpointState) -> Resource:
         parts = urlsplit(self.url)
-        labels = {
+        labels: dict[str, str | int | float | bool | None] = {
             "up": seen.state != "down",
             "status": seen.status,
             "latency_ms": round(seen.latency_s * 1000),

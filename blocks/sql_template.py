@@ -94,7 +94,7 @@ class SQLTemplate(Block):
     @classmethod
     def _named(cls, parameters: dict[str, Parameter]) -> dict[str, Parameter]:
         for name, parameter in parameters.items():
-            if not _NAME.fullmatch(name):
+            if not _NAME.fullmatch(name) or name == "self":
                 raise ValueError(f"{name!r} cannot name a parameter: letters, digits and _, a letter first")
             for value in [*([] if parameter.default is None else [parameter.default]), *parameter.choices]:
                 single = parameter if value is parameter.default else parameter.model_copy(update={"many": False})
@@ -176,8 +176,7 @@ def _fit(name: str, parameter: Parameter, value: Any) -> Any:
         raise InvalidInput(f"{name}: {error.errors(include_url=False)[0]['msg']}") from None
     if parameter.type == "identifier":
         quote_name(fitted, str)
-    if parameter.choices and fitted not in [
-        _TYPES[parameter.type][0].validate_python(item) for item in parameter.choices
-    ]:
+    allowed = [_TYPES[parameter.type][0].validate_python(item) for item in parameter.choices]
+    if allowed and fitted not in allowed:
         raise InvalidInput(f"{name}: one of {', '.join(str(item) for item in parameter.choices)} is allowed")
     return fitted

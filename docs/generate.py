@@ -5,6 +5,7 @@ Rendered here rather than by click, whose layout changes from version to version
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
@@ -18,6 +19,11 @@ from orchestrator.cli import NOUNS, cli
 from orchestrator.settings import PREFIX, Settings
 
 HERE = Path(__file__).resolve().parent
+TREE = HERE.parent
+sys.path.insert(0, str(HERE))
+
+import generate_blocks  # noqa: E402 - it lies beside this file
+
 _MADE = "<!-- Made by docs/generate.py: change the code, then run it. -->"
 
 CLI_HEAD = f"""{_MADE}
@@ -52,8 +58,29 @@ Durations are seconds or texts such as `90s`, `5m`, `1h30m`, `2d`. Sizes are byt
 
 
 def pages() -> dict[Path, str]:
-    """Each page with its text."""
-    return {HERE / "cli.md": cli_page(), HERE / "settings.md": settings_page()}
+    """Each file with its text; of some only a part is made here."""
+    made = {HERE / "cli.md": cli_page(), HERE / "settings.md": settings_page()}
+    for kind in generate_blocks.kinds(TREE):
+        made[HERE / "blocks" / f"{kind._slug}.md"] = generate_blocks.page(kind, _MADE)
+    made[HERE / "blocks.md"] = _part(HERE / "blocks.md", "<!-- {} -->\n", "\n" + generate_blocks.catalogue(TREE) + "\n")
+    made[TREE / "mkdocs.yml"] = _part(TREE / "mkdocs.yml", "          # {}\n", generate_blocks.navigation(TREE))
+    made[TREE / "setup.cfg"] = _part(TREE / "setup.cfg", "# {}\n", generate_blocks.entry_points(TREE))
+    return made
+
+
+def gone() -> list[Path]:
+    """Pages of kinds that are no more."""
+    kept = {f"{kind._slug}.md" for kind in generate_blocks.kinds(TREE)}
+    return [path for path in sorted((HERE / "blocks").glob("*.md")) if path.name not in kept]
+
+
+def _part(path: Path, comment: str, text: str) -> str:
+    """A file with the part between its two marks made anew."""
+    begin, end = (comment.format(mark) for mark in ("Made by docs/generate.py: begin", "Made by docs/generate.py: end"))
+    old = path.read_text("utf-8")
+    pattern = re.compile(f"({re.escape(begin)}).*?({re.escape(end)})", re.DOTALL)
+    assert len(pattern.findall(old)) == 1, f"{path.name} has not one part between {begin.strip()} and {end.strip()}"
+    return pattern.sub(lambda found: found[1] + text + found[2], old)
 
 
 def cli_page() -> str:
@@ -146,15 +173,20 @@ def _default(value: Any) -> str:
 
 
 def main() -> int:
-    """Write the pages, or with ``--check`` only say which are old (exit 1)."""
-    old = [path for path, text in pages().items() if not path.exists() or path.read_text("utf-8") != text]
+    """Write the files, or with ``--check`` only say which are old (exit 1)."""
+    made = pages()
+    old = [path for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text]
     if "--check" in sys.argv[1:]:
-        for path in old:
+        for path in old + gone():
             print(f"{path.name} is old: run python docs/generate.py", file=sys.stderr)
-        return 1 if old else 0
+        return 1 if old or gone() else 0
     for path in old:
-        path.write_text(pages()[path], "utf-8")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made[path], "utf-8")
         print(f"wrote {path.name}", file=sys.stderr)
+    for path in gone():
+        path.unlink()
+        print(f"removed {path.name}", file=sys.stderr)
     return 0
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .retries import exponential_backoff
     from .task_runners import ThreadRunner
     from .tasks import Task, task
+    from .variables import Variable
 
 _HOMES = {
     "Block": "block",
@@ -34,6 +35,7 @@ _HOMES = {
     "Task": "tasks",
     "TaskFuture": "futures",
     "ThreadRunner": "task_runners",
+    "Variable": "variables",
     "as_completed": "futures",
     "create_link_artifact": "artifacts",
     "create_markdown_artifact": "artifacts",
@@ -59,6 +61,7 @@ __all__ = [
     "Task",
     "TaskFuture",
     "ThreadRunner",
+    "Variable",
     "__version__",
     "as_completed",
     "create_link_artifact",

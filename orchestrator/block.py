@@ -319,6 +319,7 @@ def _explain(error: ValidationError, kind: type[Block], label: str) -> str:
         if item["type"] == "missing":
             problems.append(
                 f"the field {field!r}, which {block_kinds.import_path(kind)} requires, has no saved value: "
+                f"`orchestrator block register {kind.__module__}` and "
                 f"`orchestrator block create {label} --overwrite --set {field}=...`, or save it again from code"
             )
         else:

@@ -81,6 +81,9 @@ class Settings:
     dispatch_ahead: timedelta = _setting(timedelta(seconds=2), "How early due runs are hinted.", duration)
     results_inline_max: int = _setting(4096, "Largest result kept in Postgres, in bytes; 0: none.", int)
     log_line_max: int = _setting(65536, "Longest log message kept, in bytes; the rest is cut and named.", int)
+    limit_wait: timedelta = _setting(
+        timedelta(minutes=10), "How long loading a block waits while runs hold all slots of its limit.", duration
+    )
     spool_max: int = _setting(256 * 1024 * 1024, "Most that a producer spools while the API is away, in bytes.", int)
     event_retention: timedelta = _setting(timedelta(days=14), "How long events are kept.", duration)
     log_retention: timedelta = _setting(timedelta(days=30), "How long logs are kept.", duration)

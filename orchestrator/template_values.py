@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from .block import Block
+from . import masking
+from .block import REFERENCE, Block
 from .block_store import ApiBlockStore
 from .client import Client, patiently
 from .errors import InvalidInput, NotFound
@@ -21,6 +22,7 @@ class ApiLookup:
         client: The API.
         wanted: While the API is away, it is waited for as long as the values are of use.
         environment: Where ``env`` looks; this process's own when not given.
+        hide: Takes the secrets of the blocks.
     """
 
     def __init__(
@@ -28,8 +30,10 @@ class ApiLookup:
         client: Client,
         wanted: Callable[[], bool] = lambda: True,
         environment: Mapping[str, str] | None = None,
+        hide: Callable[[list[Any]], None] = masking.here.add,
     ) -> None:
         self._client = client
+        self._hide = hide
         self._wanted = wanted
         self._environment = os.environ if environment is None else environment
         self._documents: dict[str, dict[str, Any]] = {}
@@ -38,7 +42,7 @@ class ApiLookup:
     def block(self, ref: str, field: str | None) -> Any:
         """The value of a block's field, or of a block that is a plain value. Raises InvalidInput."""
         if ref not in self._documents:
-            store = ApiBlockStore(self._client)
+            store = ApiBlockStore(self._client, self._hide)
             try:
                 self._documents[ref] = patiently(lambda: store.load(ref), self._wanted)
             except NotFound:
@@ -46,7 +50,7 @@ class ApiLookup:
         document = self._documents[ref]
         wanted = field or "value"
         if wanted in document["data"]:
-            return document["data"][wanted]
+            return _opened(document["data"][wanted])
         if field is None:
             fields = ", ".join(document["data"])
             raise InvalidInput(f"the block {ref} is no plain value: name one of its fields, {fields}")
@@ -69,14 +73,28 @@ class ApiLookup:
         return self._environment[name]
 
 
-def resolved(value: Any, client: Callable[[], Client], place: str, wanted: Callable[[], bool] = lambda: True) -> Any:
+def resolved(
+    value: Any,
+    client: Callable[[], Client],
+    place: str,
+    wanted: Callable[[], bool] = lambda: True,
+    hide: Callable[[list[Any]], None] = masking.here.add,
+) -> Any:
     """A value of a deployment with what its templates stand for; the API is not asked where there are none.
 
     Raises:
         InvalidInput: A template is written wrong, or there is no such block, field or variable; ``place`` is named.
         OrchestratorError: The API cannot be asked.
     """
-    return resolve(value, ApiLookup(client(), wanted), place) if holds_template(value) else value
+    return resolve(value, ApiLookup(client(), wanted, hide=hide), place) if holds_template(value) else value
+
+
+def _opened(value: Any) -> Any:
+    """A field's value, with their fields in place of the blocks in it."""
+    if isinstance(value, Mapping):
+        inner = value["data"] if REFERENCE in value and isinstance(value.get("data"), Mapping) else value
+        return {key: _opened(item) for key, item in inner.items()}
+    return [_opened(item) for item in value] if isinstance(value, list) else value
 
 
 def _default(document: Mapping[str, Any], ref: str, field: str) -> Any:

@@ -67,15 +67,13 @@ class Values:
             str(value)  # raises, naming what is missing
         if isinstance(value, (list, tuple, set, frozenset)):
             if not value:
-                raise InvalidInput(
-                    f"{hint} is an empty list: ask before it is used, {{% if {hint} %}} ... {{% endif %}}"
-                )
+                raise InvalidInput(f"{hint} is an empty list: ask first, {{% if {hint} %}} ... {{% endif %}}")
             return ", ".join(self.write(item, f"{hint}_{number}") for number, item in enumerate(value, 1))
         if isinstance(value, dict):
             value = json.dumps(value)
         if not isinstance(value, _BOUND):
             raise InvalidInput(
-                f"{hint} is a {type(value).__name__}, which cannot be bound: give text, numbers or dates"
+                f"{hint} is a {type(value).__name__}, which cannot be bound: give text, a number, a date"
             )
         return ":" + self._name(value, hint)
 
@@ -150,9 +148,7 @@ def quote_name(value: Any, quote: Callable[[str], str]) -> Identifier:
         return value
     parts = value.split(".") if isinstance(value, str) else []
     if not 1 <= len(parts) <= 3 or not all(_IDENTIFIER.fullmatch(part) for part in parts):
-        raise InvalidInput(
-            f"{value!r:.80} is no name of a table or column: letters, digits, _ and $, parts joined by ."
-        )
+        raise InvalidInput(f"{value!r:.80} is no name of a table or column: write letters, digits, _ and $")
     return Identifier(".".join(quote(part) for part in parts))
 
 
@@ -181,9 +177,10 @@ def _parse(text: str) -> nodes.Template:
         raise InvalidInput(
             f"the template, line {node.lineno}: {{% {_REFUSED[type(node)]} %}} has no place in SQL; use if, for and set"
         )
-    for name in tree.find_all((nodes.Name, nodes.NSRef)):
-        if name.name.startswith("_"):
-            raise InvalidInput(f"the template, line {name.lineno}: {name.name} cannot be used: it starts with _")
+    names: list[nodes.Name | nodes.NSRef] = [*tree.find_all(nodes.Name), *tree.find_all(nodes.NSRef)]
+    for name in names:
+        if name.name.startswith("_") or name.name == "self":
+            raise InvalidInput(f"the template, line {name.lineno}: {name.name} cannot be used, nor what starts with _")
     for filter_ in tree.find_all(nodes.Filter):
         if filter_.name.startswith("_") or filter_.name not in _environment().filters:
             raise InvalidInput(f"the template, line {filter_.lineno}: there is no filter {filter_.name}")

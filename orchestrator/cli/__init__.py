@@ -42,6 +42,8 @@ NOUNS: dict[str, Noun] = {
     "task-run": Noun("task_run", "group", "Look at the task runs of a flow run."),
     "work-queue": Noun("work_queue", "group", "Manage the queues that agents take runs from."),
     "block": Noun("block", "group", "Create and look at blocks: stored, typed configuration."),
+    "variable": Noun("variable", "group", "Set and read variables: plain values by name."),
+    "limit": Noun("limit", "group", "Look at limits of blocks, and at the runs that hold them."),
     "resource": Noun("resource", "group", "Look at what was found in systems: buckets, tables, pods."),
     "event": Noun("event", "group", "Emit and list events."),
     "artifact": Noun("artifact", "group", "Read what runs have published: tables, markdown, links."),

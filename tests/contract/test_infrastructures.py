@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import block
+from orchestrator.block import Block
+from orchestrator.blocks.docker_container import DockerContainer
+from orchestrator.blocks.process import Process
 from tests.agents import System, system
 from tests.polling import until
 from tests.standins import podman
@@ -61,6 +63,9 @@ def takes_too_long():
 """
 
 
+KINDS: dict[str, type[Block]] = {kind._slug: kind for kind in (Process, DockerContainer)}
+
+
 @dataclass
 class Place:
     """A server with an agent, and the infrastructure block that runs are executed in."""
@@ -97,7 +102,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("infrastructures")
 
 
-@pytest.fixture(scope="module", params=["process", "docker-container"])
+@pytest.fixture(scope="module", params=list(KINDS))
 def place(request: pytest.FixtureRequest, module_database_url: str, redis_url: str, folder: Path) -> Iterator[Place]:
     home = folder / request.param
     home.mkdir()
@@ -107,7 +112,7 @@ def place(request: pytest.FixtureRequest, module_database_url: str, redis_url: s
             data = docker_data(stack, folder, home)
         served = stack.enter_context(system(home, module_database_url, redis_url, ORCHESTRATOR_STOP_GRACE="2s"))
         (served.project / "flows.py").write_text(FLOWS)
-        served.client.post("block-types", block.find(request.param).type_facts())
+        served.client.post("block-types", KINDS[request.param].type_facts())
         body = {"type": request.param, "name": "test", "data": data}
         served.client.post("blocks", body)
         stack.enter_context(served.agent("--limit", "2"))

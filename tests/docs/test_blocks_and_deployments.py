@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 import click
-import pytest
 
-from orchestrator import block_kinds, deployments
+from orchestrator import deployments
 from orchestrator.cli.deployment import build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -20,22 +19,13 @@ def blocks_of(page: str, language: str) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("slug", ["json", "local-file-system", "process", "s3", "secret"])
-def test_each_kind_is_described_with_all_fields(slug: str) -> None:
-    facts = block_kinds.find(slug).type_facts()
-    rows = [line for line in (DOCS / "blocks.md").read_text(encoding="utf-8").splitlines() if f"| `{slug}` |" in line]
-    assert len(rows) == 1
-    assert facts["import_path"].replace(":", ".") in rows[0]
-    assert all(f"`{name}`" in rows[0] for name in [*facts["interfaces"], *facts["schema"]["properties"]])
-
-
 def test_python_examples_compile() -> None:
     for code in blocks_of("blocks.md", "python"):
         compile(code, "blocks.md", "exec")
 
 
 def test_the_file_in_the_page_is_valid_and_has_every_key() -> None:
-    example, _ci = blocks_of("deployments.md", "yaml")
+    example, _templates, _ci = blocks_of("deployments.md", "yaml")
     (document,) = deployments.parse(example, "deployments.md")
     assert all(f"\n{key}:" in "\n" + example for key in deployments.KEYS)
     text = (DOCS / "deployments.md").read_text(encoding="utf-8")

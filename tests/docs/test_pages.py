@@ -18,7 +18,7 @@ from orchestrator.settings import PREFIX, Settings
 
 TREE = Path(__file__).resolve().parents[2]
 DOCS = TREE / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), *(TREE / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))])
+PAGES = sorted([*DOCS.rglob("*.md"), *(TREE / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))])
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(PREFIX + r"([A-Z][A-Z_]*[A-Z])")
@@ -38,6 +38,7 @@ def generator() -> ModuleType:
 def test_pages_made_from_the_code_are_current() -> None:
     for path, text in generator().pages().items():
         assert path.read_text("utf-8") == text, f"{path.name} is old: run python docs/generate.py"
+    assert generator().gone() == []
 
 
 def test_every_command_is_documented_with_its_options() -> None:

@@ -10,21 +10,29 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from orchestrator.block import REFERENCE
 from orchestrator.clock import from_text
-from orchestrator.errors import Conflict, InvalidInput
+from orchestrator.errors import Conflict, InvalidInput, OrchestratorError
 from orchestrator.serializers import loads
-from orchestrator.server.db.models import Block, BlockType, Event
+from orchestrator.server.db.models import Block, BlockChange, BlockType, Event, Resource
 from orchestrator.server.schemas.blocks import BlockInputSchema
-from orchestrator.server.services import block_types, blocks, events
-from orchestrator.server.services.blocks import MASK, REFERENCE
+from orchestrator.server.services import block_history, block_types, block_usage, blocks, discovery, events, resources
+from orchestrator.server.services.block_usage import Usage
+from orchestrator.server.services.blocks import MASK
+from orchestrator.server.services.discovery import Standing
 from orchestrator.server.services.events import EventFilter
+from orchestrator.server.services.resources import ResourceFilter
 from orchestrator.server.services.secret_fields import secret_paths
 
 from .blocks import Card, card
 from .titles import titled
 
-#: Events that a block's page shows.
-EVENTS_MAX = 30
+#: The block's own name among the errors of its form, where a field of the type may be called ``name`` as well.
+NAME = "@name"
+#: Events, changes and resources that a block's page shows.
+EVENTS_MAX, CHANGES_MAX, RESOURCES_MAX = 30, 20, 8
+#: Seconds between two looks that the page offers.
+INTERVALS = (60, 300, 900, 1800, 3600, 21600, 86400)
 
 
 @dataclass(frozen=True)
@@ -73,23 +81,38 @@ class BlockPage:
     fields: list[Field]
     #: The fields that hold secrets, as a schema of their own; None without any.
     secrets: dict[str, Any] | None
-    used_by: list[str]
+    #: Those fields as the form has them: masked where something is saved.
+    saved: dict[str, Any]
+    usage: Usage
+    history: list[BlockChange]
     events: list[Event]
     snippets: list[tuple[str, str]]
+    #: How it is looked through; None where its kind cannot be.
+    discovery: Standing | None
+    #: Some of what was found.
+    resources: list[Resource]
 
 
-def load(session: Session, block_id: uuid.UUID) -> BlockPage:
+def load(session: Session, block_id: uuid.UUID, now: datetime) -> BlockPage:
     """Read one block. Raises NotFound."""
     found = blocks.get(session, block_id)
+    secrets = _secrets(titled(_schema(found.block_schema.fields)))
+    can_be_watched = "discoverable" in found.block_type.interfaces
     return BlockPage(
         block=found,
         label=blocks.label(found),
         kind=card(found.block_type),
         fields=_fields(session, found),
-        secrets=_secrets(titled(_schema(found.block_schema.fields))),
-        used_by=blocks.used_by(session, block_id),
+        secrets=secrets,
+        saved={
+            name: MASK for name in (secrets or {}).get("properties", {}) if (found.data or {}).get(name) is not None
+        },
+        usage=block_usage.usage(session, block_id, now),
+        history=block_history.listing(session, block_id, CHANGES_MAX).items,
         events=events.listing(session, EventFilter(resource_id=f"orchestrator.block.{block_id}"), EVENTS_MAX).items,
         snippets=_snippets(found),
+        discovery=discovery.get(session, block_id, now) if can_be_watched else None,
+        resources=_resources(session, block_id) if can_be_watched else [],
     )
 
 
@@ -118,7 +141,7 @@ def read_form(form: Mapping[str, str], slug: str, named: bool) -> Wanted:
         problems = BlockInputSchema().validate({"type": slug, "name": name, "data": data})
         texts = problems.get("name", []) if name else ["Give the block a name; flows load it by that."]
         if texts:
-            raise InvalidInput(f"name: {texts[0]}", {"name": [str(text) for text in texts]})
+            raise InvalidInput(f"name: {texts[0]}", {NAME: [str(text) for text in texts]})
     updated = form.get("updated", "")
     try:
         return Wanted(name, data, from_text(updated) if updated else None)
@@ -132,10 +155,17 @@ def check_unchanged(block: Block, wanted: Wanted) -> None:
         raise Conflict("Somebody changed this block meanwhile. Load the page again, then repeat what you did.")
 
 
-def problems(error: InvalidInput) -> dict[str, list[str]]:
+def read_secrets(form: Mapping[str, str]) -> dict[str, Any]:
+    """Read the new secrets that a form sent; those that came back masked, or not at all, are left as they are."""
+    return {name: value for name, value in _object(form.get("data", "")).items() if value not in (MASK, None, "")}
+
+
+def problems(error: OrchestratorError) -> dict[str, list[str]]:
     """An error as messages by field of the form; ``""`` holds what belongs to none."""
-    named = {name.removeprefix("data."): texts for name, texts in error.errors.items()} if error.errors else {}
-    return named or {"": [str(error)]}
+    if isinstance(error, InvalidInput) and error.errors:
+        return {name.removeprefix("data."): texts for name, texts in error.errors.items()}
+    text = str(error)
+    return {"": [text[:1].upper() + text[1:]]}
 
 
 def _form(session: Session, kind: BlockType, data: Mapping[str, Any]) -> Form:
@@ -212,6 +242,27 @@ def _secrets(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"type": "object", "properties": named, "$defs": schema.get("$defs", {})}
 
 
+def intervals(present: int) -> list[int]:
+    """Seconds between two looks to choose from, the present ones among them."""
+    return sorted({*INTERVALS, present})
+
+
+def read_discovery(form: Mapping[str, str]) -> dict[str, Any]:
+    """Read the settings that a form sent. Raises InvalidInput."""
+    values: dict[str, Any] = {}
+    if "interval_s" in form:
+        if not form["interval_s"].isdecimal():
+            raise InvalidInput("interval_s is no whole number of seconds")
+        values["interval_s"] = int(form["interval_s"])
+    if form.get("work_queue"):
+        values["work_queue"] = form["work_queue"]
+    return values
+
+
+def _resources(session: Session, block_id: uuid.UUID) -> list[Resource]:
+    return resources.listing(session, ResourceFilter(source=str(block_id)), RESOURCES_MAX).items
+
+
 def _snippets(block: Block) -> list[tuple[str, str]]:
     """How the block is used elsewhere: (where, text)."""
     ref = blocks.label(block) if block.name else str(block.id)
@@ -221,8 +272,10 @@ def _snippets(block: Block) -> list[tuple[str, str]]:
     else:
         python = f'from {module} import {kind}\n\n{kind}.load("{block.name}")'
     found = [("Python", python), ("Command line", f"orchestrator block inspect {ref}")]
-    if block.name is not None:
-        found.append(("In a deployment", "{{ blocks." + f"{block.block_type.slug}.{block.name}" + " }}"))
+    fields = list(_properties(_schema(block.block_schema.fields)))
+    if block.name is not None and "." not in block.name and fields:
+        step = "" if "value" in fields else f".{fields[0]}"
+        found.append(("In a deployment", "{{ blocks." + f"{block.block_type.slug}.{block.name}{step}" + " }}"))
     return found
 
 

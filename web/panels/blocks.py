@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from orchestrator import block
+from orchestrator import block_kinds
 from orchestrator.server.db.models import Block, BlockType
 from orchestrator.server.services import block_types, blocks
 from orchestrator.server.services.blocks import BlockFilter
@@ -97,7 +97,7 @@ def listing(session: Session, wanted: Asked, cursor: str | None) -> BlocksPage:
 def catalogue(session: Session, wanted: Asked) -> CataloguePage:
     """Read the catalogue. A type that is broken, or that nobody can make sense of, has a card that says so."""
     known = [card(kind) for kind in block_types.listing(session)]
-    cards = known + _missing(frozenset(item.slug for item in known))
+    cards = known + missing(frozenset(item.slug for item in known))
     counts: dict[str, int] = {}
     for item in cards:
         for slug in item.interfaces:
@@ -118,7 +118,7 @@ def card(kind: BlockType) -> Card:
         description=str(kind.description or ""),
         logo=str(kind.logo or ""),
         interfaces=_interfaces(kind),
-        untested=str(getattr(kind, "untested", "") or ""),
+        untested=str(kind.untested or ""),
     )
 
 
@@ -181,13 +181,13 @@ def _interfaces(kind: BlockType) -> list[str]:
 
 
 @cache
-def _missing(known: frozenset[str]) -> list[Card]:
+def missing(known: frozenset[str]) -> list[Card]:
     """Types that installed packages bring, but that could not be made known: they do not import, or are no types."""
     broken = []
-    for slug in sorted(set(block.installed()) - known):
+    for slug in sorted(set(block_kinds.installed()) - known):
         try:
-            block.find(slug).type_facts()
+            block_kinds.find(slug).type_facts()
         except Exception as error:  # whatever a foreign package raises is told on its card
             why = " ".join(str(error).split()) or repr(error)
-            broken.append(Card(slug, slug, f"Brought by {block.installed()[slug]}.", "", [], broken=why))
+            broken.append(Card(slug, slug, f"Brought by {block_kinds.installed()[slug]}.", "", [], broken=why))
     return broken

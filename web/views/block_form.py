@@ -10,9 +10,9 @@ from flask import Blueprint, Response, jsonify, make_response, render_template, 
 from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
-from orchestrator.errors import Conflict, InvalidInput
+from orchestrator.errors import Conflict, OrchestratorError
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import blocks
+from orchestrator.server.services import block_usage, blocks
 
 from ..access import actor, needs
 from ..fragments import data, done
@@ -27,7 +27,7 @@ def new(slug: str) -> Response:
     """The form for a new block of a type."""
     with reading() as session:
         form = panel.form_of_type(session, slug)
-    return make_response(render_template("pages/block_form.html", room="blocks", form=form, block=None, used_by=[]))
+    return make_response(render_template("pages/block_form.html", room="blocks", form=form, block=None))
 
 
 @blueprint.get("/blocks/new/<slug>/form")
@@ -48,10 +48,10 @@ def create(slug: str) -> AnyResponse:
         with transaction() as session:
             made = blocks.create(session, slug, wanted.data, name=wanted.name, actor=actor(), now=now())
             label = blocks.label(made)
-    except InvalidInput as error:
-        return _refused(panel.problems(error))
     except Conflict as error:
-        return _refused({"name": [f"{str(error)[:1].upper()}{str(error)[1:]}: choose another name."]})
+        return _refused({panel.NAME: [f"{panel.problems(error)[''][0]}: choose another name."]})
+    except OrchestratorError as error:
+        return _refused(panel.problems(error))
     if request.form.get("inside"):
         return jsonify({"id": str(made.id), "label": label})
     return done(f"Saved {label}", url_for("web.block.show", block_id=made.id), go=True)
@@ -63,7 +63,7 @@ def edit(block_id: uuid.UUID) -> Response:
     """The form for the values of a block."""
     with reading() as session:
         block = blocks.get(session, block_id)
-        given = {"form": panel.form_of_block(session, block), "used_by": blocks.used_by(session, block_id)}
+        given = {"form": panel.form_of_block(session, block), "usage": block_usage.usage(session, block_id, now())}
         label = blocks.label(block)
     return make_response(render_template("pages/block_form.html", room="blocks", block=block, label=label, **given))
 
@@ -79,11 +79,22 @@ def change(block_id: uuid.UUID) -> AnyResponse:
             panel.check_unchanged(present, wanted)
             changed = blocks.update(session, block_id, wanted.data, actor=actor(), now=now())
             label = blocks.label(changed)
-    except InvalidInput as error:
-        return _refused(panel.problems(error))
-    except Conflict as error:
-        return _refused({"": [str(error)]}, 409)
+    except OrchestratorError as error:
+        return _refused(panel.problems(error), 409 if isinstance(error, Conflict) else 422)
     return done(f"Saved {label}", url_for("web.block.show", block_id=block_id), go=True)
+
+
+@blueprint.post("/blocks/<uuid:block_id>/rotate")
+@needs("editor")
+def rotate(block_id: uuid.UUID) -> AnyResponse:
+    """Give a block new secrets; nothing else of it is touched."""
+    try:
+        with transaction() as session:
+            changed = blocks.rotate(session, block_id, panel.read_secrets(request.form), actor(), now())
+            label = blocks.label(changed)
+    except OrchestratorError as error:
+        return _refused(panel.problems(error))
+    return done(f"Rotated the secrets of {label}", url_for("web.block.show", block_id=block_id), go=True)
 
 
 def _refused(errors: dict[str, list[str]], status: int = 422) -> Response:

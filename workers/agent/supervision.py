@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from orchestrator import masking
 from orchestrator.clock import now, to_text
 from orchestrator.errors import NotFound, OrchestratorError
 from orchestrator.ids import uuid7
@@ -200,7 +199,8 @@ class Supervision:
             self._child = child
         waited = (time.monotonic() - self._claimed) * 1000
         job = {**self.job.write(), "starts_in_ms": max(0, round(self.job.starts_in_ms - waited))}
-        frame: dict[str, Any] = {"kind": wire.JOB, "job": job, "env": spec.env, "working_dir": spec.working_dir}
+        names = ("env", "working_dir", "python", "requirements", "memory_mb", "cpu_seconds")
+        frame = {"kind": wire.JOB, "job": job, **{name: getattr(spec, name) for name in names}}
         frame["masks"] = self._masks.values
         child.control.settimeout(30.0)
         try:
@@ -420,7 +420,7 @@ class Supervision:
 
     def _put(self, item: dict[str, Any] | bytes) -> None:
         """Report something; what the process itself reports is bytes, and masked already."""
-        self._deliver(item if isinstance(item, bytes) else {**self._masks.item(masking.here.item(item))})
+        self._deliver(item if isinstance(item, bytes) else {**self._masks.item(item)})
 
     def emit(self, event: str, resource: dict[str, str], payload: dict[str, Any], key: str) -> None:
         """Record an event beside the run; of those with one ``key`` the first counts."""

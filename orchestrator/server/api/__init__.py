@@ -13,11 +13,13 @@ from . import (
     flow_runs,
     flows,
     health,
+    limits,
     logs,
     reports,
     schedules,
     secret_keys,
     task_runs,
+    variables,
     work_queues,
 )
 
@@ -37,6 +39,8 @@ RESOURCES = tuple(
         agents,
         block_types,
         blocks,
+        variables,
+        limits,
         errands,
         discovery,
         reports,

@@ -99,15 +99,6 @@ def let_go(session: Session, target_id: uuid.UUID, now: datetime) -> list[tuple[
     return found
 
 
-def name_in_templates(session: Session, deployment_id: uuid.UUID, places: Iterable[tuple[str, uuid.UUID]]) -> None:
-    """Note which blocks a deployment names in templates: ``(field, block id)``; what was noted before is forgotten."""
-    session.execute(delete(TemplateReference).where(TemplateReference.deployment_id == deployment_id))
-    session.add_all(
-        TemplateReference(deployment_id=deployment_id, field=field, block_id=block) for field, block in set(places)
-    )
-    session.flush()
-
-
 def forget_in_templates(session: Session, block_id: uuid.UUID) -> None:
     """Forget which templates name a block."""
     session.execute(delete(TemplateReference).where(TemplateReference.block_id == block_id))

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
+from ...clock import now as present_instant
 from ...errors import BlockError, Conflict, InvalidInput
 from ...ids import uuid7
 from ...masking import MASK
@@ -27,7 +28,20 @@ from .limits import Attempt
 from .paging import Page, check_limit, decode_id, page
 from .secret_fields import Path, join, kept, pointer, secret_paths, split
 
-__all__ = ["MASK", "create", "delete", "get", "label", "listing", "load", "register_builtin", "rotate", "update"]
+__all__ = [
+    "MASK",
+    "REFERENCE",
+    "create",
+    "delete",
+    "get",
+    "label",
+    "listing",
+    "load",
+    "register_builtin",
+    "rotate",
+    "update",
+    "used_by",
+]
 
 #: Users of a block that a refusal to delete it names in its text, and in its ``errors``.
 NAMED, LISTED = 20, 200
@@ -201,6 +215,11 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime, 
     _announce(session, "deleted", block, actor, now, used_by=users[:LISTED])
     session.delete(block)
     session.flush()
+
+
+def used_by(session: Session, block_id: uuid.UUID, now: datetime | None = None) -> list[str]:
+    """What refers to a block itself: ``block type/name`` and ``deployment flow/name``."""
+    return block_usage.usage(session, block_id, now or present_instant()).direct()
 
 
 def _detach(session: Session, block: Block, actor: Actor, now: datetime) -> None:

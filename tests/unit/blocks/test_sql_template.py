@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ INJECTIONS = [
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SQLDatabase]:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> SQLDatabase:
     path: Path = tmp_path_factory.mktemp("shop") / "shop.db"
     made = SQLDatabase(credentials=DatabaseCredentials(dialect="sqlite", database=str(path)))
     made.execute("CREATE TABLE orders (id integer, country text, day text)")
@@ -43,7 +42,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SQLDatabase]:
         "INSERT INTO orders VALUES (:id, :country, :day)",
         [dict(zip(("id", "country", "day"), row, strict=True)) for row in rows],
     )
-    yield made
+    return made
 
 
 def template(shop: SQLDatabase, statement: str, **parameters: Any) -> SQLTemplate:
@@ -110,7 +109,7 @@ def test_an_empty_list_names_the_way_out(shop: SQLDatabase) -> None:
 @pytest.mark.parametrize("value", INJECTIONS)
 def test_injections_stay_values(shop: SQLDatabase, value: str) -> None:
     made = template(shop, "SELECT {{ a }} AS a, {{ a ~ 'x' }} AS b, {{ [a] }} AS c", a={})
-    sql, bound = made.preview(a=value)
+    sql, _ = made.preview(a=value)
     assert sql == "SELECT :a AS a, :a_2 AS b, :a_1 AS c"
     assert made.run(a=value) == [{"a": value, "b": f"{value}x", "c": value}]
     assert len(shop.fetch("SELECT * FROM orders")) == 3
@@ -134,8 +133,8 @@ def test_only_names_become_identifiers(shop: SQLDatabase, name: str) -> None:
     made = template(shop, "SELECT * FROM {{ t | identifier }}", t={})
     try:
         sql, bound = made.preview(t=name)
-    except InvalidInput as refused:
-        assert "no name of a table or column" in str(refused)
+    except InvalidInput:
+        assert not (name.isascii() and name.isidentifier())
     else:
         assert bound == {}
         assert sql == "SELECT * FROM " + ".".join(f'"{part}"' for part in name.split("."))
@@ -180,8 +179,8 @@ def test_an_identifier_that_is_put_together_is_a_value_again(shop: SQLDatabase) 
         ("SELECT {{ a | _bind('x') }}", "no filter _bind"),
         ("SELECT {{ a | safe }}", "filter"),
         ("SELECT {{ a | nothing }}", "filter"),
-        ("SELECT {{ _values }}", "starts with _"),
-        ("{% set _values = a %}SELECT 1", "starts with _"),
+        ("SELECT {{ _values }}", "what starts with _"),
+        ("{% set _values = a %}SELECT 1", "what starts with _"),
         ("SELECT {{ self }}", "self"),
         ("SELECT {{ lipsum() }}", "lipsum"),
         ("SELECT {{ cycler }}", "cycler"),

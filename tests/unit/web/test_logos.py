@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator import block
+from orchestrator import block_kinds
 from orchestrator.web import looks
 from orchestrator.web.icons import icon
 from orchestrator.web.logos import PLAIN, logo
@@ -44,9 +44,9 @@ def test_anything_else_becomes_the_plain_icon(text: str | None) -> None:
     assert "<img" not in html
 
 
-@pytest.mark.parametrize("slug", sorted(block.installed()))
+@pytest.mark.parametrize("slug", sorted(block_kinds.installed()))
 def test_every_shipped_kind_has_a_logo_that_is_vendored(slug: str) -> None:
-    text = block.find(slug).type_facts()["logo"]
+    text = block_kinds.find(slug).type_facts()["logo"]
     assert str(icon(PLAIN)) not in logo(text), text
 
 

@@ -16,62 +16,6 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   const at = (pattern, slug) => pattern.replace("SLUG", encodeURIComponent(slug));
 
-  // ------------------------------------------------------------ what is wrong
-  function nameError(form, texts) {
-    const field = form.querySelector("[data-field=name]"), input = field?.querySelector("input");
-    if (!input) return false;
-    field.querySelector("[data-told]")?.remove();
-    input.classList.toggle("is-invalid", Boolean(texts));
-    if (!texts) { input.removeAttribute("aria-invalid"); return true; }
-    const said = Object.assign(document.createElement("div"), { className: "invalid-feedback", textContent: texts.join(" "), id: input.id + "-error" });
-    said.dataset.told = "";
-    input.setAttribute("aria-invalid", "true");
-    input.setAttribute("aria-describedby", said.id);
-    input.insertAdjacentElement("afterend", said);
-    return true;
-  }
-  function tell(form, fields, errors) {
-    const { name, ...rest } = errors;
-    const summary = form.querySelector("[data-summary]");
-    const homeless = fields ? fields.tell(rest) : rest;
-    if (!nameError(form, fields && name && fields.place("name") && !form.querySelector("[data-field=name]") ? null : name) && name) homeless.name = name;
-    const count = Object.keys(errors).length;
-    summary.hidden = !count;
-    summary.className = "alert alert-danger";
-    summary.setAttribute("role", "alert");
-    summary.replaceChildren();
-    if (!count) return;
-    summary.append(Object.assign(document.createElement("b"), { textContent: "It was not saved. " }));
-    const list = Object.assign(document.createElement("ul"), { className: "mb-0" });
-    for (const [field, texts] of Object.entries(homeless)) for (const text of texts) list.append(Object.assign(document.createElement("li"), { textContent: field ? `${field}: ${text}` : text }));
-    summary.append(list.children.length ? list : document.createTextNode(count === 1 ? "Look at the field that is marked." : `Look at the ${count} fields that are marked.`));
-    const wrong = form.querySelector("[aria-invalid=true]");
-    (wrong || summary).focus();
-  }
-  // Send a form; true, or the answer's JSON, when it was taken.
-  async function send(form, fields, address, values) {
-    const button = form.querySelector("button.btn-primary");
-    button.disabled = true;
-    try {
-      const answer = await fetch(address, { method: "POST", body: new URLSearchParams(values), headers: { "HX-Request": "true", "X-CSRF-Token": Orchestrator.csrf } });
-      const elsewhere = answer.headers.get("HX-Redirect");
-      if (elsewhere) { leaving = true; location.assign(elsewhere); return true; }
-      if (answer.ok) return await answer.json();
-      const text = await answer.text();
-      let errors;
-      try { errors = JSON.parse(text).errors; } catch { errors = { "": [text || "The server refused it."] }; }
-      tell(form, fields, errors);
-    } catch { tell(form, fields, { "": ["The server does not answer. Nothing was saved; try again."] }); } finally { button.disabled = false; }
-    return null;
-  }
-  // The values, when nothing about them is wrong that can be told here.
-  function checked(form, fields, name) {
-    const found = fields.read();
-    const errors = { ...found.errors, ...(name === "" && { name: ["Give the block a name; flows load it by that."] }) };
-    tell(form, fields, errors);
-    return Object.keys(errors).length ? null : found.value;
-  }
-
   // -------------------------------------------------------- a block in place
   async function create(of) {
     const { types } = await choices(of);
@@ -89,7 +33,7 @@ document.addEventListener("DOMContentLoaded", () => {
     async function draw() {
       const mine = ++turn;
       fields = null;
-      tell(form, null, {});
+      FormSend.tell(form, null, {});
       const answer = await Orchestrator.fetchJson(at(places.form, select.value));
       if (!answer || mine !== turn) return;
       title.textContent = `New ${answer.data.name}`;
@@ -103,9 +47,9 @@ document.addEventListener("DOMContentLoaded", () => {
     dialog.querySelector("[data-cancel]").addEventListener("click", () => dialog.close());
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
-      const value = fields && checked(form, fields, name.value.trim());
+      const value = fields && FormSend.checked(form, fields, name.value.trim());
       if (!value) return;
-      made = await send(form, fields, at(places.new, select.value), { name: name.value.trim(), data: JSON.stringify(value), inside: "1" });
+      made = await FormSend.send(form, fields, at(places.new, select.value), { name: name.value.trim(), data: JSON.stringify(value), inside: "1" });
       if (!made) return;
       for (const key of Object.keys(chosen)) delete chosen[key]; // forms that are opened later offer it as well
       dialog.close();
@@ -119,21 +63,21 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   // ---------------------------------------------------------- the page's form
-  let fields = null, changed = false, leaving = false;
+  let fields = null, changed = false;
   const name = page.elements.name, raw = document.getElementById("raw");
   const schema = JSON.parse(places.schema), value = JSON.parse(places.value);
   name?.addEventListener("input", () => { page.querySelector("[data-name-echo]").textContent = name.value.trim() || "dev"; });
   page.addEventListener("input", () => { changed = true; });
-  addEventListener("beforeunload", (event) => { if (changed && !leaving) event.preventDefault(); });
+  addEventListener("beforeunload", (event) => { if (changed && !FormSend.leaving) event.preventDefault(); });
   page.addEventListener("submit", async (event) => {
     event.preventDefault();
     let data;
     if (fields) {
-      const found = checked(page, fields, name?.value.trim());
+      const found = FormSend.checked(page, fields, name?.value.trim());
       if (!found) return;
       data = JSON.stringify(found);
     } else data = raw.value;
-    await send(page, fields, page.action, { ...(name && { name: name.value.trim() }), ...(page.elements.updated && { updated: page.elements.updated.value }), data });
+    await FormSend.send(page, fields, page.action, { ...(name && { name: name.value.trim() }), ...(page.elements.updated && { updated: page.elements.updated.value }), data });
   });
   if (!SchemaForm.readable(schema)) {
     page.querySelector("[data-raw]").hidden = false;

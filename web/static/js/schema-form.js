@@ -190,7 +190,7 @@ const SchemaForm = (() => {
   const readable = (schema) => widget(normal(schema, schema.$defs || {})) === "object";
 
   class Form {
-    // options: schema, value, errors (by path), choices: async (of) => {types, blocks}, create: async (of) => {id, label} | null
+    // options: schema, value, errors (by path), removable, choices: async (of) => {types, blocks}, create: async (of) => {id, label} | null
     constructor(holder, options) {
       this.holder = holder;
       this.options = options;
@@ -261,7 +261,7 @@ const SchemaForm = (() => {
       // Cells of a table have no label that can be seen; the heading of the column is hidden.
       this.holder.querySelectorAll("td input, td select, td textarea").forEach((input) => {
         const cell = input.closest("td"), head = input.closest("table").querySelector(`thead th:nth-child(${cell.cellIndex + 1})`)?.textContent.trim();
-        const list = input.closest("[data-schematype=array]")?.querySelector(".card-title span")?.textContent.trim();
+        const list = input.closest("[data-schematype=array]")?.querySelector(".card-title > span")?.textContent.trim();
         input.setAttribute("aria-label", [list, head === "item" ? "" : head, cell.parentNode.rowIndex].filter(Boolean).join(" "));
         if (head && head !== "item" && input.matches("input") && !input.placeholder) input.placeholder = head;
       });
@@ -279,7 +279,7 @@ const SchemaForm = (() => {
           input.setAttribute("aria-required", "true");
           place.querySelector("label")?.insertAdjacentHTML("beforeend", ' <span class="needed" title="required" aria-hidden="true">*</span>');
         }
-        if (kind.startsWith("secret") && this.kept.has(at) && !input.dataset.secret) this.markKept(input, at, inner, !(node.required || []).includes(name));
+        if (kind.startsWith("secret") && this.kept.has(at) && !input.dataset.secret) this.markKept(input, at, inner, this.options.removable !== false && !(node.required || []).includes(name));
         if (kind === "block" && !input.dataset.maker && this.options.create) this.offerNew(input, inner);
         if (kind === "list" && inner.items["x-block"] && this.options.create) place.querySelectorAll("select:not([data-maker])").forEach((select) => this.offerNew(select, inner.items));
       }
@@ -336,7 +336,7 @@ const SchemaForm = (() => {
       for (const [field, texts] of Object.entries(errors)) {
         const parts = field.split(".");
         let place = null;
-        while (parts.length && !place) { place = this.place(parts.join(".")); parts.pop(); }
+        while (field && parts.length && !place) { place = this.place(parts.join(".")); parts.pop(); }
         const input = place?.querySelector("input, select, textarea, button");
         if (!input) { homeless[field] = texts; continue; }
         input.classList.add("is-invalid");
