@@ -18,14 +18,14 @@ def usage_of(client: Client, block_id: str) -> dict[str, Any]:
 
 
 def usage_lines(usage: Mapping[str, Any]) -> list[str]:
-    """A line for each user: what it is, and by which field."""
-    lines = [
-        f"block {item['type']}/{item['name'] or item['id']} (field {item['field']})" for item in usage.get("blocks", ())
-    ]
+    """A line for each user: what it is, by which field, and through which other block, if not itself."""
+    lines = []
+    for item in usage.get("blocks", ()):
+        address = f"{item['type']}/{item['name'] or item['id']}"
+        lines.append(f"block {address} (field {item['field']}{_through(item)})")
     for item in usage.get("deployments", ()):
-        lines.append(f"deployment {_full_name(item)} (as {item['as']})")
-    lines += [f"trigger {item.get('name', item)}" for item in usage.get("triggers", ())]
-    return lines
+        lines.append(f"deployment {_full_name(item)} (as {item['as']}{_through(item)})")
+    return lines + [f"trigger {item.get('name', item)}" for item in usage.get("triggers", ())]
 
 
 def load_lines(usage: Mapping[str, Any]) -> list[str]:
@@ -42,6 +42,10 @@ def dependents(client: Client, block_id: str) -> str:
     """What follows the news that a block changed: who sees it at the next load."""
     lines = usage_lines(usage_of(client, block_id))
     return f"; from their next load on it is used by {', '.join(lines)}" if lines else ""
+
+
+def _through(item: Mapping[str, Any]) -> str:
+    return f", through {item['through']}" if item.get("through") else ""
 
 
 def _full_name(item: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -36,11 +37,10 @@ def test_the_tutorial_works_as_it_is_written(tmp_path: Path) -> None:
 
 
 def write(project: Path, title: str, text: str) -> None:
-    """Write a file of the tutorial, or add lines to one."""
-    added, _, name = title.rpartition("added to ")
-    with (project / name).open("a" if "added to" in title else "w") as file:
-        file.write(f"\n{text}" if "added to" in title else text)
-    assert not added
+    """Write a file of the tutorial, or add a field to the class that a file ends with."""
+    added = title.startswith("added to ")
+    with (project / title.removeprefix("added to ")).open("a" if added else "w") as file:
+        file.write(textwrap.indent(f"\n{text}", "    ") if added else text)
 
 
 def calls(text: str) -> list[list[list[str] | str]]:

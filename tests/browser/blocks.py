@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from orchestrator import block_kinds
 from orchestrator.records import Actor
-from orchestrator.server.db.models import Block, BlockSchema, BlockType, Deployment
+from orchestrator.server.db.models import Block, BlockSchema, BlockType, Deployment, Discovery, Resource
 from orchestrator.server.services import block_types, blocks
 
 WHO = Actor("api-key", name="maria@team.example")
@@ -119,19 +119,24 @@ def add(session: Session, now: datetime, deployments: Mapping[str, uuid.UUID]) -
         block_types.register(session, block_kinds.find(slug).type_facts(), WHO, now)
     _register(session, now, "team-vault", "Team vault", "A login of our own.", ["credentials"], VAULT, "shield-lock")
     text = "The warehouse that all reports read, with how to log in and what to look at."
-    _register(session, now, "team-warehouse", "Team warehouse", text, ["database"], WAREHOUSE, "database")
+    _register(
+        session, now, "team-warehouse", "Team warehouse", text, ["database", "discoverable"], WAREHOUSE, "database"
+    )
+    _register(session, now, "cloud-warehouse", "Cloud warehouse", "A warehouse that one rents.", ["database"], {
+        **VAULT, "title": "CloudWarehouse",
+    }, "server-2", "No stand-in of this service exists; what it shares with SQLDatabase is tested.")  # fmt: skip
     _broken(session, now)
     return _documents(session, now, deployments)
 
 
 def _register(
     session: Session, now: datetime, slug: str, name: str, text: str, interfaces: list[str], schema: dict[str, Any],
-    icon: str,
+    icon: str, untested: str = "",
 ) -> None:  # fmt: skip
     facts = {
         "slug": slug, "name": name, "description": text, "logo": f"tabler:{icon}", "interfaces": interfaces,
         "import_path": f"team.{slug.replace('-', '_')}:{name.title().replace(' ', '')}", "schema": schema,
-        "docs_url": "https://example.com/docs", "code_example": "",
+        "docs_url": "https://example.com/docs", "code_example": "", "untested": untested,
     }  # fmt: skip
     block_types.register(session, facts, WHO, now)
 
@@ -179,8 +184,26 @@ def _documents(session: Session, now: datetime, deployments: Mapping[str, uuid.U
     session.add(strange)
     session.flush()
     made["strange"] = strange.id
+    _found(session, now, made["reports"])
     for name in ("delays-nightly", "delays-hourly"):
         if name in deployments:
             session.get_one(Deployment, deployments[name]).storage_block_id = made["dev"]
     session.flush()
     return made
+
+
+def _found(session: Session, now: datetime, source: uuid.UUID) -> None:
+    """What looks through the warehouse found."""
+    ago = now - timedelta(minutes=3)
+    session.add(
+        Discovery(
+            block_id=source, last_run=ago, last_ok=ago, found=24, next_due=now + timedelta(minutes=2), created=ago
+        )
+    )
+    for name in ("orders", "customers", "flights", "delays"):
+        session.add(
+            Resource(
+                id=f"postgres://warehouse.internal/marts.{name}", kind="sql.table", name=f"marts.{name}", labels={},
+                source_block_id=source, first_seen=ago, last_seen=ago, changed=ago,
+            )
+        )  # fmt: skip

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from orchestrator import block_kinds
 from orchestrator.clock import now
 from orchestrator.server.db import session
 from orchestrator.server.db.models import FlowRun
 from orchestrator.server.services import blocks as service
+from orchestrator.server.services import discovery
 from orchestrator.states import DISPLAY_NAMES, TERMINAL, StateType
+from orchestrator.web.panels import blocks as catalogue
 
 from .blocks import CANARY, WHO
 from .conftest import Watched, profile, watched
@@ -62,12 +65,20 @@ def test_the_catalogue_is_searched_while_one_types(admin: Watched) -> None:
     expect(page.locator("h1")).to_have_text("New S3")
 
 
-def test_broken_types_have_cards_and_hide_no_other(admin: Watched) -> None:
+def test_broken_types_have_cards_and_hide_no_other(admin: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    brought = {**block_kinds.installed(), "ghost": "no_such_package.blocks:Ghost"}
+    monkeypatch.setattr(block_kinds, "installed", lambda: brought)
+    catalogue.missing.cache_clear()
     page = admin.open("/blocks/catalogue")
     expect(page.locator("#type-odd-type h3")).to_have_text("Odd <b>type</b>")
     expect(page.locator("#type-bare-type h3")).to_have_text("bare-type")
     expect(page.locator("#shelf-time-machine h2")).to_have_text("Time machine")
     expect(page.locator("#type-s3")).to_be_visible()
+    ghost = page.locator("#type-ghost")
+    expect(ghost).to_contain_text("Cannot be used here.")
+    expect(ghost).to_contain_text("No module named 'no_such_package'")
+    expect(page.locator("#type-cloud-warehouse")).to_contain_text("untested here")
+    assert admin.axe() == []
     assert page.locator("[src^='javascript'], [href^='javascript']").count() == 0
 
 
@@ -347,6 +358,31 @@ def test_a_test_tells_how_it_goes(admin: Watched) -> None:
     expect(page.locator("#errand")).to_contain_text("It does not work.")
 
 
+def test_discovery_is_set_and_asked_for(admin: Watched) -> None:
+    ref = admin.server.seeded.blocks["reports"]
+    page = admin.open(f"/blocks/{ref}")
+    part = page.locator("#discovery")
+    expect(part).to_contain_text("found 24 resources")
+    expect(part).to_contain_text("marts.orders")
+    expect(part).to_contain_text("and 20 more")
+    part.get_by_label("every").select_option("900")
+    expect(page.locator("#toasts")).to_contain_text("Looked through every 15 minutes, on the queue default")
+    part.get_by_label("on queue").select_option("heavy")
+    expect(page.locator("#toasts")).to_contain_text("on the queue heavy")
+    part.get_by_role("switch").click()
+    expect(part.get_by_role("switch")).to_have_attribute("aria-checked", "false")
+    expect(part).to_contain_text("off: only when somebody asks")
+    with session.reading() as reading:
+        standing = discovery.get(reading, ref, now())
+    assert (standing.row.active, standing.row.interval_s, standing.work_queue) == (False, 900, "heavy")
+    part.get_by_role("button", name="Discover now").click()
+    expect(page.locator("#look")).to_contain_text("Waiting for an agent")
+    assert admin.axe() == []
+    link = page.locator("#look a").get_attribute("href") or ""
+    move(uuid.UUID(link.rsplit("/", 1)[-1]), StateType.COMPLETED, value={"resources": 25, "events": 1, "notice": ""})
+    expect(page.locator("#look")).to_contain_text("Looked through it. events: 1, resources: 25")
+
+
 def test_a_viewer_reads_and_changes_nothing(viewer: Watched) -> None:
     viewer.expected = ("403",)
     ref = viewer.server.seeded.blocks["reports"]
@@ -355,7 +391,13 @@ def test_a_viewer_reads_and_changes_nothing(viewer: Watched) -> None:
     assert page.get_by_role("link", name="Edit").count() == 0
     assert page.get_by_role("button", name="Delete…").count() == 0
     token = page.get_attribute("meta[name=csrf-token]", "content") or ""
-    for path in (f"/blocks/{ref}/edit", f"/blocks/{ref}/delete", f"/blocks/{ref}/test", "/blocks/new/secret"):
+    for path in (
+        f"/blocks/{ref}/edit",
+        f"/blocks/{ref}/delete",
+        f"/blocks/{ref}/test",
+        f"/blocks/{ref}/rotate",
+        "/blocks/new/secret",
+    ):
         answer = page.request.post(f"{viewer.server.url}{path}", form={"csrf": token, "name": "x", "data": "{}"})
         assert answer.status == 403, path
     viewer.open("/blocks/new/secret")

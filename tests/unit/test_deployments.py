@@ -118,7 +118,8 @@ def test_numbers_and_dates_are_text_where_text_is_meant() -> None:
         ),
         (
             SMALL + "storage:\n  block: s3\n",
-            "d.yaml:5: storage.block is TYPE/NAME of a block, such as s3/dev, or a mapping with type and data, not 's3'",
+            "d.yaml:5: storage.block is TYPE/NAME of a block, such as s3/dev, or a mapping with type and data, "
+            "not 's3'",
         ),
         (SMALL + "storage:\n  paht: x\n", "d.yaml:5: storage.paht is no key of storage; did you mean path?"),
         (SMALL + "storage:\n  snapshot: x\n", "d.yaml:5: storage.snapshot is the hash that"),

@@ -14,12 +14,14 @@ from orchestrator.block import REFERENCE
 from orchestrator.clock import from_text
 from orchestrator.errors import Conflict, InvalidInput, OrchestratorError
 from orchestrator.serializers import loads
-from orchestrator.server.db.models import Block, BlockChange, BlockType, Event
+from orchestrator.server.db.models import Block, BlockChange, BlockType, Event, Resource
 from orchestrator.server.schemas.blocks import BlockInputSchema
-from orchestrator.server.services import block_history, block_types, block_usage, blocks, events
+from orchestrator.server.services import block_history, block_types, block_usage, blocks, discovery, events, resources
 from orchestrator.server.services.block_usage import Usage
 from orchestrator.server.services.blocks import MASK
+from orchestrator.server.services.discovery import Standing
 from orchestrator.server.services.events import EventFilter
+from orchestrator.server.services.resources import ResourceFilter
 from orchestrator.server.services.secret_fields import secret_paths
 
 from .blocks import Card, card
@@ -27,8 +29,10 @@ from .titles import titled
 
 #: The block's own name among the errors of its form, where a field of the type may be called ``name`` as well.
 NAME = "@name"
-#: Events and changes that a block's page shows.
-EVENTS_MAX, CHANGES_MAX = 30, 20
+#: Events, changes and resources that a block's page shows.
+EVENTS_MAX, CHANGES_MAX, RESOURCES_MAX = 30, 20, 8
+#: Seconds between two looks that the page offers.
+INTERVALS = (60, 300, 900, 1800, 3600, 21600, 86400)
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,17 @@ class BlockPage:
     history: list[BlockChange]
     events: list[Event]
     snippets: list[tuple[str, str]]
+    #: How it is looked through; None where its kind cannot be.
+    discovery: Standing | None
+    #: Some of what was found.
+    resources: list[Resource]
 
 
 def load(session: Session, block_id: uuid.UUID, now: datetime) -> BlockPage:
     """Read one block. Raises NotFound."""
     found = blocks.get(session, block_id)
     secrets = _secrets(titled(_schema(found.block_schema.fields)))
+    can_be_watched = "discoverable" in found.block_type.interfaces
     return BlockPage(
         block=found,
         label=blocks.label(found),
@@ -102,6 +111,8 @@ def load(session: Session, block_id: uuid.UUID, now: datetime) -> BlockPage:
         history=block_history.listing(session, block_id, CHANGES_MAX).items,
         events=events.listing(session, EventFilter(resource_id=f"orchestrator.block.{block_id}"), EVENTS_MAX).items,
         snippets=_snippets(found),
+        discovery=discovery.get(session, block_id, now) if can_be_watched else None,
+        resources=_resources(session, block_id) if can_be_watched else [],
     )
 
 
@@ -231,6 +242,27 @@ def _secrets(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"type": "object", "properties": named, "$defs": schema.get("$defs", {})}
 
 
+def intervals(present: int) -> list[int]:
+    """Seconds between two looks to choose from, the present ones among them."""
+    return sorted({*INTERVALS, present})
+
+
+def read_discovery(form: Mapping[str, str]) -> dict[str, Any]:
+    """Read the settings that a form sent. Raises InvalidInput."""
+    values: dict[str, Any] = {}
+    if "interval_s" in form:
+        if not form["interval_s"].isdecimal():
+            raise InvalidInput("interval_s is no whole number of seconds")
+        values["interval_s"] = int(form["interval_s"])
+    if form.get("work_queue"):
+        values["work_queue"] = form["work_queue"]
+    return values
+
+
+def _resources(session: Session, block_id: uuid.UUID) -> list[Resource]:
+    return resources.listing(session, ResourceFilter(source=str(block_id)), RESOURCES_MAX).items
+
+
 def _snippets(block: Block) -> list[tuple[str, str]]:
     """How the block is used elsewhere: (where, text)."""
     ref = blocks.label(block) if block.name else str(block.id)
@@ -240,8 +272,10 @@ def _snippets(block: Block) -> list[tuple[str, str]]:
     else:
         python = f'from {module} import {kind}\n\n{kind}.load("{block.name}")'
     found = [("Python", python), ("Command line", f"orchestrator block inspect {ref}")]
-    if block.name is not None:
-        found.append(("In a deployment", "{{ blocks." + f"{block.block_type.slug}.{block.name}" + " }}"))
+    fields = list(_properties(_schema(block.block_schema.fields)))
+    if block.name is not None and "." not in block.name and fields:
+        step = "" if "value" in fields else f".{fields[0]}"
+        found.append(("In a deployment", "{{ blocks." + f"{block.block_type.slug}.{block.name}{step}" + " }}"))
     return found
 
 

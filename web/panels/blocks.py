@@ -97,7 +97,7 @@ def listing(session: Session, wanted: Asked, cursor: str | None) -> BlocksPage:
 def catalogue(session: Session, wanted: Asked) -> CataloguePage:
     """Read the catalogue. A type that is broken, or that nobody can make sense of, has a card that says so."""
     known = [card(kind) for kind in block_types.listing(session)]
-    cards = known + _missing(frozenset(item.slug for item in known))
+    cards = known + missing(frozenset(item.slug for item in known))
     counts: dict[str, int] = {}
     for item in cards:
         for slug in item.interfaces:
@@ -181,7 +181,7 @@ def _interfaces(kind: BlockType) -> list[str]:
 
 
 @cache
-def _missing(known: frozenset[str]) -> list[Card]:
+def missing(known: frozenset[str]) -> list[Card]:
     """Types that installed packages bring, but that could not be made known: they do not import, or are no types."""
     broken = []
     for slug in sorted(set(block_kinds.installed()) - known):

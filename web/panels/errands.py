@@ -57,6 +57,6 @@ def queues(session: Session, now: datetime) -> list[str]:
 def _said(value: Any) -> str:
     """The result of an errand, where it is a sentence or a few counts."""
     if isinstance(value, dict):
-        plain = {key: item for key, item in value.items() if not isinstance(item, (dict, list))}
+        plain = {key: item for key, item in value.items() if not isinstance(item, (dict, list)) and item != ""}
         return ", ".join(f"{key.replace('_', ' ')}: {item}" for key, item in plain.items())
     return value if isinstance(value, str) else ""

@@ -9,10 +9,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import blocks
+from orchestrator.server.services import blocks, discovery
 from orchestrator.server.services import errands as service
 
 from ..access import actor, is_part, needs
+from ..filters import seconds
 from ..fragments import done, page
 from ..panels import block as panel
 from ..panels import errands
@@ -26,7 +27,7 @@ def show(block_id: uuid.UUID) -> Response:
     with reading() as session:
         loaded = panel.load(session, block_id, now())
         queues = errands.queues(session, now())
-        return page("block", room="blocks", page=loaded, block=loaded.block, queues=queues)
+        return page("block", room="blocks", page=loaded, block=loaded.block, queues=queues, intervals=panel.intervals)
 
 
 @blueprint.post("/delete")
@@ -47,6 +48,36 @@ def test(block_id: uuid.UUID) -> AnyResponse:
     with transaction() as session:
         run_id = service.start_for(session, "test", block_id, {}, work_queue=queue, actor=actor(), now=now())
     return _errand(block_id, run_id)
+
+
+@blueprint.post("/discover")
+@needs("editor")
+def discover(block_id: uuid.UUID) -> AnyResponse:
+    """Have an agent look through the block at once."""
+    with transaction() as session:
+        run_id = discovery.look_now(session, block_id, actor(), now())
+    return _errand(block_id, run_id)
+
+
+@blueprint.post("/discovery")
+@needs("editor")
+def watch(block_id: uuid.UUID) -> AnyResponse:
+    """Set how often the block is looked through, and by the agents of which queue."""
+    with transaction() as session:
+        standing = discovery.change(session, block_id, panel.read_discovery(request.form), actor(), now())
+    text = f"Looked through every {seconds(standing.row.interval_s)}, on the queue {standing.work_queue}"
+    return done(text, url_for("web.block.show", block_id=block_id))
+
+
+@blueprint.post("/discovery/switch")
+@needs("editor")
+def switch(block_id: uuid.UUID) -> AnyResponse:
+    """Look through the block from time to time, or no more."""
+    with transaction() as session:
+        on = not discovery.get(session, block_id, now()).row.active
+        discovery.change(session, block_id, {"active": on}, actor(), now())
+    text = "On: it is looked through from time to time" if on else "Off: it is looked through when you ask for it"
+    return done(text, url_for("web.block.show", block_id=block_id))
 
 
 @blueprint.get("/errands/<uuid:run_id>")
