@@ -58,14 +58,18 @@ class Apprise(Block, Notifier):
     def _sender(self) -> Any:
         library = _library()
         sender = library.Apprise()
-        with library.LogCapture(level=logging.WARNING, fmt="%(message)s") as log:
+        with library.LogCapture(level=logging.WARNING, fmt="%(message)s"):  # or it would log the address
             if not sender.add(self.url.get_secret_value()):
-                why = masked(" ".join(log.getvalue().split()), (self.url.get_secret_value(),))
-                raise InvalidInput(f"url is no address that Apprise knows: {why[:200] or 'see its list of services'}")
+                raise InvalidInput("url is no address that Apprise knows: look it up in its list of services")
         return sender
 
+    def _secrets(self) -> tuple[str, ...]:
+        """The address, and all that may be a key in it: that is in another place for each service."""
+        url = self.url.get_secret_value()
+        return (url, *(part for part in re.split(r"[/:@?&=]+", url.partition("://")[2]) if len(part) >= 6))
+
     def _refusal(self, said: str) -> OrchestratorError:
-        words = masked(" ".join(said.split()), (self.url.get_secret_value(),))[:300] or "it does not say why"
+        words = masked(" ".join(said.split()), self._secrets())[:300] or "it does not say why"
         status = int(found[-1]) if (found := _STATUS.findall(said)) else 0
         if status in (401, 403, 404, 410):
             return AccessDenied(f"the service answered {status}, by Apprise: {words}")

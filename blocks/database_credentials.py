@@ -122,6 +122,8 @@ class DatabaseCredentials(Block, Credentials):
 def parse_url(text: str) -> URL:
     """An SQLAlchemy URL. Raises ValueError, which never shows the text: it holds the password."""
     try:
+        if text.count("@") > 1:  # a part of the password would be taken for the host, and shown
+            raise ValueError
         url = make_url(text)
         address(url)
     except (exc.ArgumentError, ValueError):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from orchestrator.block import Block
 from orchestrator.interfaces import Infrastructure, LaunchSpec, ProcessHost, Running
+
+from .execution import check_environment
 
 
 class Process(Block, Infrastructure):
@@ -28,17 +29,38 @@ class Process(Block, Infrastructure):
         default_factory=dict, description="Environment variables, laid over the agent's; no place for secrets."
     )
     working_dir: str | None = Field(None, description="Folder to execute in; empty: the run's copy of the project.")
+    python: str | None = Field(
+        None,
+        description="Interpreter, or folder of a virtual environment, on the agent's computer; empty: the agent's own.",
+        json_schema_extra={"x-placeholder": "/opt/venvs/flows"},
+    )
+    requirements: Literal["none", "auto"] = Field(
+        "none",
+        description="auto: what requirements.txt, or else pyproject.toml, of the project requires is installed into an "
+        "environment that the agent keeps and uses again for the same requirements.",
+    )
+    memory_mb: int | None = Field(
+        None, ge=64, description="Most megabytes of memory of each of the run's processes; empty: no limit."
+    )
+    cpu_seconds: int | None = Field(
+        None, ge=1, description="Most seconds of processor time of each of the run's processes; empty: no limit."
+    )
 
     @field_validator("env")
     @classmethod
     def _names(cls, env: dict[str, str]) -> dict[str, str]:
-        for name, value in env.items():
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-                raise ValueError(f"{name!r} cannot name an environment variable")
-            if "\0" in value:
-                raise ValueError(f"the value of {name} holds a null character")
-        return env
+        return check_environment(env)
 
     def launch(self, spec: LaunchSpec, host: ProcessHost) -> Running:
         """Start the run on the agent's computer."""
-        return host.start(replace(spec, env={**self.env, **spec.env}, working_dir=self.working_dir or spec.working_dir))
+        return host.start(
+            replace(
+                spec,
+                env={**self.env, **spec.env},
+                working_dir=self.working_dir or spec.working_dir,
+                python=self.python or spec.python,
+                requirements=self.requirements == "auto",
+                memory_mb=self.memory_mb,
+                cpu_seconds=self.cpu_seconds,
+            )
+        )

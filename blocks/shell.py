@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -24,6 +26,8 @@ from orchestrator.interfaces import Job
 _log = logging.getLogger("orchestrator.blocks.shell")
 #: Seconds between asking a command to end and ending it.
 _GRACE = 5.0
+#: Seconds for which output is read once the command is over, where what it left running goes on to write.
+_LAST_WORDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class CommandRun:
         if self._timed_out:
             raise JobFailed(f"{self._name} was killed, as it took longer than {self._timeout:g} s (timeout_s){said}")
         if code:
-            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
+            how = f"was ended by {_signal_name(-code)}" if code < 0 else f"failed with exit code {code}"
             raise JobFailed(f"{self._name} {how}{said}")
         return self.outcome()
 
@@ -223,23 +227,40 @@ class _Tail:
     def __init__(self, pipe: IO[bytes], keep: int, say: Any) -> None:
         self._pipe, self._keep, self._say = pipe, keep, say
         self._kept, self._dropped, self._rest = bytearray(), 0, b""
-        self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._read, name="command-output", daemon=True)
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        # In the context of the run, or its log would not know whose lines they are.
+        target = contextvars.copy_context().run
+        self._thread = threading.Thread(target=target, args=(self._read,), name="command-output", daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while chunk := os.read(self._pipe.fileno(), 1 << 16):
-                with self._lock:
-                    self._kept += chunk
-                    excess = len(self._kept) - self._keep
-                    if excess > self._keep // 4 or excess > 1 << 20:
-                        del self._kept[:excess]
-                        self._dropped += excess
-                if self._say:
-                    self._tell(chunk)
+        watcher, last = select.poll(), float("inf")
+        watcher.register(self._pipe, select.POLLIN | select.POLLHUP)
+        while time.monotonic() < last:
+            ended = self._ended.is_set()
+            if ended and last == float("inf"):
+                last = time.monotonic() + _LAST_WORDS
+            if not watcher.poll(100):
+                if ended:
+                    break
+                continue
+            chunk = os.read(self._pipe.fileno(), 1 << 16)
+            if not chunk:
+                break
+            self._take(chunk)
         if self._say and self._rest:
             self._tell(b"\n")
+        self._pipe.close()
+
+    def _take(self, chunk: bytes) -> None:
+        with self._lock:
+            self._kept += chunk
+            excess = len(self._kept) - self._keep
+            if excess > self._keep // 4 or excess > 1 << 20:
+                del self._kept[:excess]
+                self._dropped += excess
+        if self._say:
+            self._tell(chunk)
 
     def _tell(self, chunk: bytes) -> None:
         *lines, rest = (self._rest + chunk).split(b"\n")
@@ -249,9 +270,8 @@ class _Tail:
 
     def close(self) -> None:
         """Read what is there; what is written later, by what the command left running, is not waited for."""
-        self._thread.join(1.0)
-        if not self._thread.is_alive():
-            self._pipe.close()
+        self._ended.set()
+        self._thread.join()
 
     def text(self) -> str:
         """The end, with a note of what is missing before it."""
@@ -260,6 +280,13 @@ class _Tail:
             dropped += max(0, len(self._kept) - self._keep)
         text = kept.decode("utf-8", "replace")
         return f"(cut: {dropped} bytes before this)\n{text}" if dropped else text
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the many that have none
+        return f"signal {number}"
 
 
 def _check_env(env: Mapping[str, Any]) -> None:

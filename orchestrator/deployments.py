@@ -37,7 +37,8 @@ class Document:
     description: str = ""
     tags: list[str] = field(default_factory=list)
     version: str = ""
-    #: ``{block: TYPE/NAME, path, snapshot}``; None: no storage, the code is on the agents' computers.
+    #: ``{block: TYPE/NAME, path, snapshot}``; None: no storage, the code is on the agents' computers. A block of the
+    #: deployment's own is ``{type, data}`` in place of its address.
     storage: dict[str, Any] | None = None
     #: ``{block: TYPE/NAME, overrides: {field: value}}``; None: a plain process.
     infrastructure: dict[str, Any] | None = None
@@ -347,12 +348,16 @@ def _values(reader: _Reader, name: str, node: yaml.Node) -> dict[str, Any]:
     return {str(key.value): reader.plain(f"{name}.{key.value}", value) for key, value in node.value}
 
 
-def _block(reader: _Reader, name: str, node: yaml.Node) -> str | None:
+def _block(reader: _Reader, name: str, node: yaml.Node) -> str | dict[str, Any] | None:
     if _is_empty(node):
         return None
+    if isinstance(node, yaml.MappingNode):
+        return {"data": {}, **reader.mapping(name, node, {"type": _text, "data": _values}, required=("type",))}
     text = _text(reader, name, node)
     if isinstance(node, yaml.ScalarNode) and not _BLOCK.fullmatch(text):
-        reader.problem(node, f"{name} is TYPE/NAME of a block, such as s3/dev, not {text!r}")
+        reader.problem(
+            node, f"{name} is TYPE/NAME of a block, such as s3/dev, or a mapping with type and data, not {text!r}"
+        )
     return text
 
 

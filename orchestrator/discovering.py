@@ -30,7 +30,7 @@ class Look:
     """A look through a block, by the run that a server started for it."""
 
     def __init__(self, client: Client, block_id: str) -> None:
-        self._client, self._path = client, f"blocks/{block_id}"
+        self._client, self._path = client, f"blocks/{block_id}/discovery"
         self.resources = self.events = 0
         self._left_out: list[str] = []
         self._batch: list[dict[str, Any]] = []
@@ -105,7 +105,7 @@ class Look:
         if not self._batch:
             return
         body = {"events": self._batch}
-        taken = self._call(lambda: self._client.post(f"{self._path}/observations", body))
+        taken = self._call(lambda: self._client.post(f"{self._path}/events", body))
         self.events += len(self._batch)
         if taken["refused"]:
             self._left_out.append(f"an event was refused: {taken['refused'][0]['message']}")

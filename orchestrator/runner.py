@@ -56,9 +56,7 @@ def run_job(
     found = settings.load()
     if job.entrypoint.startswith(ERRANDS):
         found = replace(found, results_inline_max=max(found.results_inline_max, ERRAND_RESULT_MAX))
-    # Where its supervisor, too, knows to remove it: a killed process cannot.
-    scratch = found.path("runs", f"{job.id}-{job.attempt}")
-    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = _scratch(job, found)
     try:
         job = _without_templates(job, found)
         folder = _code(job, scratch, found)
@@ -125,28 +123,52 @@ def _without_templates(job: Job, found: settings.Settings) -> Job:
     return replace(job, parameters=values, storage=storage)
 
 
+def fetch_project(job: Job, found: settings.Settings) -> Path:
+    """The folder with the files of a run's project, to be read only: what has to be known before it is executed.
+
+    Raises:
+        CodeNotLoadable, Unavailable, NotFound: It cannot be fetched.
+    """
+    return _fetched(_storage(_without_templates(job, found)), _scratch(job, found), found)
+
+
 def _code(job: Job, scratch: Path, found: settings.Settings) -> Path:
     """The folder with the run's code: a copy of its snapshot, or the deployment's folder as it is."""
-    storage = job.storage
-    if job.entrypoint.startswith(ERRANDS) and (storage is None or storage == Storage(None)):
+    if job.entrypoint.startswith(ERRANDS) and (job.storage is None or job.storage == Storage(None)):
         folder = scratch / "errand"
         folder.mkdir(exist_ok=True)
         return folder
-    if storage is None:
+    storage = _storage(job)
+    folder = _fetched(storage, scratch, found)
+    return folder if storage.snapshot is None else snapshots.working_copy(folder, scratch)
+
+
+def _storage(job: Job) -> Storage:
+    if job.storage is None:
         raise CodeNotLoadable("the deployment has no storage: build it again with --storage-block")
-    if storage.snapshot is None:
+    return job.storage
+
+
+def _fetched(storage: Storage, scratch: Path, found: settings.Settings) -> Path:
+    if storage.snapshot is not None:
+        return snapshots.ensure(
+            lambda: _file_system(storage, found), storage.path, storage.snapshot, found.path("cache", "code")
+        )
+    if storage.block_id is None:
         folder = Path(storage.path).expanduser()
-        if storage.block_id is None and folder.is_dir():
+        if folder.is_dir():
             return folder.resolve()
-        if storage.block_id is None:
-            raise CodeNotLoadable(f"the deployment's folder {storage.path} is not on this machine")
-        target = scratch / "project"
-        _file_system(storage, found).get_directory(storage.path, str(target))
-        return target
-    code = snapshots.ensure(
-        lambda: _file_system(storage, found), storage.path, storage.snapshot, found.path("cache", "code")
-    )
-    return snapshots.working_copy(code, scratch)
+        raise CodeNotLoadable(f"the deployment's folder {storage.path} is not on this machine")
+    target = scratch / "project"
+    _file_system(storage, found).get_directory(storage.path, str(target))
+    return target
+
+
+def _scratch(job: Job, found: settings.Settings) -> Path:
+    # Where its supervisor, too, knows to remove it: a killed process cannot.
+    scratch = found.path("runs", f"{job.id}-{job.attempt}")
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return scratch
 
 
 def _file_system(storage: Storage, found: settings.Settings) -> FileSystem:

@@ -238,10 +238,12 @@ def _reason(error: Exception) -> str:
     """Why there is no answer, without the address that urllib3 writes into its errors."""
     error = getattr(error, "reason", None) or error
     error = error if isinstance(error, Exception) else Exception(str(error))
-    if isinstance(error, (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.ReadTimeoutError, TimeoutError)):
-        return "it did not answer in time"
     if isinstance(error, (urllib3.exceptions.NameResolutionError, socket.gaierror)):
         return "its host name is not known"
+    timeouts = (urllib3.exceptions.TimeoutError, TimeoutError)
+    # A connection that is refused counts as one of urllib3's time-outs.
+    if isinstance(error, timeouts) and not isinstance(error, urllib3.exceptions.NewConnectionError):
+        return "it did not answer in time"
     if isinstance(error.__cause__, OSError):
         error = error.__cause__
     if isinstance(error, OSError) and error.strerror:

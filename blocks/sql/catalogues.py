@@ -187,7 +187,8 @@ class SQLite(Catalogue):
             yield Table("", name, type_, rows, changed=changed if type_ == "table" else None)
 
     def version(self, connection: Connection) -> str:
-        """Name and version."""
+        """Name and version; the file is read, for to open it is not to look at it."""
+        connection.exec_driver_sql("PRAGMA schema_version").all()
         return f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar()}"
 
 

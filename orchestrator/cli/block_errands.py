@@ -52,10 +52,6 @@ def discovery(block: str, active: bool | None, every: str | None, queue: str | N
     emit(client.patch(path, changes) if changes else client.get(path), output)
 
 
-#: What the noun ``block`` takes in.
-COMMANDS = (test, discover, discovery)
-
-
 def _wait(client: Client, run: str) -> dict[str, Any]:
     """The errand, once it has ended; the reason is told once while it waits for an agent."""
     deadline, told = time.monotonic() + WAIT, ""

@@ -291,18 +291,20 @@ def _upload(document: Document, folder: Path, block: str | None, skip: bool, ign
     if skip:
         snapshot = snapshots.snapshot_hash(snapshots.manifest(folder, ignore))
         return replace(document, storage={"block": storage["block"], "path": path, "snapshot": snapshot})
-    files = Block.load(storage["block"])
+    own = storage["block"] if isinstance(storage["block"], dict) else None
+    files = Block.from_document(own) if own else Block.load(storage["block"])
+    called = f"the deployment's own {own['type']}" if own else storage["block"]
     if not isinstance(files, FileSystem):
-        raise InvalidInput(f"the block {storage['block']} is no file system: code cannot be uploaded by it")
+        raise InvalidInput(f"the block {called} is no file system: code cannot be uploaded by it")
     # The file keeps the template; what it stands for here and now is where the agents will look, too.
     place = str(template_values.resolved(path, Client.from_settings, "storage.path"))
     snapshot = snapshots.snapshot_hash(snapshots.manifest(folder, ignore))
     if snapshots.exists(files, place, snapshot):
-        note(f"snapshot {snapshot[:12]} is in {storage['block']} already: nothing to upload")
+        note(f"snapshot {snapshot[:12]} is in {called} already: nothing to upload")
     else:
-        with _progress(f"Uploading to {storage['block']}") as progress:
+        with _progress(f"Uploading to {called}") as progress:
             snapshot = snapshots.upload(folder, files, place, progress, ignore)
-        note(f"uploaded snapshot {snapshot[:12]} to {storage['block']}/{path}")
+        note(f"uploaded snapshot {snapshot[:12]} to {called}/{path}")
     return replace(document, storage={"block": storage["block"], "path": path, "snapshot": snapshot})
 
 

@@ -70,7 +70,7 @@ def mail_server(folder: Path, security: str = "starttls") -> Iterator[MailServer
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     ca.issue_cert("127.0.0.1", "localhost").configure_cert(context)
     server = MailServer("127.0.0.1", free_port(), str(ca_file))
-    options: dict[str, Any] = {"authenticator": _login, "auth_required": security != "plain"}
+    options: dict[str, Any] = {"authenticator": _login, "auth_required": security == "starttls"}
     if security == "starttls":
         options |= {"tls_context": context, "require_starttls": True}
     if security == "tls":

@@ -118,7 +118,8 @@ def test_numbers_and_dates_are_text_where_text_is_meant() -> None:
         ),
         (
             SMALL + "storage:\n  block: s3\n",
-            "d.yaml:5: storage.block is TYPE/NAME of a block, such as s3/dev, not 's3'",
+            "d.yaml:5: storage.block is TYPE/NAME of a block, such as s3/dev, or a mapping with type and data, "
+            "not 's3'",
         ),
         (SMALL + "storage:\n  paht: x\n", "d.yaml:5: storage.paht is no key of storage; did you mean path?"),
         (SMALL + "storage:\n  snapshot: x\n", "d.yaml:5: storage.snapshot is the hash that"),
@@ -225,3 +226,24 @@ _json = st.recursive(
 def test_any_text_and_any_json_comes_back(description: str, tags: list[str], parameters: dict[str, Any]) -> None:
     document = Document("f", "n", "a.py:b", description=description, tags=tags, version="no", parameters=parameters)
     assert deployments.parse(deployments.render(document)) == [document]
+
+
+def test_a_block_of_its_own_is_written_in_its_document() -> None:
+    text = """\
+flow: f
+name: d
+entrypoint: a.py:f
+storage:
+  block:
+    type: s3
+    data: {bucket: flows, key: "********"}
+  path: code
+infrastructure:
+  block: {type: process}
+"""
+    [document] = deployments.parse(text)
+    assert document.body()["storage"]["block"] == {"type": "s3", "data": {"bucket": "flows", "key": "********"}}
+    assert document.body()["infrastructure"] == {"block": {"type": "process", "data": {}}}
+    assert deployments.parse(deployments.render(document)) == [document]
+    with pytest.raises(InvalidInput, match=r":6: storage\.block needs the key type"):
+        deployments.parse(text.replace("    type: s3\n", ""))

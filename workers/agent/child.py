@@ -9,21 +9,27 @@ from __future__ import annotations
 import argparse
 import atexit
 import os
+import resource
 import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
-from orchestrator import masking
+from orchestrator import masking, settings
+from orchestrator.errors import OrchestratorError
 from orchestrator.pipes import PipeSink, frames
 from orchestrator.records import Job, State
-from orchestrator.runner import run_job
+from orchestrator.runner import fetch_project, run_job
+from orchestrator.serializers import dumps, loads
 from orchestrator.states import StateType
 
 from ..start import forget_start_folder
+from . import environments
 from .frames import CONFIRM, END, GO, JOB, MASKS, TIMEOUT, decode
 
 #: Exit codes: the flow completed, or it did not (its state, which was sent, says how).
@@ -35,8 +41,9 @@ Run = Callable[..., "tuple[State, dict[str, Any] | None]"]
 class Control:
     """The child's side of the control socket."""
 
-    def __init__(self, link: socket.socket) -> None:
+    def __init__(self, link: socket.socket, lifeline: int | None = None) -> None:
         self._link = link
+        self.descriptor, self.lifeline = link.fileno(), lifeline
         self._buffer = bytearray()
         self._ready: list[bytes] = []
         self.sink = PipeSink(link.fileno())
@@ -77,14 +84,21 @@ class Control:
         self.sink.put({"kind": END, "state": state.write(), "result": result})
 
 
-def main(descriptor: int, run: Run = run_job) -> NoReturn:
-    """Execute the one run whose job comes over the socket ``descriptor``; ends the process."""
+def main(descriptor: int, run: Run = run_job, lifeline: int | None = None, frame: int | None = None) -> NoReturn:
+    """Execute the one run whose job comes over the socket ``descriptor``; ends the process.
+
+    Args:
+        descriptor: Our end of the control socket.
+        run: Executes a job.
+        lifeline: The pipe that :func:`watch` reads, where there is one.
+        frame: A file with the job, which another interpreter received and handed over.
+    """
     code = NOT_DONE
     try:
         prepare_streams()
         os.set_inheritable(descriptor, False)
-        control = Control(socket.socket(fileno=descriptor))
-        code = execute(control, run)
+        control = Control(socket.socket(fileno=descriptor), lifeline)
+        code = execute(control, run, None if frame is None else _handed_over(frame))
         finish()
     except BaseException:
         traceback.print_exc()
@@ -92,23 +106,69 @@ def main(descriptor: int, run: Run = run_job) -> NoReturn:
         os._exit(code)
 
 
-def execute(control: Control, run: Run) -> int:
+def execute(control: Control, run: Run, frame: dict[str, Any] | None = None) -> int:
     """Receive the job, run it, send its end. Returns the exit code."""
-    frame = control.receive(JOB)
+    received = time.monotonic()
+    if frame is None:
+        frame = control.receive(JOB)
     os.environ.update(frame["env"])
     masking.here.add(frame.get("masks", ()))
     masking.here.told = control.hide
-    job = Job.read(frame["job"])
     control.working_dir = frame.get("working_dir")
     try:
+        if frame.get("python") or frame.get("requirements"):
+            _change_interpreter(control, frame, received)
+        limit(frame.get("memory_mb"), frame.get("cpu_seconds"))
         state, result = run(
-            job, control.sink, confirm_running=control.confirm, announce_timeout=control.announce_timeout
+            Job.read(frame["job"]),
+            control.sink,
+            confirm_running=control.confirm,
+            announce_timeout=control.announce_timeout,
         )
+    except OrchestratorError as error:
+        state, result = State(StateType.CRASHED, message=str(error)), None
     except BaseException as error:
         traceback.print_exc()
         state, result = State(StateType.CRASHED, message=f"{type(error).__name__}: {error}"), None
     control.end(state, result)
     return DONE if state.type is StateType.COMPLETED else NOT_DONE
+
+
+def _change_interpreter(control: Control, frame: dict[str, Any], received: float) -> None:
+    """Go on in the interpreter that the infrastructure names, with what the project requires; returns where the
+    agent's own will do.
+    """
+    python = environments.find_interpreter(frame["python"]) if frame.get("python") else Path(sys.executable)
+    if frame.get("requirements"):
+        found = settings.load()
+        project = fetch_project(Job.read(frame["job"]), found)
+        made = environments.ensure(project, python, found.path("cache", "environments"))
+        if made is None and not frame.get("python"):
+            return
+        python = made or python
+    waited = round((time.monotonic() - received) * 1000)
+    job = {**frame["job"], "starts_in_ms": max(0, frame["job"].get("starts_in_ms", 0) - waited)}
+    handed = {**frame, "job": job, "python": None, "requirements": False}
+    environments.become(python, control.descriptor, control.lifeline, dumps(handed))
+
+
+def _handed_over(descriptor: int) -> dict[str, Any]:
+    with open(descriptor, "rb") as file:
+        frame: dict[str, Any] = loads(file.read())
+    return frame
+
+
+def limit(memory_mb: int | None, cpu_seconds: int | None) -> None:
+    """Bound what this process, and each that it starts, may use.
+
+    Memory is what the process may write to, where the system can tell that apart (Linux), else its address space: more
+    is refused, which is a MemoryError. Processor time beyond the limit ends the process by SIGXCPU.
+    """
+    if memory_mb is not None:
+        kind = resource.RLIMIT_DATA if sys.platform.startswith("linux") else resource.RLIMIT_AS
+        resource.setrlimit(kind, (memory_mb << 20, memory_mb << 20))
+    if cpu_seconds is not None:
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
 
 
 def prepare_streams() -> None:
@@ -148,11 +208,14 @@ def spawned() -> NoReturn:
     """Entry of a fresh interpreter, where there is no template to fork from."""
     parser = argparse.ArgumentParser(prog="child")
     parser.add_argument("control", type=int)
-    parser.add_argument("lifeline", type=int)
+    parser.add_argument("lifeline", type=int, help="-1: none")
+    parser.add_argument("--frame", type=int, help="file with the job, which another interpreter received")
     wanted = parser.parse_args()
     forget_start_folder()
-    threading.Thread(target=watch, args=(wanted.lifeline,), name="lifeline", daemon=True).start()
-    main(wanted.control)
+    lifeline = wanted.lifeline if wanted.lifeline >= 0 else None
+    if lifeline is not None:
+        threading.Thread(target=watch, args=(lifeline,), name="lifeline", daemon=True).start()
+    main(wanted.control, lifeline=lifeline, frame=wanted.frame)
 
 
 if __name__ == "__main__":

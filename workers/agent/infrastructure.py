@@ -22,6 +22,8 @@ from .launcher import LaunchFailed
 
 #: Where the kinds that an agent imports come from; the code of others is a user's, and runs in a run's process only.
 SHIPPED = "orchestrator.blocks."
+#: What overrides are laid over where a deployment names no block: a plain process.
+PLAIN: dict[str, Any] = {"type": "process", "name": None, "data": {}}
 #: Block documents that are remembered.
 CACHED = 64
 
@@ -44,7 +46,7 @@ class Infrastructures:
         Raises:
             LaunchFailed: The block cannot be loaded or used, or no process can be started.
         """
-        if job.infrastructure.block_id is None:
+        if job.infrastructure.block_id is None and not job.infrastructure.overrides:
             return host.start(spec)
         try:
             return self._block(job, host, wanted).launch(spec, host)
@@ -70,7 +72,8 @@ class Infrastructures:
 
     def _document(self, job: Job, wanted: Callable[[], bool]) -> dict[str, Any]:
         block_id = job.infrastructure.block_id
-        assert block_id is not None
+        if block_id is None:
+            return PLAIN
         key = (block_id, job.infrastructure.updated)
         with self._lock:
             if key in self._documents:

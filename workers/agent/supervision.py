@@ -199,7 +199,8 @@ class Supervision:
             self._child = child
         waited = (time.monotonic() - self._claimed) * 1000
         job = {**self.job.write(), "starts_in_ms": max(0, round(self.job.starts_in_ms - waited))}
-        frame: dict[str, Any] = {"kind": wire.JOB, "job": job, "env": spec.env, "working_dir": spec.working_dir}
+        names = ("env", "working_dir", "python", "requirements", "memory_mb", "cpu_seconds")
+        frame = {"kind": wire.JOB, "job": job, **{name: getattr(spec, name) for name in names}}
         frame["masks"] = self._masks.values
         child.control.settimeout(30.0)
         try:

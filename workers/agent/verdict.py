@@ -84,6 +84,8 @@ def _crash(facts: Facts) -> str:
         return facts.reason
     if facts.signal == signal.SIGKILL:
         return "the flow's process was ended by SIGKILL: killed from outside, or out of memory"
+    if facts.signal == signal.SIGXCPU:
+        return "the flow's process used more processor time than its infrastructure allows (cpu_seconds), and was ended"
     if facts.signal is not None:
         return f"the flow's process was ended by {signal_name(facts.signal)}"
     return f"the flow's process exited with code {facts.code} before the flow ended"

@@ -19,38 +19,37 @@ from ..services import discovery, resources
 from ..services.discovery import Standing
 from ..services.resources import ResourceFilter
 from .access import actor, needs, principal
-from .errands import block_ref
-from .resource import Resource, answer, answer_page
+from .resource import Resource, address, answer, answer_page
 
 blueprint = Resource("resources", "Resources: what systems were found to have, and how they are looked through.")
 
 
-@blueprint.routes("/blocks/<uuid:ref>/discovery", "/blocks/<kind>/<name>/discovery")
+@blueprint.routes("/blocks/<ref>/discovery", "/blocks/<kind>/<name>/discovery")
 @needs("viewer")
 @blueprint.response(200, schemas.DiscoverySchema)
-def get_discovery(**ref: Any) -> Response:
+def get_discovery(**ref: str) -> Response:
     """How a block is looked through, and how it goes."""
     with reading() as session:
-        return answer(present(discovery.get(session, block_ref(**ref), now())))
+        return answer(present(discovery.get(session, address(**ref), now())))
 
 
-@blueprint.routes("/blocks/<uuid:ref>/discovery", "/blocks/<kind>/<name>/discovery", methods=["PATCH"])
+@blueprint.routes("/blocks/<ref>/discovery", "/blocks/<kind>/<name>/discovery", methods=["PATCH"])
 @needs("editor")
 @blueprint.arguments(schemas.DiscoveryChangeSchema)
 @blueprint.response(200, schemas.DiscoverySchema)
-def change_discovery(body: dict[str, Any], **ref: Any) -> Response:
+def change_discovery(body: dict[str, Any], **ref: str) -> Response:
     """Turn discovery of a block on or off, or change its interval or queue."""
     with transaction() as session:
-        return answer(present(discovery.change(session, block_ref(**ref), body, actor(), now())))
+        return answer(present(discovery.change(session, address(**ref), body, actor(), now())))
 
 
-@blueprint.routes("/blocks/<uuid:ref>/discover", "/blocks/<kind>/<name>/discover", methods=["POST"])
+@blueprint.routes("/blocks/<ref>/discover", "/blocks/<kind>/<name>/discover", methods=["POST"])
 @needs("editor")
 @blueprint.response(202, ErrandStartedSchema)
-def discover_block(**ref: Any) -> Response:
+def discover_block(**ref: str) -> Response:
     """Have an agent look through a block now; while a look is under way, that one is answered."""
     with transaction() as session:
-        run_id = discovery.look_now(session, block_ref(**ref), actor(), now())
+        run_id = discovery.look_now(session, address(**ref), actor(), now())
     return answer({"run": run_id}, 202)
 
 
@@ -91,7 +90,7 @@ def list_relations(query: dict[str, Any]) -> Response:
 # -- what a look sends: its run's token alone may
 
 
-@blueprint.route("/blocks/<uuid:block_id>/look")
+@blueprint.route("/blocks/<uuid:block_id>/discovery/look")
 @needs("run")
 @blueprint.response(200, schemas.LookSchema)
 def begin_look(block_id: uuid.UUID) -> Response:
@@ -101,7 +100,7 @@ def begin_look(block_id: uuid.UUID) -> Response:
     return answer({"cursor": cursor, "is_first": is_first})
 
 
-@blueprint.route("/blocks/<uuid:block_id>/resources", methods=["POST"])
+@blueprint.route("/blocks/<uuid:block_id>/discovery/resources", methods=["POST"])
 @needs("run")
 @blueprint.arguments(schemas.SeenSchema)
 @blueprint.response(200, schemas.SeenAnswerSchema)
@@ -113,7 +112,7 @@ def see_resources(body: dict[str, Any], block_id: uuid.UUID) -> Response:
     return answer({"appeared": appeared})
 
 
-@blueprint.route("/blocks/<uuid:block_id>/observations", methods=["POST"])
+@blueprint.route("/blocks/<uuid:block_id>/discovery/events", methods=["POST"])
 @needs("run")
 @blueprint.arguments(schemas.ObservationsSchema)
 @blueprint.response(202, EventsTakenSchema)
@@ -125,7 +124,7 @@ def observe(body: dict[str, Any], block_id: uuid.UUID) -> Response:
     return answer(asdict(taken), 202)
 
 
-@blueprint.route("/blocks/<uuid:block_id>/look", methods=["PUT"])
+@blueprint.route("/blocks/<uuid:block_id>/discovery/look", methods=["PUT"])
 @needs("run")
 @blueprint.arguments(schemas.LookEndSchema)
 @blueprint.response(200, schemas.LookEndAnswerSchema)

@@ -17,7 +17,7 @@ from ..schemas import errands as schemas
 from ..services import errands
 from ..services.errands import ErrandResult
 from .access import actor, needs
-from .resource import Resource, answer
+from .resource import Resource, address, answer
 
 #: Seconds between two looks while a request is held.
 LOOK_S = 0.1
@@ -25,29 +25,29 @@ LOOK_S = 0.1
 blueprint = Resource("errands", "Errands: what agents do with a block when somebody asks for it.")
 
 
-@blueprint.routes("/blocks/<uuid:ref>/test", "/blocks/<kind>/<name>/test", methods=["POST"])
+@blueprint.routes("/blocks/<ref>/test", "/blocks/<kind>/<name>/test", methods=["POST"])
 @needs("editor")
 @blueprint.arguments(schemas.ErrandInputSchema)
 @blueprint.response(202, schemas.ErrandStartedSchema)
-def test_block(body: dict[str, Any], **ref: Any) -> Response:
+def test_block(body: dict[str, Any], **ref: str) -> Response:
     """Have an agent test a block."""
     return _start("test", ref, body.pop("work_queue"), body)
 
 
-@blueprint.routes("/blocks/<uuid:ref>/browse", "/blocks/<kind>/<name>/browse", methods=["POST"])
+@blueprint.routes("/blocks/<ref>/browse", "/blocks/<kind>/<name>/browse", methods=["POST"])
 @needs("editor")
 @blueprint.arguments(schemas.PathInputSchema)
 @blueprint.response(202, schemas.ErrandStartedSchema)
-def browse_block(body: dict[str, Any], **ref: Any) -> Response:
+def browse_block(body: dict[str, Any], **ref: str) -> Response:
     """Have an agent list the folders and files directly in a place of a storage."""
     return _start("browse", ref, body.pop("work_queue"), body)
 
 
-@blueprint.routes("/blocks/<uuid:ref>/inspect", "/blocks/<kind>/<name>/inspect", methods=["POST"])
+@blueprint.routes("/blocks/<ref>/inspect", "/blocks/<kind>/<name>/inspect", methods=["POST"])
 @needs("editor")
 @blueprint.arguments(schemas.InspectInputSchema)
 @blueprint.response(202, schemas.ErrandStartedSchema)
-def inspect_block(body: dict[str, Any], **ref: Any) -> Response:
+def inspect_block(body: dict[str, Any], **ref: str) -> Response:
     """Have an agent fetch a folder, or a file with its folder, and tell the flows in it."""
     return _start("inspect", ref, body.pop("work_queue"), body)
 
@@ -72,11 +72,6 @@ def get_errand(query: dict[str, Any], run_id: uuid.UUID) -> Response:
     return answer(present(found))
 
 
-def block_ref(ref: uuid.UUID | None = None, kind: str | None = None, name: str | None = None) -> str | uuid.UUID:
-    """What a view below ``blocks`` was called for."""
-    return ref if ref is not None else f"{kind}/{name}"
-
-
 def present(found: ErrandResult) -> dict[str, Any]:
     """An errand as JSON."""
     return {
@@ -89,10 +84,10 @@ def present(found: ErrandResult) -> dict[str, Any]:
     }
 
 
-def _start(verb: str, ref: dict[str, Any], work_queue: str, parameters: dict[str, Any]) -> Response:
+def _start(verb: str, ref: dict[str, str], work_queue: str, parameters: dict[str, Any]) -> Response:
     with transaction() as session:
         run_id = errands.start_for(
-            session, verb, block_ref(**ref), parameters, work_queue=work_queue, actor=actor(), now=now()
+            session, verb, address(**ref), parameters, work_queue=work_queue, actor=actor(), now=now()
         )
     return answer({"run": run_id}, 202)
 

@@ -21,6 +21,7 @@ from . import deployment_blocks, deployment_templates, flows, runs, schedules, w
 from .announcements import announce, resource
 from .internal import FLOW_ID, FLOW_NAME
 from .json_schemas import check_schema, parameter_problems
+from .overrides import check_overrides
 from .paging import Page, check_limit, decode, page
 
 #: Runs that one call of :func:`forget_runs` takes from a deployment.
@@ -291,6 +292,7 @@ def _choose_blocks(
         chosen = deployment_blocks.choose(session, asked, own, f"{role}.block", interface, actor, now)
         values[f"{role}_block_id"] = chosen.block_id
         lines += [f"{role} block: {', '.join(chosen.changed)} changed"] if chosen.changed else []
+    check_overrides(session, values["infrastructure_block_id"], values["infrastructure_overrides"])
     return lines
 
 
