@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from . import masking
-from .block import Block
+from .block import REFERENCE, Block
 from .block_store import ApiBlockStore
 from .client import Client, patiently
 from .errors import InvalidInput, NotFound
@@ -50,7 +50,7 @@ class ApiLookup:
         document = self._documents[ref]
         wanted = field or "value"
         if wanted in document["data"]:
-            return document["data"][wanted]
+            return _opened(document["data"][wanted])
         if field is None:
             fields = ", ".join(document["data"])
             raise InvalidInput(f"the block {ref} is no plain value: name one of its fields, {fields}")
@@ -87,6 +87,14 @@ def resolved(
         OrchestratorError: The API cannot be asked.
     """
     return resolve(value, ApiLookup(client(), wanted, hide=hide), place) if holds_template(value) else value
+
+
+def _opened(value: Any) -> Any:
+    """A field's value, with their fields in place of the blocks in it."""
+    if isinstance(value, Mapping):
+        inner = value["data"] if REFERENCE in value and isinstance(value.get("data"), Mapping) else value
+        return {key: _opened(item) for key, item in inner.items()}
+    return [_opened(item) for item in value] if isinstance(value, list) else value
 
 
 def _default(document: Mapping[str, Any], ref: str, field: str) -> Any:

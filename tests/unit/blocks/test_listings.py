@@ -10,10 +10,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import boto3
 import pytest
+from moto import mock_aws
+from pydantic import SecretStr
 
 from orchestrator.blocks.listings import IndexReader, IndexWriter, ObservedFiles, Place
 from orchestrator.blocks.local_file_system import LocalFileSystem
+from orchestrator.blocks.s3 import S3
 from orchestrator.errors import BlockError, InvalidInput, NotFound
 from orchestrator.interfaces import FileInfo, Observed
 from orchestrator.serializers import dumps, loads
@@ -214,3 +218,30 @@ def test_browsing_shows_what_lies_directly_in_a_folder(tmp_path: Path) -> None:
         assert storage.browse(limit=1).is_cut
     below = LocalFileSystem(basepath=str(tmp_path)).browse("a")
     assert (below.folders, [info.path for info in below.files]) == (["b"], ["a/d"])
+
+
+@mock_aws
+def test_a_bucket_is_watched_page_by_page() -> None:
+    client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
+    client.create_bucket(Bucket="lake")
+    for number in range(2_000):
+        client.put_object(Bucket="lake", Key=f"raw/{number % 7}/{number:05}.csv", Body=b"x")
+    client.put_object(Bucket="lake", Key="other/a", Body=b"x")
+    block = S3(bucket="lake", prefix="raw", region="us-east-1", access_key_id="test", secret_access_key=SecretStr("t"))
+    cursor, told = look(block)
+    assert told == []
+    for number in range(10):
+        client.put_object(Bucket="lake", Key=f"raw/3/new-{number}.csv", Body=b"x")
+    client.delete_object(Bucket="lake", Key="raw/0/00007.csv")
+    cursor, told = look(block, cursor)
+    assert Counter(item.event for item in told) == {"s3.object.created": 10, "s3.object.deleted": 1}
+    assert told[0].resource.id == "s3://lake/raw/0/00007.csv"
+    *folders, root = block.discover()
+    assert (root.id, root.kind, root.labels["objects"]) == ("s3://lake/raw", "s3.folder", 2_009)
+    assert [folder.name for folder in folders] == [f"lake/raw/{number}" for number in range(7)]
+    shown = block.browse("3", limit=5)
+    assert (shown.folders, len(shown.files), shown.is_cut) == ([], 5, True)
+    assert block.browse().folders == [str(number) for number in range(7)]
+    missing = S3(bucket="gone", region="us-east-1", access_key_id="test", secret_access_key=SecretStr("t"))
+    with pytest.raises(NotFound, match="gone"):
+        list(missing.discover())
