@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,10 +14,12 @@ import pytest
 
 from orchestrator.block import Block
 from orchestrator.blocks.docker_container import DockerContainer
+from orchestrator.blocks.kubernetes_cluster import KubernetesCluster
+from orchestrator.blocks.kubernetes_job import KubernetesJob
 from orchestrator.blocks.process import Process
 from tests.agents import System, system
 from tests.polling import until
-from tests.standins import podman
+from tests.standins import kubernetes, podman
 
 FLOWS = """
 import os, signal, sys, time
@@ -63,7 +66,7 @@ def takes_too_long():
 """
 
 
-KINDS: dict[str, type[Block]] = {kind._slug: kind for kind in (Process, DockerContainer)}
+KINDS: dict[str, type[Block]] = {kind._slug: kind for kind in (Process, DockerContainer, KubernetesJob)}
 
 
 @dataclass
@@ -110,9 +113,13 @@ def place(request: pytest.FixtureRequest, module_database_url: str, redis_url: s
         data: dict[str, Any] = {}
         if request.param == "docker-container":
             data = docker_data(stack, folder, home)
+        if request.param == "kubernetes-job":
+            data = kubernetes_data(stack, home)
         served = stack.enter_context(system(home, module_database_url, redis_url, ORCHESTRATOR_STOP_GRACE="2s"))
         (served.project / "flows.py").write_text(FLOWS)
         served.client.post("block-types", KINDS[request.param].type_facts())
+        if kubeconfig := data.pop("kubeconfig", ""):
+            data["cluster"] = {"$block": save_cluster(served, kubeconfig)}
         body = {"type": request.param, "name": "test", "data": data}
         served.client.post("blocks", body)
         stack.enter_context(served.agent("--limit", "2"))
@@ -132,6 +139,29 @@ def docker_data(stack: ExitStack, folder: Path, home: Path) -> dict[str, Any]:
         "volumes": [*podman.volumes(), f"{home}:{home}"],
         "env": {**podman.environment(), "ORCHESTRATOR_HEARTBEAT": "1s"},
     }
+
+
+def kubernetes_data(stack: ExitStack, home: Path) -> dict[str, Any]:
+    cluster = stack.enter_context(kubernetes.cluster(home / "cluster"))
+    return {
+        "image": "flows:1",
+        "namespace": "flows",
+        "kubeconfig": cluster.kubeconfig,
+        "python": sys.executable,
+        "env": {
+            "ORCHESTRATOR_HOME": str(home / "pod-home"),
+            "ORCHESTRATOR_HEARTBEAT": "1s",
+            # The pods of the stand-in find the code under test as this process does.
+            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+        },
+        "patches": [{"op": "add", "path": "/spec/template/spec/hostNetwork", "value": True}],
+    }
+
+
+def save_cluster(served: System, kubeconfig: str) -> str:
+    served.client.post("block-types", KubernetesCluster.type_facts())
+    body = {"type": "kubernetes-cluster", "name": "stub", "data": {"kubeconfig": kubeconfig}}
+    return str(served.client.post("blocks", body)["id"])
 
 
 def test_a_flow_completes_with_its_result_tasks_and_logs(place: Place) -> None:

@@ -1,0 +1,227 @@
+"""Git repositories over HTTP, by dulwich: names of a repository, commits fetched whole, their trees.
+
+dulwich is Git in Python: a slim container has no ``git`` binary, and a token given to that one shows in the list of
+processes or needs a helper program. What is fetched is one commit with its files, without history.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import stat
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from dulwich.client import HTTPUnauthorized, Urllib3HttpGitClient
+from dulwich.errors import GitProtocolError, NotGitRepository
+from dulwich.objects import Blob, Commit, Tag, Tree
+from dulwich.repo import MemoryRepo, Repo
+
+from orchestrator.errors import AccessDenied, BlockError, NotFound, Unavailable
+
+#: Commits of a repository that are kept on this computer, and how long an unused one beyond them is, in seconds.
+KEEP, IDLE_S = 8, 86_400.0
+#: Links inside a repository that are followed one after the other.
+_LINKS = 8
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a commit."""
+
+    path: str
+    sha: bytes
+
+
+class Remote:
+    """A repository of a server, and the account to read it with."""
+
+    def __init__(self, url: str, username: str | None, password: str | None) -> None:
+        parts = urlsplit(url)
+        self.url = url.rstrip("/")
+        self._path = parts.path.rstrip("/")
+        pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=10, read=60), retries=urllib3.Retry(2, backoff_factor=0.2)
+        )
+        self._client = Urllib3HttpGitClient(
+            f"{parts.scheme}://{parts.netloc}/", pool_manager=pool, username=username, password=password, quiet=True
+        )
+
+    def names(self) -> dict[str, str]:
+        """All refs of the repository with the hash that each points to; ``name^{}`` is the commit of a tag."""
+        with self._explained():
+            found = self._client.get_refs(self._path)
+        return {name.decode(errors="replace"): sha.decode() for name, sha in found.refs.items() if sha}
+
+    def resolve(self, ref: str) -> str:
+        """The commit that a branch, a tag or a whole hash names; ``""`` is the default branch."""
+        if re.fullmatch(r"[0-9a-f]{40}", ref):
+            return ref
+        names = self.names()
+        if not names:
+            raise NotFound(f"{self.url} holds no commit yet")
+        for name in (f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", ref) if ref else ("HEAD",):
+            if name in names:
+                return names[name]
+        if re.fullmatch(r"[0-9a-f]{7,39}", ref):
+            raise NotFound(f"{self.url} has no branch or tag {ref}; a commit is named by all 40 digits of its hash")
+        raise NotFound(f"{self.url} has no {f'branch or tag {ref}' if ref else 'default branch: name one'}")
+
+    def fetch(self, commit: str, root: Path) -> Path:
+        """The folder of a bare repository with one commit, fetched where it is not there; seen whole or not at all."""
+        place = root / commit
+        if not place.is_dir():
+            root.mkdir(parents=True, exist_ok=True)
+            aside = Path(tempfile.mkdtemp(dir=root, prefix=f".fetching-{commit[:12]}-"))
+            try:
+                self._fetch(commit, aside)
+                with contextlib.suppress(OSError):  # another process was faster
+                    aside.rename(place)
+            finally:
+                shutil.rmtree(aside, ignore_errors=True)
+            _prune(root, commit)
+        with contextlib.suppress(OSError):  # a hint of last use only
+            os.utime(place)
+        return place
+
+    def _fetch(self, commit: str, folder: Path) -> None:
+        wanted = commit.encode()
+        with self._explained(), Repo.init_bare(str(folder)) as repo:
+            try:
+                self._client.fetch(self._path, repo, lambda refs, depth=None: [wanted], depth=1)
+            except GitProtocolError:
+                # A server that gives nothing but what its names point to: look for the commit in all of it.
+                self._client.fetch(self._path, repo)
+            if wanted not in repo.object_store:
+                raise NotFound(f"{self.url} has no commit {commit}")
+
+    def history(self, wants: list[str], depth: int) -> MemoryRepo:
+        """The last commits of some branches and the tags asked for, without files where the server can leave them out."""
+        repo = MemoryRepo()
+        hashes = [want.encode() for want in wants]
+        with self._explained():
+            self._client.fetch(self._path, repo, lambda refs, depth=None: hashes, depth=depth, filter_spec=b"tree:0")
+        return repo
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except HTTPUnauthorized:
+            raise AccessDenied(f"{self.url} refuses this token: check what it may read, and when it expires") from None
+        except NotGitRepository:
+            raise NotFound(f"there is no repository {self.url}, or this token may not see it") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise Unavailable(f"{self.url} does not answer: {getattr(error, 'reason', None) or error}") from None
+        except (GitProtocolError, OSError) as error:
+            text = str(error)
+            if "403" in text:
+                raise AccessDenied(f"{self.url} refuses this token (403)") from None
+            raise Unavailable(f"{self.url}: {text or type(error).__name__}") from None
+
+
+class Files:
+    """The files of one commit."""
+
+    def __init__(self, folder: Path, commit: str) -> None:
+        self._repo = Repo(str(folder))
+        self._reading = threading.Lock()  # dulwich's packs are for one thread at a time
+        weakref.finalize(self, self._repo.close)
+        found = self._object(commit.encode())
+        while isinstance(found, Tag):  # an annotated tag was asked for by its own hash
+            found = self._object(found.object[1])
+        if not isinstance(found, Commit):
+            raise BlockError(f"{commit} is no commit")
+        self._root = found.tree
+        self.commit = found.id.decode()
+        self.time = datetime.fromtimestamp(found.commit_time, timezone.utc)
+
+    def below(self, folder: str) -> Iterator[Entry]:
+        """All files below a folder, ordered by path; submodules are left out, links to files are files."""
+        found = self._find(folder)
+        if found is not None and isinstance(tree := self._object(found), Tree):
+            yield from self._walk(tree, folder + "/" if folder else "")
+
+    def file(self, path: str) -> bytes | None:
+        """The hash of a file's content; None where there is none."""
+        found = self._find(path)
+        return found if found is not None and isinstance(self._object(found), Blob) else None
+
+    def content(self, sha: bytes) -> bytes:
+        """The content of a file, from its hash."""
+        with self._reading:
+            content: bytes = self._repo.object_store.get_raw(sha)[1]
+        return content
+
+    def _object(self, sha: bytes) -> Any:
+        with self._reading:
+            return self._repo[sha]
+
+    def _walk(self, tree: Any, prefix: str) -> Iterator[Entry]:
+        # Git orders what is in a folder as whole paths are ordered: a folder's name counts with its "/".
+        for item in tree.items():
+            path = prefix + item.path.decode(errors="surrogateescape")
+            if stat.S_ISDIR(item.mode):
+                yield from self._walk(self._object(item.sha), path + "/")
+            elif stat.S_ISREG(item.mode):
+                yield Entry(path, item.sha)
+            elif stat.S_ISLNK(item.mode) and (target := self.file(path)) is not None:
+                yield Entry(path, target)
+
+    def _find(self, path: str, links: int = _LINKS) -> bytes | None:
+        sha: bytes = self._root
+        parts = [part for part in path.split("/") if part]
+        for number, part in enumerate(parts):
+            tree = self._object(sha)
+            name = part.encode(errors="surrogateescape")
+            if not isinstance(tree, Tree) or name not in tree:
+                return None
+            mode, sha = tree[name]
+            if stat.S_ISLNK(mode):
+                target = _led(parts[:number], self.content(sha).decode(errors="surrogateescape"))
+                if target is None or not links:
+                    return None
+                return self._find("/".join([*target, *parts[number + 1 :]]), links - 1)
+            if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+                return None
+        return sha
+
+
+def _led(folder: list[str], target: str) -> list[str] | None:
+    """Where a link leads; None where that is outside the repository."""
+    if target.startswith("/"):
+        return None
+    parts = [*folder]
+    for part in target.split("/"):
+        if part == "..":
+            if not parts:
+                return None
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
+
+
+def _prune(root: Path, keep_always: str) -> None:
+    idle = []
+    for path in root.iterdir():
+        with contextlib.suppress(OSError):
+            idle.append((path.stat().st_mtime, path))
+    idle.sort(reverse=True)
+    for used, path in idle[KEEP:]:
+        if path.name != keep_always and used < time.time() - IDLE_S:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+__all__ = ["Entry", "Files", "Remote"]
