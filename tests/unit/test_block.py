@@ -161,7 +161,7 @@ def test_a_kind_may_put_its_own_fields_before_those_of_the_class_above(own_kinds
     schema = Nearer.type_facts()["schema"]
     assert [*in_order(schema)] == ["host", "password", "user", "port"]
     Nearer._field_order = ("hots",)
-    with pytest.raises(BlockError, match="Nearer._field_order names hots, which is no field of it"):
+    with pytest.raises(BlockError, match=r"Nearer\._field_order names hots, which is no field of it"):
         Nearer.type_facts()
 
 
@@ -193,7 +193,6 @@ class Part(BaseModel):
 
 class Whole(Block):
     parts: list[Part] = Field(default_factory=list)
-    assert LocalFileSystem.type_facts()["interfaces"] == ["discoverable", "file-system"]
 
 
 def test_a_property_with_a_secret_deep_inside_is_secret_as_a_whole() -> None:
@@ -209,7 +208,7 @@ def test_interfaces_come_from_the_base_classes(own_kinds: None) -> None:
         def get(self) -> str:
             return self.key
 
-    assert LocalFileSystem.type_facts()["interfaces"] == ["file-system"]
+    assert LocalFileSystem.type_facts()["interfaces"] == ["discoverable", "file-system"]
     assert Vault.type_facts()["interfaces"] == ["secret"]
     assert Vault().get() == "k"
 
