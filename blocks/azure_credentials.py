@@ -12,16 +12,16 @@ from orchestrator.interfaces import Credentials
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
-    from azure.core.exceptions import (  # type: ignore[import-untyped,unused-ignore]
+    from azure.core.exceptions import (
         AzureError,
         ClientAuthenticationError,
     )
-    from azure.identity import (  # type: ignore[import-untyped,unused-ignore]
+    from azure.identity import (
         ClientSecretCredential,
         CredentialUnavailableError,
         DefaultAzureCredential,
     )
-    from azure.storage.blob import BlobServiceClient  # type: ignore[import-untyped,unused-ignore]
+    from azure.storage.blob import BlobServiceClient
 except ImportError:
     BlobServiceClient = None
 

@@ -107,7 +107,7 @@ class Remote:
                 raise NotFound(f"{self.url} has no commit {commit}")
 
     def history(self, wants: list[str], depth: int) -> MemoryRepo:
-        """The last commits of some branches and the tags asked for, without files where the server can leave them out."""
+        """The last commits of some branches, without their files where the server can leave them out."""
         repo = MemoryRepo()
         hashes = [want.encode() for want in wants]
         with self._explained():
