@@ -22,6 +22,7 @@ try:
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError, TransportError
     from google.cloud import storage
+    from google.cloud.storage.exceptions import InvalidResponse
     from google.cloud.storage.retry import DEFAULT_RETRY
     from requests.exceptions import RequestException
 except ImportError:
@@ -137,6 +138,11 @@ class GCS(Objects, Block):
             return self._missing(error, path)
         if isinstance(error, (exceptions.Forbidden, exceptions.Unauthorized)):
             return AccessDenied(f"{where}: Google refuses these credentials ({error.code})")
+        if isinstance(error, InvalidResponse):  # of an upload or a download that was tried again in vain
+            status = error.response.status_code
+            if status in (401, 403):
+                return AccessDenied(f"{where}: Google refuses these credentials ({status})")
+            return Unavailable(f"{where}: Google answers {status}")
         if isinstance(error, TransportError):
             return Unavailable(f"{where}: {error}")
         if isinstance(error, GoogleAuthError):
