@@ -157,7 +157,8 @@ class PodOfRun:
         if self._ended.is_set():
             return
         version = listed["metadata"].get("resourceVersion", "")
-        follow = {**chosen, "resourceVersion": version, "timeoutSeconds": WATCH_S}
+        left = WATCH_S if self._begun.is_set() else min(WATCH_S, self._start_by - time.monotonic())
+        follow = {**chosen, "resourceVersion": version, "timeoutSeconds": max(1, round(left))}
         for change, pod in self._cluster.changes(f"{self._core}/pods", **follow):
             self._see(change, pod)
             if self._ended.is_set() or self._given_up:

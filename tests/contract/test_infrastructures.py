@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,10 @@ class Place:
     block: str
     #: A folder that flows can write to from there.
     shared: Path
-    overrides: dict[str, Any]
+    #: Ends all of a run from outside, given its id and a process id that its flow told.
+    kill: Callable[[str, int], None]
+    #: What the reason of that end has to name.
+    killed: str
 
     def start(self, flow: str, **parameters: Any) -> str:
         document = {
@@ -86,7 +90,7 @@ class Place:
             "name": self.kind,
             "entrypoint": f"flows.py:{flow}",
             "storage": {"path": str(self.served.project)},
-            "infrastructure": {"block": self.block, "overrides": self.overrides},
+            "infrastructure": {"block": self.block},
             "work_queue": self.served.queue,
         }
         deployment = self.served.client.post("deployments", document)["deployment"]["id"]
@@ -111,10 +115,13 @@ def place(request: pytest.FixtureRequest, module_database_url: str, redis_url: s
     home.mkdir()
     with ExitStack() as stack:
         data: dict[str, Any] = {}
+        kill: Callable[[str, int], None] = lambda run, pid: os.kill(pid, signal.SIGKILL)  # noqa: E731
+        killed = "SIGKILL"
         if request.param == "docker-container":
-            data = docker_data(stack, folder, home)
+            data, kill = docker_data(stack, folder, home)
         if request.param == "kubernetes-job":
-            data = kubernetes_data(stack, home)
+            data, kill = kubernetes_data(stack, home)
+            killed = "OOMKilled"
         served = stack.enter_context(system(home, module_database_url, redis_url, ORCHESTRATOR_STOP_GRACE="2s"))
         (served.project / "flows.py").write_text(FLOWS)
         served.client.post("block-types", KINDS[request.param].type_facts())
@@ -123,14 +130,22 @@ def place(request: pytest.FixtureRequest, module_database_url: str, redis_url: s
         body = {"type": request.param, "name": "test", "data": data}
         served.client.post("blocks", body)
         stack.enter_context(served.agent("--limit", "2"))
-        yield Place(served, request.param, f"{request.param}/test", home, {})
+        yield Place(served, request.param, f"{request.param}/test", home, kill, killed)
 
 
-def docker_data(stack: ExitStack, folder: Path, home: Path) -> dict[str, Any]:
+Made = tuple[dict[str, Any], Callable[[str, int], None]]
+
+
+def docker_data(stack: ExitStack, folder: Path, home: Path) -> Made:
     if missing := podman.why_not():
         pytest.skip(missing)
     engine = stack.enter_context(podman.engine(folder / "engine"))
-    return {
+
+    def kill(run: str, pid: int) -> None:
+        found = engine.podman("ps", "--quiet", "--filter", f"label=orchestrator.flow-run.id={run}").split()
+        engine.podman("kill", "--signal", "KILL", *found)
+
+    data = {
         "image": podman.IMAGE,
         "pull_policy": "never",
         "docker_host": engine.url,
@@ -139,11 +154,18 @@ def docker_data(stack: ExitStack, folder: Path, home: Path) -> dict[str, Any]:
         "volumes": [*podman.volumes(), f"{home}:{home}"],
         "env": {**podman.environment(), "ORCHESTRATOR_HEARTBEAT": "1s"},
     }
+    return data, kill
 
 
-def kubernetes_data(stack: ExitStack, home: Path) -> dict[str, Any]:
+def kubernetes_data(stack: ExitStack, home: Path) -> Made:
     cluster = stack.enter_context(kubernetes.cluster(home / "cluster"))
-    return {
+
+    def kill(run: str, pid: int) -> None:
+        pods = [pod["metadata"] for pod in cluster.of_kind("pods")]
+        (name,) = [pod["name"] for pod in pods if pod["labels"]["orchestrator.flow-run.id"] == run]
+        cluster.kill(name)
+
+    data = {
         "image": "flows:1",
         "namespace": "flows",
         "kubeconfig": cluster.kubeconfig,
@@ -156,6 +178,7 @@ def kubernetes_data(stack: ExitStack, home: Path) -> dict[str, Any]:
         },
         "patches": [{"op": "add", "path": "/spec/template/spec/hostNetwork", "value": True}],
     }
+    return data, kill
 
 
 def save_cluster(served: System, kubeconfig: str) -> str:
@@ -190,6 +213,16 @@ def test_a_killed_flow_is_a_crash_with_its_reason(place: Place) -> None:
     assert state["type"] == "CRASHED", place.explain(run)
     assert "SIGKILL" in state["message"]
     until(lambda: "before the kill" in place.served.lines(run), "the log")
+
+
+def test_all_of_it_killed_from_outside_is_a_crash_with_its_reason(place: Place) -> None:
+    begun = place.shared / "killed"
+    run = place.start("waits", begun=str(begun))
+    until(lambda: begun.exists() and begun.read_text(), "the flow to begin", timeout=60)
+    place.kill(run, int(begun.read_text()))
+    state = place.end_of(run)["state"]
+    assert state["type"] == "CRASHED", place.explain(run)
+    assert place.killed in state["message"]
 
 
 def test_a_cancel_stops_the_flow(place: Place) -> None:

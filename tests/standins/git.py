@@ -11,9 +11,9 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from dulwich.index import commit_tree
 from dulwich.objects import Blob, Commit, Tag
 from dulwich.objects import Tree as GitTree
-from dulwich.index import commit_tree
 from dulwich.repo import Repo
 from dulwich.server import DictBackend
 from dulwich.web import make_wsgi_chain
