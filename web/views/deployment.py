@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import deployments as service
 from orchestrator.server.services import deployment_documents, runs, schedules
+from orchestrator.server.services import deployments as service
 
 from ..access import actor, needs
 from ..fragments import done, page
