@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, BinaryIO, ClassVar
 
 from pydantic import Field
@@ -92,7 +93,8 @@ class AzureBlob(Objects, Block):
 
     def _place(self) -> Place:
         account = self._service().account_name
-        return self._resource("azure", f"azure://{account}/{self.container}", self.container, "container")
+        place = self._resource("azure", f"azure://{account}/{self.container}", self.container, "container")
+        return replace(place, file_kind="azure.blob")
 
     def _walk(self, prefix: str) -> Iterator[FileInfo]:
         # An account with real folders lists "a/b" before "a.b": the order of whole paths takes a folder at a time.

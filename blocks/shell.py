@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import os
 import re
@@ -73,7 +74,7 @@ class CommandRun:
         if self._timed_out:
             raise JobFailed(f"{self._name} was killed, as it took longer than {self._timeout:g} s (timeout_s){said}")
         if code:
-            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
+            how = f"was ended by {_signal_name(-code)}" if code < 0 else f"failed with exit code {code}"
             raise JobFailed(f"{self._name} {how}{said}")
         return self.outcome()
 
@@ -227,7 +228,9 @@ class _Tail:
         self._pipe, self._keep, self._say = pipe, keep, say
         self._kept, self._dropped, self._rest = bytearray(), 0, b""
         self._lock, self._ended = threading.Lock(), threading.Event()
-        self._thread = threading.Thread(target=self._read, name="command-output", daemon=True)
+        # In the context of the run, or its log would not know whose lines they are.
+        target = contextvars.copy_context().run
+        self._thread = threading.Thread(target=target, args=(self._read,), name="command-output", daemon=True)
         self._thread.start()
 
     def _read(self) -> None:
@@ -277,6 +280,13 @@ class _Tail:
             dropped += max(0, len(self._kept) - self._keep)
         text = kept.decode("utf-8", "replace")
         return f"(cut: {dropped} bytes before this)\n{text}" if dropped else text
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # one of the many that have none
+        return f"signal {number}"
 
 
 def _check_env(env: Mapping[str, Any]) -> None:

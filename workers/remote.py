@@ -23,7 +23,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator import settings
+from orchestrator import settings, template_values
+from orchestrator.block_store import ApiBlockStore
 from orchestrator.client import Client, patiently
 from orchestrator.errors import AccessDenied, Conflict, NotFound, OrchestratorError, SettingsError
 from orchestrator.ids import uuid7
@@ -126,10 +127,24 @@ class Remote:
         self._supervision = _Attempt(job, put, self._surroundings(launcher), time.monotonic())
         if self._stopping.is_set():
             self._supervision.ask(Ask.STOP)
+        self._hide_secrets(job, self._supervision)
         try:
             return self._supervision.run()
         finally:
             launcher.stop()
+
+    def _hide_secrets(self, job: Job, supervision: Supervision) -> None:
+        """Learn what is secret in the infrastructure, which may have put it into this environment."""
+        found = job.infrastructure
+        if found.block_id is None:
+            return
+        store, wanted = ApiBlockStore(self._client, supervision.hide), lambda: not self._stopping.is_set()
+        try:
+            patiently(lambda: store.load(str(found.block_id)), wanted)
+            place = "infrastructure.overrides"
+            template_values.resolved(found.overrides, lambda: self._client, place, wanted, supervision.hide)
+        except OrchestratorError as error:
+            log.warning("what is secret in the infrastructure is not known here: %s", error)
 
     def _surroundings(self, launcher: SpawnLauncher) -> Surroundings:
         found, api = self._settings, AgentApi(self._client)

@@ -84,17 +84,27 @@ def atlassian_document(text: str) -> dict[str, Any]:
             code = [{"type": "text", "text": token.content.rstrip("\n")}] if token.content.strip() else []
             content.append({"type": "codeBlock", "content": code})
         elif token.type == "hr":
-            content.append({"type": "rule"})
+            content += [{"type": "rule"}] if len(open_nodes) == 1 else []
         elif token.type in _ATLASSIAN_BLOCK:
-            node: dict[str, Any] = {"type": _ATLASSIAN_BLOCK[token.type], "content": []}
-            if token.type == "heading_open":
-                node["attrs"] = {"level": int(token.tag[1:])}
-            content.append(node)
-            open_nodes.append(node)
-        elif token.nesting < 0:
-            open_nodes.pop()
+            open_nodes.append(_atlassian_block(token, open_nodes[-1]))
+        elif token.nesting < 0 and (node := open_nodes.pop())["type"] in ("listItem", "blockquote"):
+            node["content"] = node["content"] or [{"type": "paragraph", "content": []}]
     root["content"] = root["content"] or [{"type": "paragraph", "content": []}]
     return root
+
+
+def _atlassian_block(token: Token, parent: dict[str, Any]) -> dict[str, Any]:
+    """A new block in ``parent``, or what comes nearest there: items and quotes hold neither headings nor quotes."""
+    kind = _ATLASSIAN_BLOCK[token.type]
+    if kind == "blockquote" and parent["type"] != "doc":
+        return parent
+    if kind == "heading" and parent["type"] != "doc":
+        kind = "paragraph"
+    node: dict[str, Any] = {"type": kind, "content": []}
+    if kind == "heading":
+        node["attrs"] = {"level": int(token.tag[1:])}
+    parent["content"].append(node)
+    return node
 
 
 def _atlassian_inline(tokens: Sequence[Token]) -> Iterable[dict[str, Any]]:
@@ -114,6 +124,8 @@ def _atlassian_inline(tokens: Sequence[Token]) -> Iterable[dict[str, Any]]:
 
 def _atlassian_text(token: Token, marks: list[dict[str, Any]]) -> dict[str, Any]:
     text = token.content or str(token.attrGet("src") or "image")
+    # An address that is none by itself would have the whole document refused.
+    marks = [mark for mark in marks if mark["type"] != "link" or ":" in mark["attrs"]["href"]]
     if token.type == "code_inline":  # the mark goes with links only
         marks = [mark for mark in marks if mark["type"] == "link"] + [{"type": "code"}]
     return {"type": "text", "text": text, **({"marks": list(marks)} if marks else {})}

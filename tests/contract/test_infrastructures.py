@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +15,12 @@ import pytest
 
 from orchestrator.block import Block
 from orchestrator.blocks.docker_container import DockerContainer
+from orchestrator.blocks.kubernetes_cluster import KubernetesCluster
+from orchestrator.blocks.kubernetes_job import KubernetesJob
 from orchestrator.blocks.process import Process
 from tests.agents import System, system
 from tests.polling import until
-from tests.standins import podman
+from tests.standins import kubernetes, podman
 
 FLOWS = """
 import os, signal, sys, time
@@ -63,7 +67,7 @@ def takes_too_long():
 """
 
 
-KINDS: dict[str, type[Block]] = {kind._slug: kind for kind in (Process, DockerContainer)}
+KINDS: dict[str, type[Block]] = {kind._slug: kind for kind in (Process, DockerContainer, KubernetesJob)}
 
 
 @dataclass
@@ -75,7 +79,10 @@ class Place:
     block: str
     #: A folder that flows can write to from there.
     shared: Path
-    overrides: dict[str, Any]
+    #: Ends all of a run from outside, given its id and a process id that its flow told.
+    kill: Callable[[str, int], None]
+    #: What the reason of that end has to name.
+    killed: str
 
     def start(self, flow: str, **parameters: Any) -> str:
         document = {
@@ -83,7 +90,7 @@ class Place:
             "name": self.kind,
             "entrypoint": f"flows.py:{flow}",
             "storage": {"path": str(self.served.project)},
-            "infrastructure": {"block": self.block, "overrides": self.overrides},
+            "infrastructure": {"block": self.block},
             "work_queue": self.served.queue,
         }
         deployment = self.served.client.post("deployments", document)["deployment"]["id"]
@@ -108,22 +115,37 @@ def place(request: pytest.FixtureRequest, module_database_url: str, redis_url: s
     home.mkdir()
     with ExitStack() as stack:
         data: dict[str, Any] = {}
+        kill: Callable[[str, int], None] = lambda run, pid: os.kill(pid, signal.SIGKILL)  # noqa: E731
+        killed = "SIGKILL"
         if request.param == "docker-container":
-            data = docker_data(stack, folder, home)
+            data, kill = docker_data(stack, folder, home)
+        if request.param == "kubernetes-job":
+            data, kill = kubernetes_data(stack, home)
+            killed = "OOMKilled"
         served = stack.enter_context(system(home, module_database_url, redis_url, ORCHESTRATOR_STOP_GRACE="2s"))
         (served.project / "flows.py").write_text(FLOWS)
         served.client.post("block-types", KINDS[request.param].type_facts())
+        if kubeconfig := data.pop("kubeconfig", ""):
+            data["cluster"] = {"$block": save_cluster(served, kubeconfig)}
         body = {"type": request.param, "name": "test", "data": data}
         served.client.post("blocks", body)
         stack.enter_context(served.agent("--limit", "2"))
-        yield Place(served, request.param, f"{request.param}/test", home, {})
+        yield Place(served, request.param, f"{request.param}/test", home, kill, killed)
 
 
-def docker_data(stack: ExitStack, folder: Path, home: Path) -> dict[str, Any]:
+Made = tuple[dict[str, Any], Callable[[str, int], None]]
+
+
+def docker_data(stack: ExitStack, folder: Path, home: Path) -> Made:
     if missing := podman.why_not():
         pytest.skip(missing)
     engine = stack.enter_context(podman.engine(folder / "engine"))
-    return {
+
+    def kill(run: str, pid: int) -> None:
+        found = engine.podman("ps", "--quiet", "--filter", f"label=orchestrator.flow-run.id={run}").split()
+        engine.podman("kill", "--signal", "KILL", *found)
+
+    data = {
         "image": podman.IMAGE,
         "pull_policy": "never",
         "docker_host": engine.url,
@@ -132,6 +154,37 @@ def docker_data(stack: ExitStack, folder: Path, home: Path) -> dict[str, Any]:
         "volumes": [*podman.volumes(), f"{home}:{home}"],
         "env": {**podman.environment(), "ORCHESTRATOR_HEARTBEAT": "1s"},
     }
+    return data, kill
+
+
+def kubernetes_data(stack: ExitStack, home: Path) -> Made:
+    cluster = stack.enter_context(kubernetes.cluster(home / "cluster"))
+
+    def kill(run: str, pid: int) -> None:
+        pods = [pod["metadata"] for pod in cluster.of_kind("pods")]
+        (name,) = [pod["name"] for pod in pods if pod["labels"]["orchestrator.flow-run.id"] == run]
+        cluster.kill(name)
+
+    data = {
+        "image": "flows:1",
+        "namespace": "flows",
+        "kubeconfig": cluster.kubeconfig,
+        "python": sys.executable,
+        "env": {
+            "ORCHESTRATOR_HOME": str(home / "pod-home"),
+            "ORCHESTRATOR_HEARTBEAT": "1s",
+            # The pods of the stand-in find the code under test as this process does.
+            "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
+        },
+        "patches": [{"op": "add", "path": "/spec/template/spec/hostNetwork", "value": True}],
+    }
+    return data, kill
+
+
+def save_cluster(served: System, kubeconfig: str) -> str:
+    served.client.post("block-types", KubernetesCluster.type_facts())
+    body = {"type": "kubernetes-cluster", "name": "stub", "data": {"kubeconfig": kubeconfig}}
+    return str(served.client.post("blocks", body)["id"])
 
 
 def test_a_flow_completes_with_its_result_tasks_and_logs(place: Place) -> None:
@@ -160,6 +213,16 @@ def test_a_killed_flow_is_a_crash_with_its_reason(place: Place) -> None:
     assert state["type"] == "CRASHED", place.explain(run)
     assert "SIGKILL" in state["message"]
     until(lambda: "before the kill" in place.served.lines(run), "the log")
+
+
+def test_all_of_it_killed_from_outside_is_a_crash_with_its_reason(place: Place) -> None:
+    begun = place.shared / "killed"
+    run = place.start("waits", begun=str(begun))
+    until(lambda: begun.exists() and begun.read_text(), "the flow to begin", timeout=60)
+    place.kill(run, int(begun.read_text()))
+    state = place.end_of(run)["state"]
+    assert state["type"] == "CRASHED", place.explain(run)
+    assert place.killed in state["message"]
 
 
 def test_a_cancel_stops_the_flow(place: Place) -> None:

@@ -196,3 +196,27 @@ def claim() -> str | None:
         identifier = add_agent(session, ["default"]).id
         job = claims.claim(session, identifier, ["default"], now=clock.now(), issue_token=token)
     return str(job.id) if job else None
+
+
+def test_an_agent_loads_infrastructure_anew_when_a_block_in_it_was_rotated(editor: FlaskClient) -> None:
+    box = {
+        "slug": "box",
+        "import_path": "x:Box",
+        "interfaces": ["infrastructure"],
+        "schema": {"type": "object", "properties": {"registry": {"type": "object", "x-block": "credentials"}}},
+    }
+    editor.post("/api/v1/block-types", json=box)
+    save(editor, "credentials", "main", secret=CANARY)
+    save(editor, "box", "dev", registry={"$block": "credentials/main"})
+    deploy(editor, "a", None, infrastructure={"block": "box/dev"})
+    seen = []
+    for secret in ("one", None, "two"):
+        if secret:
+            editor.post("/api/v1/blocks/credentials/main/rotate", json={"data": {"secret": secret}})
+        editor.post("/api/v1/deployments/f/a/runs", json={})
+        with transaction() as session:
+            identifier = add_agent(session, ["default"]).id
+            job = claims.claim(session, identifier, ["default"], now=clock.now(), issue_token=token)
+        assert job is not None
+        seen.append(job.infrastructure.updated)
+    assert seen[0] == seen[1] != seen[2]

@@ -191,7 +191,6 @@ def refusal(code: str, message: str) -> Any:
 
 
 _INLINE = {"text", "hardBreak"}
-_BLOCKS = {"paragraph", "heading", "bulletList", "orderedList", "listItem", "codeBlock", "blockquote", "rule"}
 
 
 def is_document(node: Any) -> bool:
@@ -207,7 +206,10 @@ def _is_block(node: dict[str, Any]) -> bool:
         return all(inner["type"] in _INLINE and inner.get("text", "x") for inner in content)
     if kind in ("bulletList", "orderedList"):
         return bool(content) and all(inner["type"] == "listItem" and _is_block(inner) for inner in content)
-    return kind in _BLOCKS and all(_is_block(inner) for inner in content)
+    if kind in ("listItem", "blockquote"):
+        fits = all(inner["type"] in ("paragraph", "bulletList", "orderedList", "codeBlock") for inner in content)
+        return bool(content) and fits and all(_is_block(inner) for inner in content)
+    return kind == "rule"
 
 
 def text_of(node: Any) -> str:

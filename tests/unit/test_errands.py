@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import block, discovering, errands
+from orchestrator import block, block_kinds, discovering, errands
 from orchestrator.discovering import Look
 from orchestrator.errors import BlockError, Unavailable
 from orchestrator.interfaces import Discoverable, Observed, Related, Resource
@@ -45,7 +45,7 @@ def document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[s
         "import_path": f"{name}:TeamThing",
     }  # fmt: skip
     sys.modules.pop(name, None)
-    block.block_kinds._classes.pop("team-thing", None)
+    block_kinds.classes.pop("team-thing", None)
 
 
 def test_a_kind_of_a_team_is_imported_from_where_it_was_registered(document: dict[str, Any]) -> None:

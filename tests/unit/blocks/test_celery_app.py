@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from orchestrator.blocks.celery_app import CeleryApp
 from orchestrator.errors import Unavailable
-from orchestrator.interfaces import Observed
+from orchestrator.interfaces import Observed, Resource
 
 from ...polling import free_port, until
 
@@ -69,6 +69,16 @@ class Shop:
         events: list[Observed] = []
         return events, self.block.observe(cursor, events.append)
 
+    def first_look(self) -> Any:
+        """The cursor of a look that heard the worker; it tells nothing."""
+
+        def look() -> Any:
+            events, cursor = self.look(None)
+            assert events == []
+            return cursor if self.worker in cursor["workers"] else None
+
+        return until(look, "the worker's heartbeat")
+
 
 @pytest.fixture
 def shop(request: pytest.FixtureRequest, redis_url: str, tmp_path: Path) -> Iterator[Shop]:
@@ -105,7 +115,11 @@ def kinds(events: list[Observed]) -> set[str]:
 
 @pytest.mark.parametrize("shop", ["", "shop:"], indirect=True)
 def test_queues_workers_and_events_of_tasks_are_seen_from_outside(shop: Shop) -> None:
-    found = {resource.id: resource for resource in shop.block.discover()}
+    def discovered() -> dict[str, Resource] | None:
+        found = {resource.id: resource for resource in shop.block.discover()}
+        return found if any(shop.worker in name for name in found) else None
+
+    found = until(discovered, "the worker's heartbeat")
     app = next(resource for resource in found.values() if resource.kind == "celery.app")
     worker = found[f"{app.id}/worker/{shop.worker}"]
     assert worker.kind == "celery.worker"
@@ -113,10 +127,7 @@ def test_queues_workers_and_events_of_tasks_are_seen_from_outside(shop: Shop) ->
     assert worker.related[0].id == app.id
     assert found[f"{app.id}/queue/{shop.queue}"].labels == {"depth": 0}
 
-    events, cursor = shop.look(None)
-    assert events == []
-    assert shop.worker in cursor["workers"]
-
+    cursor = shop.first_look()
     seen: list[Observed] = []
     wanted = {f"celery.task.{state}" for state in ("received", "started", "succeeded", "failed", "retried")}
 
@@ -145,7 +156,7 @@ def test_queues_workers_and_events_of_tasks_are_seen_from_outside(shop: Shop) ->
 
 
 def test_a_worker_that_goes_is_told_and_nothing_is_taken_from_a_queue(shop: Shop) -> None:
-    _, cursor = shop.look(None)
+    cursor = shop.first_look()
     waiting = f"{shop.queue}-idle"
     shop.send("sell", "x", queue=waiting)
     shop.send("sell", "y", queue=waiting, priority=9)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from orchestrator.blocks.http_messages import (
     Answer,
     Api,
+    atlassian_document,
     bytes_in_json,
     cut,
     first_line,
@@ -28,6 +29,7 @@ from orchestrator.errors import AccessDenied, InvalidInput, NotFound, Orchestrat
 
 from ...polling import free_port
 from ...standins.http_service import HttpService, Request
+from ...standins.trackers import is_document, text_of
 
 
 class Echo(HttpService):
@@ -167,3 +169,23 @@ def test_any_text_becomes_markup_that_is_closed(text: str) -> None:
     found = telegram_html(text)
     for tag in ("b", "i", "s", "a", "code", "pre", "blockquote"):
         assert found.count(f"<{tag}>") + found.count(f"<{tag} ") == found.count(f"</{tag}>")
+
+
+PIECES = st.sampled_from(
+    ["- ", "> ", "# ", "1. ", "```", "\n", "\n\n", "    ", "word", "**", "`", "[a](b)", "---", "![", "]"]
+)
+
+
+@given(st.lists(PIECES, max_size=30).map("".join))
+def test_any_text_becomes_a_document_that_atlassian_takes(text: str) -> None:
+    assert is_document(atlassian_document(text))
+
+
+def test_what_a_document_cannot_hold_is_turned_into_what_it_can() -> None:
+    found = atlassian_document("- # head\n- > said\n-\n\n> # big\n> > deep\n\n[here](page.html) [there](https://x.y)")
+    assert is_document(found)
+    for word in ("head", "said", "big", "deep", "here"):
+        assert word in text_of(found)
+    assert [mark["attrs"]["href"] for node in found["content"][-1]["content"] for mark in node.get("marks", ())] == [
+        "https://x.y"
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,27 @@ def test_lines_go_to_the_log_unless_told_otherwise(caplog: pytest.LogCaptureFixt
         Shell(script="echo one; printf two").trigger().result()
         Shell(script="echo hidden", log_output=False).trigger().result()
     assert [record.message for record in caplog.records] == ["one", "two"]
+
+
+def test_lines_are_logged_in_the_context_of_the_run() -> None:
+    run: ContextVar[str] = ContextVar("run", default="none")
+    seen: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(run.get())
+
+    handler, log = Handler(), logging.getLogger("orchestrator.blocks.shell")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    token = run.set("mine")
+    try:
+        Shell(script="echo one; echo two >&2").trigger().result()
+    finally:
+        run.reset(token)
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+    assert seen == ["mine", "mine"]
 
 
 def test_of_long_output_the_end_is_kept() -> None:

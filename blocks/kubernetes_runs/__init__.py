@@ -1,0 +1,1 @@
+"""What the kinds that use Kubernetes share."""
