@@ -64,6 +64,11 @@ class Masks:
         if self.told is not None:
             self.told(fresh)
 
+    def forget(self) -> None:
+        """Mask nothing any more."""
+        with self._lock:
+            self._values, self._pattern, self.told = {}, None, None
+
     @property
     def values(self) -> list[str]:
         """All that is masked."""

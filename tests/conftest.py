@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from orchestrator import masking
 from orchestrator.server.db import migrate, session
 
 from .api import app, client_as  # noqa: F401
@@ -27,6 +28,13 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home = tmp_path / "home"
     monkeypatch.setenv("ORCHESTRATOR_HOME", str(home))
     return home
+
+
+@pytest.fixture(autouse=True)
+def nothing_masked() -> Iterator[None]:
+    """What one test loads as a secret is an ordinary text in the next one."""
+    yield
+    masking.here.forget()
 
 
 @pytest.fixture(scope="session", autouse=True)

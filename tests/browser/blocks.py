@@ -156,6 +156,15 @@ def _broken(session: Session, now: datetime) -> None:
     session.add(BlockSchema(block_type_id=bare.id, checksum="sha256:bare", fields={}, created=now))
 
 
+def tidy(session: Session) -> None:
+    """Take the broken types away again: what is left is what a team has."""
+    for slug in ("odd-type", "bare-type"):
+        kind = session.query(BlockType).filter_by(slug=slug).one()
+        session.query(Block).filter_by(block_type_id=kind.id).delete()
+        session.query(BlockSchema).filter_by(block_type_id=kind.id).delete()
+        session.delete(kind)
+
+
 def _documents(session: Session, now: datetime, deployments: Mapping[str, uuid.UUID]) -> dict[str, uuid.UUID]:
     made: dict[str, uuid.UUID] = {}
 

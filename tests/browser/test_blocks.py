@@ -143,6 +143,25 @@ def test_a_block_is_made_with_another_made_in_place(admin: Watched) -> None:
     assert data["read_only"] is True
 
 
+def test_every_shipped_type_has_a_form_with_all_its_fields(admin: Watched) -> None:
+    for slug in sorted(block_kinds.installed()):
+        page = admin.open(f"/blocks/new/{slug}")
+        page.wait_for_selector("#fields[data-ready]")
+        drawn = set(
+            page.eval_on_selector_all("#fields [data-schemapath]", "all => all.map(one => one.dataset.schemapath)")
+        )
+        wanted = {f"root.{name}" for name in block_kinds.find(slug).type_facts()["schema"].get("properties", {})}
+        assert wanted <= drawn, slug
+        unnamed = (
+            page.locator("#fields")
+            .locator("input:not([type=hidden]), select, textarea")
+            .evaluate_all(
+                "all => all.filter(one => !one.labels?.length && !one.getAttribute('aria-label')).map(one => one.name)"
+            )
+        )
+        assert not unnamed, slug
+
+
 def test_fields_are_shown_only_where_they_matter(admin: Watched) -> None:
     page = admin.open("/blocks/new/team-warehouse")
     page.wait_for_selector("#fields[data-ready]")

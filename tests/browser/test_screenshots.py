@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from orchestrator.server.db import session
+
+from . import blocks
 from .conftest import Server, Watched, profile, watched
 
 FOLDER = os.environ.get("ORCHESTRATOR_TEST_SCREENSHOTS")
@@ -28,9 +31,19 @@ ROOMS = {
     "deployments": ("/deployments", "#list .spark"),
     "deployment": ("/deployments/{delays-nightly}", "#schedules"),
     "launch": ("/deployments/{delays-nightly}/run", "input[name='root[airport]']"),
+    "blocks": ("/blocks", "#list"),
+    "catalogue": ("/blocks/catalogue", "#type-s3"),
+    "block-new": ("/blocks/new/team-warehouse", "#fields[data-ready]"),
+    "block": ("/blocks/{reports}", "#discovery"),
     "queues": ("/queues", "#list"),
     "agents": ("/agents", "#list"),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tidied(server: Server) -> None:
+    with session.transaction() as writing:
+        blocks.tidy(writing)
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -51,7 +64,7 @@ def test_pictures(visitor: Watched) -> None:
             page.goto(server.login_url("admin"))
         for width, height in ((1440, 900), (400, 860)):
             page.set_viewport_size({"width": width, "height": height})
-            visitor.open(path.format(**server.seeded.runs, **server.seeded.deployments))
+            visitor.open(path.format(**server.seeded.runs, **server.seeded.deployments, **server.seeded.blocks))
             page.wait_for_selector(sign)
             page.wait_for_load_state("networkidle" if name == "launch" else "load")
             picture = Path(str(FOLDER)) / f"{name}-{theme}-{width}.png"

@@ -141,7 +141,7 @@ const SchemaForm = (() => {
       const place = join(path, name);
       if (state.hidden.has(place)) continue;
       const found = decode(inner, value[name], state, place);
-      const missing = found === undefined || found === "" || (found === null && !inner["x-nullable"]);
+      const missing = found === undefined || found === "" || (found === null && !inner["x-nullable"] && widget(inner) !== "json");
       if ((node.required || []).includes(name) && missing && !state.errors[place] && state.rules) (state.errors[place] ||= []).push(widget(inner) === "block" ? "Choose a block, or make one." : "Is required.");
       if (found === undefined) continue;
       result[name] = found;

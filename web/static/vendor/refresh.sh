@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetch the front-end libraries again, at the versions below, from the npm registry that npm is configured for.
 # Needs npm and tar; changes only files beside itself and tests/browser/vendor. To raise a version: change it here,
-# run this, change README.md and the paths in web/assets.py, run the browser tests.
+# run this, change README.md and the paths in web/templates and web/icons.py, run the browser tests.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 tests="$here/../../../tests/browser/vendor"
