@@ -14,13 +14,13 @@ from .file_systems import Clients, fingerprint
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
-    import boto3  # type: ignore[import-untyped,unused-ignore]
-    from botocore.config import Config  # type: ignore[import-untyped,unused-ignore]
-    from botocore.credentials import (  # type: ignore[import-untyped,unused-ignore]
+    import boto3
+    from botocore.config import Config
+    from botocore.credentials import (
         AssumeRoleCredentialFetcher,
         DeferredRefreshableCredentials,
     )
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped,unused-ignore]
+    from botocore.exceptions import BotoCoreError, ClientError
 except ImportError:
     boto3 = None
     BotoCoreError = ClientError = OSError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any, BinaryIO, ClassVar
 
 from pydantic import Field
@@ -19,13 +20,13 @@ from .listings import Place
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
-    from azure.core.exceptions import (  # type: ignore[import-untyped,unused-ignore]
+    from azure.core.exceptions import (
         AzureError,
         ClientAuthenticationError,
         HttpResponseError,
         ResourceNotFoundError,
     )
-    from azure.storage.blob import BlobPrefix  # type: ignore[import-untyped,unused-ignore]
+    from azure.storage.blob import BlobPrefix
 except ImportError:
     AzureError = None
 
@@ -70,7 +71,7 @@ class AzureBlob(Objects, Block):
         try:
             facts = self._service().get_blob_client(key).get_blob_properties()
         except ResourceNotFoundError as error:
-            raise self._meaning(error, key) from None
+            raise self._missing(error, key) from None
         if _is_folder(facts):
             raise NotFound(f"there is no file {self._where()}/{key}: it is a folder")
         return _info(facts)
@@ -92,7 +93,8 @@ class AzureBlob(Objects, Block):
 
     def _place(self) -> Place:
         account = self._service().account_name
-        return self._resource("azure", f"azure://{account}/{self.container}", self.container, "container")
+        place = self._resource("azure", f"azure://{account}/{self.container}", self.container, "container")
+        return replace(place, file_kind="azure.blob")
 
     def _walk(self, prefix: str) -> Iterator[FileInfo]:
         # An account with real folders lists "a/b" before "a.b": the order of whole paths takes a folder at a time.
@@ -131,7 +133,7 @@ class AzureBlob(Objects, Block):
         return _clients.get(fingerprint(self), self._open)
 
     def _open(self) -> Any:
-        account = self.credentials or AzureCredentials()
+        account = self.credentials or AzureCredentials.model_validate({})
         service = account.client(account_name=self.account_name or None, endpoint_url=self.endpoint_url or None)
         return service.get_container_client(self.container)
 
@@ -151,14 +153,17 @@ class AzureBlob(Objects, Block):
         if AzureError is None or not isinstance(error, AzureError):
             return None
         if isinstance(error, ResourceNotFoundError):
-            if getattr(error, "error_code", "") == "ContainerNotFound":
-                return NotFound(f"there is no container {self._where()}")
-            return NotFound(f"there is no file {where}")
+            return self._missing(error, path)
         refused = isinstance(error, HttpResponseError) and error.status_code in (401, 403)
         if refused or isinstance(error, ClientAuthenticationError):
             code = getattr(error, "error_code", None) or getattr(error, "status_code", None) or "no token"
             return AccessDenied(f"{where}: Azure refuses these credentials ({code})")
         return Unavailable(f"{where}: {str(error).strip().splitlines()[0]}")
+
+    def _missing(self, error: Any, path: str) -> NotFound:
+        if getattr(error, "error_code", "") == "ContainerNotFound":
+            return NotFound(f"there is no container {self._where()}")
+        return NotFound(f"there is no file {self._where()}/{path}")
 
 
 def _info(facts: Any) -> FileInfo:

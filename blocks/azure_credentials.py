@@ -12,16 +12,16 @@ from orchestrator.interfaces import Credentials
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
-    from azure.core.exceptions import (  # type: ignore[import-untyped,unused-ignore]
+    from azure.core.exceptions import (
         AzureError,
         ClientAuthenticationError,
     )
-    from azure.identity import (  # type: ignore[import-untyped,unused-ignore]
+    from azure.identity import (
         ClientSecretCredential,
         CredentialUnavailableError,
         DefaultAzureCredential,
     )
-    from azure.storage.blob import BlobServiceClient  # type: ignore[import-untyped,unused-ignore]
+    from azure.storage.blob import BlobServiceClient
 except ImportError:
     BlobServiceClient = None
 
@@ -30,6 +30,9 @@ _OPTIONS = {
     "connection_timeout": 10,
     "read_timeout": 60,
     "retry_total": 3,
+    "initial_backoff": 0.5,
+    "increment_base": 1.5,
+    "random_jitter_range": 1,
     "max_single_put_size": 8 << 20,
     "max_block_size": 8 << 20,
     "max_single_get_size": 8 << 20,

@@ -13,12 +13,12 @@ from orchestrator.interfaces import Credentials
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
-    import google.auth  # type: ignore[import-untyped,unused-ignore]
-    import google.auth.exceptions  # type: ignore[import-untyped,unused-ignore]
-    import google.auth.transport.requests  # type: ignore[import-untyped,unused-ignore]
-    from google.auth.credentials import AnonymousCredentials  # type: ignore[import-untyped,unused-ignore]
-    from google.cloud import storage  # type: ignore[import-untyped,unused-ignore]
-    from google.oauth2 import service_account  # type: ignore[import-untyped,unused-ignore]
+    import google.auth
+    import google.auth.exceptions
+    import google.auth.transport.requests
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud import storage
+    from google.oauth2 import service_account
 except ImportError:
     storage = None
 

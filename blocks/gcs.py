@@ -19,11 +19,12 @@ from .listings import Place
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
-    from google.api_core import exceptions  # type: ignore[import-untyped,unused-ignore]
-    from google.auth.exceptions import GoogleAuthError, TransportError  # type: ignore[import-untyped,unused-ignore]
-    from google.cloud import storage  # type: ignore[import-untyped,unused-ignore]
-    from google.cloud.storage.retry import DEFAULT_RETRY  # type: ignore[import-untyped,unused-ignore]
-    from requests.exceptions import RequestException  # type: ignore[import-untyped,unused-ignore]
+    from google.api_core import exceptions
+    from google.auth.exceptions import GoogleAuthError, TransportError
+    from google.cloud import storage
+    from google.cloud.storage.exceptions import InvalidResponse
+    from google.cloud.storage.retry import DEFAULT_RETRY
+    from requests.exceptions import RequestException
 except ImportError:
     storage = None
 
@@ -72,7 +73,7 @@ class GCS(Objects, Block):
         try:
             blob.reload(timeout=_TIMEOUT, retry=_retry())
         except exceptions.NotFound as error:
-            raise self._meaning(error, key) from None
+            raise self._missing(error, key) from None
         return _info(blob)
 
     def _below(self, prefix: str) -> Iterator[FileInfo]:
@@ -112,7 +113,7 @@ class GCS(Objects, Block):
     def _bucket(self) -> Any:
         if storage is None:
             raise BlockError('the GCS block needs google-cloud-storage: pip install "orchestrator[gcs]"')
-        account = self.credentials or GCPCredentials(anonymous=bool(self.endpoint_url))
+        account = self.credentials or GCPCredentials.model_validate({"anonymous": bool(self.endpoint_url)})
         return _clients.get(fingerprint(self), lambda: account.client(endpoint_url=self.endpoint_url or None)).bucket(
             self.bucket
         )
@@ -134,11 +135,14 @@ class GCS(Objects, Block):
         if storage is None:
             return None
         if isinstance(error, exceptions.NotFound):
-            if "bucket" in str(error.message).lower() and "does not exist" in str(error.message).lower():
-                return NotFound(f"there is no bucket {self._where()}")
-            return NotFound(f"there is no file {where}")
+            return self._missing(error, path)
         if isinstance(error, (exceptions.Forbidden, exceptions.Unauthorized)):
             return AccessDenied(f"{where}: Google refuses these credentials ({error.code})")
+        if isinstance(error, InvalidResponse):  # of an upload or a download that was tried again in vain
+            status = error.response.status_code
+            if status in (401, 403):
+                return AccessDenied(f"{where}: Google refuses these credentials ({status})")
+            return Unavailable(f"{where}: Google answers {status}")
         if isinstance(error, TransportError):
             return Unavailable(f"{where}: {error}")
         if isinstance(error, GoogleAuthError):
@@ -146,6 +150,12 @@ class GCS(Objects, Block):
         if isinstance(error, (exceptions.GoogleAPIError, RequestException)):
             return Unavailable(f"{where}: {' '.join(str(error).split())}")
         return None
+
+    def _missing(self, error: Any, path: str) -> NotFound:
+        said = str(error.message).lower()
+        if "bucket" in said and ("does not exist" in said or "not found" in said):
+            return NotFound(f"there is no bucket {self._where()}")
+        return NotFound(f"there is no file {self._where()}/{path}")
 
 
 def _retry() -> Any:

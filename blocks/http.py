@@ -69,10 +69,9 @@ class HTTP(ReadOnly, Block):
 
     def download(self, path: str, file: BinaryIO) -> None:
         """Stream a file's content into an open binary file."""
-        with self._asked("GET", self._address(path)) as response:
-            with self._explained(path):
-                for chunk in response.stream(1 << 20, decode_content=True):
-                    file.write(chunk)
+        with self._asked("GET", self._address(path)) as response, self._explained(path):
+            for chunk in response.stream(1 << 20, decode_content=True):
+                file.write(chunk)
 
     def list(self, path: str = "") -> Iterator[FileInfo]:
         """All files below a folder, ordered by path, as the server's index pages link them; each is asked for its size.

@@ -18,7 +18,7 @@ from .file_systems.folders import Driver
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
-    import fsspec  # type: ignore[import-untyped,unused-ignore]
+    import fsspec
 except ImportError:
     fsspec = None
 

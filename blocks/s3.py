@@ -19,8 +19,8 @@ from .listings import Place
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
-    import boto3  # type: ignore[import-untyped,unused-ignore]
-    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped,unused-ignore]
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
 except ImportError:
     boto3 = None
     BotoCoreError = ClientError = OSError
@@ -111,10 +111,8 @@ class S3(Objects, Block):
     def _s3(self) -> Any:
         if boto3 is None:
             raise BlockError('the S3 block needs boto3: pip install "orchestrator[s3]"')
-        account = self.credentials or AWSCredentials(
-            access_key_id=self.access_key_id,
-            secret_access_key=self.secret_access_key,
-            session_token=self.session_token,
+        account = self.credentials or AWSCredentials.model_validate(
+            {name: getattr(self, name) for name in ("access_key_id", "secret_access_key", "session_token")}
         )
         address = self.endpoint_url or account.endpoint_url
         # What is not Amazon's is addressed by path: there, buckets are rarely host names.

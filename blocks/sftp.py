@@ -16,7 +16,7 @@ from .file_systems import Connections, Folders, fingerprint
 from .file_systems.folders import Driver
 from .file_systems.sftp import SFTPDriver
 from .listings import ObservedFiles, Place
-from .ssh_credentials import SSHCredentials, paramiko
+from .ssh_credentials import SSHCredentials
 
 _connections: Connections[SFTPDriver] = Connections(lambda driver: driver.alive, SFTPDriver.close)
 
@@ -74,6 +74,6 @@ class SFTP(Folders, ObservedFiles, Block):
         return self.list()
 
     def _meaning(self, error: Exception, path: str) -> OrchestratorError | None:
-        if isinstance(error, paramiko.SSHException):
+        if type(error).__module__.startswith("paramiko"):
             return Unavailable(f"{self._where()}/{path}: {error or 'the connection was lost'}")
         return None

@@ -18,13 +18,13 @@ from .listings import ObservedFiles, Place
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
-    from smbprotocol.exceptions import (  # type: ignore[import-untyped,unused-ignore]
+    from smbprotocol.exceptions import AccessDenied as Refused
+    from smbprotocol.exceptions import (
         BadNetworkName,
         LogonFailure,
         SMBAuthenticationError,
         SMBException,
     )
-    from smbprotocol.exceptions import AccessDenied as Refused  # type: ignore[import-untyped,unused-ignore]
 
     from .file_systems.smb import SMBDriver
 except ImportError:

@@ -15,7 +15,7 @@ from orchestrator.interfaces import Credentials
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
-    import paramiko  # type: ignore[import-untyped,unused-ignore]
+    import paramiko
 except ImportError:
     paramiko = None
 
@@ -30,7 +30,8 @@ class SSHCredentials(Block, Credentials):
     _code_example: ClassVar[str] = """
         from orchestrator.blocks.ssh_credentials import SSHCredentials
 
-        SSHCredentials(username="reports", password="...", known_hosts="files.example ssh-ed25519 AAAA...").save("files")
+        account = SSHCredentials(username="reports", password="...", known_hosts="files.example ssh-ed25519 AAAA...")
+        account.save("files")
         with SSHCredentials.load("files").client(host="files.example") as computer:
             _, output, _ = computer.exec_command("uptime")
         """
@@ -123,16 +124,17 @@ class SSHCredentials(Block, Credentials):
             raise BlockError('SSH credentials need paramiko: pip install "orchestrator[sftp]"')
         text = self.private_key.get_secret_value().strip() + "\n"
         passphrase = self.passphrase.get_secret_value() if self.passphrase else None
+        reasons = []
         for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
             try:
                 return kind.from_private_key(io.StringIO(text), password=passphrase)
             except paramiko.PasswordRequiredException:
                 raise BlockError("private_key is encrypted: give its passphrase") from None
-            except Exception:  # another kind's key fails in many ways
-                continue
+            except Exception as error:  # another kind's key fails in many ways
+                reasons.append(f"{kind.__name__}: {type(error).__name__}")
         raise BlockError(
             "private_key cannot be read: paste an Ed25519, ECDSA or RSA key whole, in OpenSSH's or PEM format, "
-            "and the passphrase that fits it"
+            f"and the passphrase that fits it ({', '.join(reasons)})"
         )
 
     @contextmanager

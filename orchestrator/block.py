@@ -32,7 +32,7 @@ B = TypeVar("B", bound="Block")
 REFERENCE = "$block"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_FACTS = ("_name", "_slug", "_description", "_logo", "_docs_url", "_code_example", "_untested_here")
+_FACTS = ("_name", "_slug", "_description", "_logo", "_docs_url", "_code_example", "_untested_here", "_field_order")
 
 #: A dictionary whose values are all secret.
 SecretDict = Annotated[Secret[dict[str, Any]], WithJsonSchema({"type": "object", "writeOnly": True})]
@@ -103,6 +103,8 @@ class Block(BaseModel):
     _code_example: ClassVar[str] = ""
     #: Where no stand-in for the kind's other side exists: a sentence that says so, and what is tested all the same.
     _untested_here: ClassVar[str] = ""
+    #: Fields that forms show first, in this order; the others follow as the class and those above it define them.
+    _field_order: ClassVar[tuple[str, ...]] = ()
 
     _document_id: str | None = PrivateAttr(None)
     _document_name: str | None = PrivateAttr(None)

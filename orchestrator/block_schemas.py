@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic.json_schema import GenerateJsonSchema
 
+from .errors import BlockError
+
 if TYPE_CHECKING:
     from .block import Block
 
@@ -53,11 +55,20 @@ def json_schema(kind: type[Block], base: type[Block]) -> dict[str, Any]:
         for option in item.get("anyOf", []):
             if "x-block" in option:
                 item["x-block"] = option["x-block"]
+    properties = schema.get("properties", {})
+    schema["properties"] = {**{name: properties[name] for name in _first(kind, properties)}, **properties}
     for part in (schema, *definitions.values()):
         for position, item in enumerate(part.get("properties", {}).values()):
             item["position"] = position
     result: dict[str, Any] = json.loads(json.dumps({**schema, **({"$defs": definitions} if definitions else {})}))
     return result
+
+
+def _first(kind: type[Block], properties: Mapping[str, Any]) -> tuple[str, ...]:
+    unknown = [name for name in kind._field_order if name not in properties]
+    if unknown:
+        raise BlockError(f"{kind.__name__}._field_order names {', '.join(unknown)}, which is no field of it")
+    return kind._field_order
 
 
 def in_order(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ from . import access, grids
 from .headers import nonce
 from .icons import icon
 from .logos import logo
-from .looks import LATE, LOOKS, Look, interface, look
+from .looks import LATE, LOOKS, Look, in_order, interface, look
 from .prose import markdown
 
 _STATIC = Path(__file__).parent / "static"
@@ -57,6 +57,7 @@ def install(app: Flask) -> None:
         table=grids.table,
         icon_shapes=icon_shapes,
         logo=logo,
+        in_order=in_order,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 

@@ -5,6 +5,7 @@ The class names the colours in ``orchestrator.css``; an icon and the state's nam
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.states import DISPLAY_NAMES, StateType
@@ -56,21 +57,28 @@ class Kind:
     name: str
     icon: str
     text: str = ""
+    #: Of one type, beside its name.
+    tag: str = ""
 
 
 #: Interfaces in the order in which the catalogue shows them; a type stands under the first of these that it has.
 INTERFACES: dict[str, Kind] = {
-    "file-system": Kind("Storage", "folder", "Files: the code of deployments, results, data."),
-    "database": Kind("Databases", "database", "Queries and statements, streamed."),
+    "file-system": Kind("Storage", "folder", "Files: the code of deployments, results, data.", "Storage"),
+    "database": Kind("Databases", "database", "Queries and statements, streamed.", "Database"),
     "credentials": Kind(
-        "Credentials", "key", "Who we are elsewhere. Other blocks hold them: rotate once, used everywhere."
+        "Credentials",
+        "key",
+        "Who we are elsewhere. Other blocks hold them: rotate once, used everywhere.",
+        "Credentials",
     ),
-    "notifier": Kind("Notifiers", "bell", "Messages to people."),
-    "infrastructure": Kind("Infrastructure", "server-2", "What runs are executed in."),
-    "job": Kind("Jobs", "player-play", "Work that is started elsewhere and waited for."),
-    "ticket": Kind("Tickets", "ticket", "Work for people."),
-    "secret": Kind("Secrets", "lock", "One value, encrypted."),
-    "discoverable": Kind("Watched systems", "radar", "What is there is looked up, without orchestrating it."),
+    "notifier": Kind("Notifiers", "bell", "Messages to people.", "Notifier"),
+    "infrastructure": Kind("Infrastructure", "server-2", "What runs are executed in.", "Infrastructure"),
+    "job": Kind("Jobs", "player-play", "Work that is started elsewhere and waited for.", "Job"),
+    "ticket": Kind("Tickets", "ticket", "Work for people.", "Ticket"),
+    "secret": Kind("Secrets", "lock", "One value, encrypted.", "Secret"),
+    "discoverable": Kind(
+        "Watched systems", "radar", "What is there is looked up, without orchestrating it.", "Can be watched"
+    ),
 }
 #: Of types that implement no interface.
 VALUES = Kind("Values and more", "braces", "Settings that several flows share.")
@@ -78,7 +86,14 @@ VALUES = Kind("Values and more", "braces", "Settings that several flows share.")
 
 def interface(slug: str) -> Kind:
     """The look of an interface; one that we do not know has its own name."""
-    return INTERFACES.get(slug) or Kind(slug.replace("-", " ").capitalize(), "plug-connected")
+    name = slug.replace("-", " ").capitalize()
+    return INTERFACES.get(slug) or Kind(name, "plug-connected", tag=name)
+
+
+def in_order(slugs: Iterable[str]) -> list[str]:
+    """Interfaces in the catalogue's order, unknown ones last."""
+    found = set(slugs)
+    return [slug for slug in INTERFACES if slug in found] + sorted(found - set(INTERFACES))
 
 
 def home_of(interfaces: list[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import queue
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 from orchestrator.errors import NotFound, OrchestratorError
 
 from .engine import explained
+
+log = logging.getLogger("orchestrator.agent")
 
 #: Seconds between two looks: at first, growing to the longest.
 PAUSE, LONGEST_PAUSE = 0.3, 2.0
@@ -55,14 +59,31 @@ class Container:
         return -1 if self._code is None else self._code
 
     def logs(self) -> Iterator[tuple[str, bytes]]:
-        """Its output from the begin."""
-        with explained(self._address):
-            for out, err in self._container.attach(stdout=True, stderr=True, stream=True, logs=True, demux=True):
-                if out:
-                    yield "stdout", out
-                if err:
-                    yield "stderr", err
+        """Its output from the begin, also of a container that has ended."""
+        found: queue.Queue[tuple[str, bytes | None]] = queue.Queue(100)
+        streams = {"stdout", "stderr"}
+        for name in streams:
+            threading.Thread(
+                target=self._read, args=(name, found), name=f"{name}-{self.identifier}", daemon=True
+            ).start()
+        while streams:
+            name, data = found.get()
+            if data is None:
+                streams.discard(name)
+            else:
+                yield name, data
         self._news.set()
+
+    def _read(self, name: str, found: queue.Queue[tuple[str, bytes | None]]) -> None:
+        only = {"stdout": name == "stdout", "stderr": name == "stderr"}
+        try:
+            with explained(self._address):
+                for data in self._container.logs(stream=True, follow=True, **only):
+                    found.put((name, data))
+        except OrchestratorError as error:
+            log.warning("%s of %s cannot be read: %s", name, self.identifier, error)
+        finally:
+            found.put((name, None))
 
     def terminate(self) -> None:
         """SIGTERM to its first process, which ends the flow."""

@@ -1,4 +1,4 @@
-"""What several kinds of file system share: clients and connections, stores of objects, folders by fsspec, reading only."""
+"""What several kinds of file system share: connections, stores of objects, folders of other systems, reading only."""
 
 from __future__ import annotations
 

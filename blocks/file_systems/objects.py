@@ -48,7 +48,7 @@ class Objects(ObservedFiles):
 
     @abc.abstractmethod
     def _level(self, prefix: str) -> Iterator[str | FileInfo]:
-        """What lies directly below ``prefix``: objects, and the prefixes (ending in ``/``) of what lies further down."""
+        """What lies directly below ``prefix``: objects, and prefixes ending in ``/`` of what lies further down."""
 
     @abc.abstractmethod
     def _remove(self, keys: Sequence[str]) -> None:

@@ -107,7 +107,7 @@ class Remote:
                 raise NotFound(f"{self.url} has no commit {commit}")
 
     def history(self, wants: list[str], depth: int) -> MemoryRepo:
-        """The last commits of some branches and the tags asked for, without files where the server can leave them out."""
+        """The last commits of some branches, without their files where the server can leave them out."""
         repo = MemoryRepo()
         hashes = [want.encode() for want in wants]
         with self._explained():
@@ -126,6 +126,10 @@ class Remote:
             raise Unavailable(f"{self.url} does not answer: {getattr(error, 'reason', None) or error}") from None
         except (GitProtocolError, OSError) as error:
             text = str(error)
+            cause = error.__cause__ or error.__context__
+            if isinstance(cause, urllib3.exceptions.HTTPError):
+                why = getattr(cause, "reason", None) or cause
+                raise Unavailable(f"{self.url} does not answer: {why}") from None
             if "403" in text:
                 raise AccessDenied(f"{self.url} refuses this token (403)") from None
             raise Unavailable(f"{self.url}: {text or type(error).__name__}") from None

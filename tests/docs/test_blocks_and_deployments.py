@@ -25,7 +25,7 @@ def test_python_examples_compile() -> None:
 
 
 def test_the_file_in_the_page_is_valid_and_has_every_key() -> None:
-    example, _templates, _ci = blocks_of("deployments.md", "yaml")
+    example = blocks_of("deployments.md", "yaml")[0]
     (document,) = deployments.parse(example, "deployments.md")
     assert all(f"\n{key}:" in "\n" + example for key in deployments.KEYS)
     text = (DOCS / "deployments.md").read_text(encoding="utf-8")

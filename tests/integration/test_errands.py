@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import block
+from orchestrator import block_kinds
 from orchestrator.client import Client
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.server.services.internal import FLOW_ID
@@ -34,7 +34,7 @@ def served(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[System
 
 
 def save(client: Client, slug: str, name: str, **data: Any) -> str:
-    client.post("block-types", block.find(slug).type_facts())
+    client.post("block-types", block_kinds.find(slug).type_facts())
     return str(client.post("blocks", {"type": slug, "name": name, "data": data})["id"])
 
 

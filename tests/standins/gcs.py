@@ -4,6 +4,7 @@ address, and knows neither permissions nor retention: what those do is tested ag
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import uuid
 from collections.abc import Iterator
@@ -27,5 +28,6 @@ def gcs_server() -> Iterator[str]:
 
 def new_bucket(url: str) -> str:
     """Name of a fresh bucket."""
-    client = storage.Client(project="test", credentials=AnonymousCredentials(), client_options={"api_endpoint": url})
-    return str(client.create_bucket(f"bucket-{uuid.uuid4().hex[:12]}").name)
+    account = {"credentials": AnonymousCredentials(), "client_options": {"api_endpoint": url}}
+    with contextlib.closing(storage.Client(project="test", **account)) as client:
+        return str(client.create_bucket(f"bucket-{uuid.uuid4().hex[:12]}").name)

@@ -150,6 +150,21 @@ def test_the_order_of_fields_within_a_field_is_told_too(own_kinds: None) -> None
     assert [item["position"] for item in definitions["Part"]["properties"].values()] == [0, 1]
 
 
+def test_a_kind_may_put_its_own_fields_before_those_of_the_class_above(own_kinds: None) -> None:
+    class Nearer(Credentials):
+        """With a host."""
+
+        _field_order = ("host", "password")
+        host: str
+        port: int = 1
+
+    schema = Nearer.type_facts()["schema"]
+    assert [*in_order(schema)] == ["host", "password", "user", "port"]
+    Nearer._field_order = ("hots",)
+    with pytest.raises(BlockError, match=r"Nearer\._field_order names hots, which is no field of it"):
+        Nearer.type_facts()
+
+
 def test_what_could_not_be_tested_is_a_fact(own_kinds: None) -> None:
     class Snow(Block):
         """Somewhere else."""
@@ -193,7 +208,7 @@ def test_interfaces_come_from_the_base_classes(own_kinds: None) -> None:
         def get(self) -> str:
             return self.key
 
-    assert LocalFileSystem.type_facts()["interfaces"] == ["file-system"]
+    assert LocalFileSystem.type_facts()["interfaces"] == ["discoverable", "file-system"]
     assert Vault.type_facts()["interfaces"] == ["secret"]
     assert Vault().get() == "k"
 

@@ -15,7 +15,7 @@ from orchestrator.server.services import block_types, blocks
 from orchestrator.server.services.blocks import BlockFilter
 from orchestrator.server.services.paging import LIMIT_MAX, Page
 
-from ..looks import INTERFACES, VALUES, Kind, home_of, interface
+from ..looks import VALUES, Kind, home_of, in_order, interface
 
 #: Most documents that a field offers to choose from.
 CHOICES_MAX = 1000
@@ -90,7 +90,7 @@ def listing(session: Session, wanted: Asked, cursor: str | None) -> BlocksPage:
     names = sorted(((kind.slug, str(kind.name or kind.slug)) for kind in types), key=lambda pair: pair[1].lower())
     present = {slug for kind in types for slug in _interfaces(kind)}
     return BlocksPage(
-        blocks.listing(session, narrowed, 50, cursor), names, [(slug, interface(slug)) for slug in _ordered(present)]
+        blocks.listing(session, narrowed, 50, cursor), names, [(slug, interface(slug)) for slug in in_order(present)]
     )
 
 
@@ -105,7 +105,7 @@ def catalogue(session: Session, wanted: Asked) -> CataloguePage:
     fitting = [item for item in cards if _fits(item, wanted)]
     return CataloguePage(
         shelves=_shelves(fitting, wanted.interface),
-        interfaces=[(slug, interface(slug), counts[slug]) for slug in _ordered(set(counts))],
+        interfaces=[(slug, interface(slug), counts[slug]) for slug in in_order(set(counts))],
         found=len(fitting),
     )
 
@@ -163,17 +163,12 @@ def _shelves(cards: list[Card], only: str) -> list[Shelf]:
     by_home: dict[str, list[Card]] = {}
     for item in cards:
         by_home.setdefault(home_of(item.interfaces), []).append(item)
-    order = [*_ordered(set(by_home) - {""}), *([""] if "" in by_home else [])]
+    order = [*in_order(set(by_home) - {""}), *([""] if "" in by_home else [])]
     return [Shelf(slug, interface(slug) if slug else VALUES, _sorted(by_home[slug])) for slug in order]
 
 
 def _sorted(cards: list[Card]) -> list[Card]:
     return sorted(cards, key=lambda item: (bool(item.broken), item.name.lower()))
-
-
-def _ordered(slugs: set[str]) -> list[str]:
-    """Interfaces in the catalogue's order, unknown ones last."""
-    return [slug for slug in INTERFACES if slug in slugs] + sorted(slugs - set(INTERFACES))
 
 
 def _interfaces(kind: BlockType) -> list[str]:

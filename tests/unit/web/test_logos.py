@@ -52,7 +52,15 @@ def test_every_shipped_kind_has_a_logo_that_is_vendored(slug: str) -> None:
 
 def test_every_interface_has_a_look_whose_icon_is_vendored() -> None:
     assert all(icon(kind.icon) for kind in [*looks.INTERFACES.values(), looks.VALUES])
-    assert looks.interface("time-machine").name == "Time machine"
+    assert looks.interface("time-machine").tag == "Time machine"
     assert looks.home_of(["discoverable", "file-system"]) == "file-system"
     assert looks.home_of(["time-machine"]) == "time-machine"
     assert looks.home_of([]) == ""
+
+
+def test_interfaces_come_in_the_order_of_the_catalogue() -> None:
+    assert looks.in_order(["time-machine", "discoverable", "file-system"]) == [
+        "file-system",
+        "discoverable",
+        "time-machine",
+    ]
