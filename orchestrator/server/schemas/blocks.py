@@ -41,6 +41,9 @@ class BlockTypeSchema(Strict):
     docs_url = fields.String(required=True)
     code_example = fields.String(required=True)
     untested = fields.String(required=True)
+    broken = fields.String(
+        required=True, metadata={"description": "Why an installed package's kind cannot be used; empty: it can."}
+    )
     import_path = fields.String(required=True)
     interfaces = fields.List(fields.String(), required=True)
     schema = Mapping(required=True)

@@ -22,7 +22,6 @@ from . import block_history, block_references, block_types, block_usage, limits,
 from .announcements import announce, resource
 from .block_lookup import get, label, locked, select_blocks
 from .block_references import REFERENCE
-from .block_types import register_builtin
 from .json_schemas import problems
 from .limits import Attempt
 from .paging import Page, check_limit, decode_id, page
@@ -37,7 +36,6 @@ __all__ = [
     "label",
     "listing",
     "load",
-    "register_builtin",
     "rotate",
     "update",
     "used_by",
