@@ -63,8 +63,8 @@ class SQLAlchemyDatabase(Block, Database, Discoverable):
         1,
         ge=1,
         le=100,
-        description="Most connections of one run, where max_connections is set. A query inside the rows of another, and "
-        "each thread, needs one of its own.",
+        description="Most connections of one run, where max_connections is set. Each thread needs one of its own, and "
+        "so does a query inside the rows of another.",
     )
     connect_timeout_s: float = Field(10, gt=0, le=600, description="Seconds to wait for a connection.")
     statement_timeout_s: float | None = Field(
