@@ -42,6 +42,8 @@ class Document:
     storage: dict[str, Any] | None = None
     #: ``{block: TYPE/NAME, overrides: {field: value}}``; None: a plain process.
     infrastructure: dict[str, Any] | None = None
+    #: ``{block: TYPE/NAME, path}``; None: large results go where the setting of the agent says.
+    results: dict[str, Any] | None = None
     work_queue: str = "default"
     parameters: dict[str, Any] = field(default_factory=dict)
     #: None: the file says nothing of schedules, and those on the server stay; an empty list removes them.
@@ -58,8 +60,9 @@ class Document:
     def body(self) -> dict[str, Any]:
         """What ``POST deployments`` takes."""
         body = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "source"}
-        if self.infrastructure is None:
-            del body["infrastructure"]
+        for name in ("infrastructure", "results"):
+            if body[name] is None:
+                del body[name]
         if self.schedules is None:
             del body["schedules"]
         else:
@@ -146,6 +149,7 @@ _COMMENTS = {
     "entrypoint": "# file:function, below the project's root.\n",
     "storage": "# Where the code lies. The snapshot is the hash of all its files; `deployment build` writes it.\n",
     "infrastructure": "# What runs are executed in: a block, and values laid over its fields. null: a plain process.\n",
+    "results": "# Where results go that are too large for the run: a block, a folder in it. null: as agents say.\n",
     "work_queue": "# Agents of this queue take the runs: orchestrator agent start -q <queue>\n",
     "parameters": "# Laid over the defaults of the flow's signature.\n",
     "schedules": (
@@ -261,7 +265,7 @@ class _Reader:
 
 def templated(document: Document) -> list[tuple[str, Any]]:
     """The parts of a document that may hold templates, each with its place."""
-    storage, infrastructure = document.storage or {}, document.infrastructure or {}
+    storage, infrastructure, results = document.storage or {}, document.infrastructure or {}, document.results or {}
     schedules_of = [
         (f"schedules[{index}].parameters", item.get("parameters") or {})
         for index, item in enumerate(document.schedules or ())
@@ -270,6 +274,7 @@ def templated(document: Document) -> list[tuple[str, Any]]:
         ("parameters", document.parameters),
         ("storage.path", storage.get("path") or ""),
         ("infrastructure.overrides", infrastructure.get("overrides") or {}),
+        ("results.path", results.get("path") or ""),
         *schedules_of,
     ]
 
@@ -406,6 +411,7 @@ _KEYS: dict[str, Check] = {
     "version": _text,
     "storage": _part({"block": _block, "path": _text, "snapshot": _snapshot}),
     "infrastructure": _part({"block": _block, "overrides": _values}),
+    "results": _part({"block": _block, "path": _text}),
     "work_queue": _name,
     "parameters": _values,
     "schedules": _schedules,

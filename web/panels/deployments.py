@@ -40,6 +40,7 @@ class DeploymentPage:
     name: str
     storage: Block | None
     infrastructure: Block | None
+    results: Block | None
     ahead: list[tuple[Schedule, list[datetime]]]
     history: list[RunBrief]
     #: The next ones, soonest last.
@@ -72,14 +73,14 @@ def listing(session: Session, text: str, tag: str, cursor: str | None) -> Deploy
 def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> DeploymentPage:
     """Read one deployment. Raises NotFound."""
     found = deployments.get(session, deployment_id)
-    blocks = [
-        session.get(Block, key) if key else None for key in (found.storage_block_id, found.infrastructure_block_id)
-    ]
+    keys = (found.storage_block_id, found.infrastructure_block_id, found.results_block_id)
+    blocks = [session.get(Block, key) if key else None for key in keys]
     return DeploymentPage(
         deployment=found,
         name=f"{found.flow.name}/{found.name}",
         storage=blocks[0],
         infrastructure=blocks[1],
+        results=blocks[2],
         ahead=[(item, _ahead(item, now)) for item in found.schedules],
         history=run_briefs.history(session, [deployment_id], 40)[deployment_id],
         coming=run_briefs.upcoming(session, [deployment_id], 3)[deployment_id],

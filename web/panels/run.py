@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
-from orchestrator.server.db.models import Artifact, Event, FlowRun, FlowRunState, Log
+from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Log
 from orchestrator.server.services import artifacts, events, logs, run_details, runs, waiting
 from orchestrator.server.services.artifacts import ArtifactFilter
 from orchestrator.server.services.events import EventFilter
@@ -46,6 +46,8 @@ class RunPage:
     artifacts: list[Artifact] = field(default_factory=list)
     subflows: list[RunRow] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    #: The block that keeps the result, where one does and it was not deleted.
+    result_block: Block | None = None
 
     @property
     def over(self) -> bool:
@@ -81,6 +83,8 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
         page.artifacts = artifacts.listing(session, ArtifactFilter(flow_run_id=run_id), 100, oldest_first=True).items
     elif tab == "subflows":
         page.subflows = runs.listing(session, RunFilter(parent_flow_run_id=run_id), 100, None).items
+    elif tab == "inputs":
+        page.result_block = _result_block(session, run)
     elif tab == "events":
         page.events = events.listing(session, EventFilter(resource_id=f"orchestrator.flow-run.{run_id}"), 100).items
     return page
@@ -101,6 +105,14 @@ def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> s
         who = "agent" if run.work_queue_id else "process"
         return f"Its {who} has fallen silent; the run becomes Crashed when it stays so."
     return ""
+
+
+def _result_block(session: Session, run: FlowRun) -> Block | None:
+    try:
+        key = uuid.UUID(str((run.result or {}).get("block")))
+    except ValueError:
+        return None
+    return session.get(Block, key)
 
 
 def timeline(session: Session, run_id: uuid.UUID, attempt: int | None, since: datetime | None) -> dict[str, Any]:

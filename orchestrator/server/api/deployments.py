@@ -126,6 +126,7 @@ def create_run(body: dict[str, Any], **ref: str) -> Response:
 def present(deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetime) -> dict[str, Any]:
     """A deployment as JSON; ``labels`` name the blocks it refers to."""
     storage, infrastructure = deployment.storage_block_id, deployment.infrastructure_block_id
+    results = deployment.results_block_id
     return {
         "id": deployment.id,
         "name": deployment.name,
@@ -144,6 +145,11 @@ def present(deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetim
             "block": labels.get(infrastructure) if infrastructure else None,
             "block_id": infrastructure,
             "overrides": deployment.infrastructure_overrides,
+        },
+        "results": {
+            "block": labels.get(results) if results else None,
+            "block_id": results,
+            "path": deployment.results_path,
         },
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,

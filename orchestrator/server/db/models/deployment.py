@@ -36,6 +36,9 @@ class Deployment(Base):
         ForeignKey("block.id", ondelete="RESTRICT"), index=True
     )
     infrastructure_overrides: Mapped[Json]
+    #: Where results go that are too large to be kept with the run; None: where the setting of the agent says.
+    results_block_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("block.id", ondelete="RESTRICT"), index=True)
+    results_path: Mapped[str] = mapped_column(server_default="", default="")
     work_queue_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("work_queue.id", ondelete="RESTRICT"))
     parameters: Mapped[Json]
     #: JSON schema of the flow's parameters, as the flow's signature gives it.
