@@ -105,7 +105,7 @@ class LoadedBlockSchema(Strict):
 
 
 class BlockSecretsSchema(Strict):
-    """New secrets of a block, at their places; what is left out is kept."""
+    """New secrets of a block, at their places, and fields that change with them; what is left out is kept."""
 
     data = Mapping(required=True)
 
