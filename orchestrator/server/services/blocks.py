@@ -140,7 +140,8 @@ def rotate(session: Session, ref: str | uuid.UUID, data: Mapping[str, Any], acto
     fields = _fill(session, block, join({**block.data, **companions}, given), now)
     block_history.note(session, block, "rotated", actor, now, fields)
     users = block_usage.usage(session, block.id, now)
-    dependents = {"blocks": len(users.blocks), "deployments": len(users.deployments)}
+    found = {"blocks": users.blocks, "deployments": users.deployments}
+    dependents = {noun: len({item["id"] for item in items}) for noun, items in found.items()}
     _announce(session, "rotated", block, actor, now, fields=[item["field"] for item in fields], dependents=dependents)
     return block
 
