@@ -339,8 +339,8 @@ class TestKindsThatTheServerDoesNotHave:
         with db.transaction() as session:
             job = claims.claim(session, agent.id, ["default"], now=row.next_try, issue_token=tokens.issue)
             assert job is not None
-            runs.move(session, job.id, State(StateType.RUNNING), attempt=1, actor=ANN, now=now())
-            runs.move(session, job.id, State(StateType.COMPLETED), attempt=1, actor=ANN, now=now())
+            for kind in (StateType.RUNNING, StateType.COMPLETED):
+                runs.move(session, job.id, State(kind), attempt=1, actor=ANN, now=row.next_try)
         turn()
         assert outbox()[0].state == "sent"
 
