@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from orchestrator.block import Block
-from orchestrator.errors import BlockError, NotFound
+from orchestrator.errors import BlockError, NotFound, OrchestratorError
 from orchestrator.interfaces import (
     Discoverable,
     Infrastructure,
@@ -113,7 +114,7 @@ class DockerContainer(Block, Infrastructure, Discoverable):
                 with explained(self.docker_host):
                     container.start()
             except BaseException:
-                with explained(self.docker_host):
+                with suppress(OrchestratorError), explained(self.docker_host):
                     container.remove(force=True)
                 raise
         except BaseException:

@@ -1,6 +1,7 @@
 """Deployments as people keep them: YAML files, read with line numbers, written with comments.
 
-One document holds one deployment; a file may hold several, divided by ``---``. :data:`KEYS` is the whole language.
+One document (:class:`orchestrator.documents.Document`) holds one deployment; a file may hold several, divided by
+``---``. :data:`KEYS` is the whole language.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,58 +20,27 @@ import jsonschema
 import yaml
 
 from . import schedules, templates
+from .documents import Document, render
 from .errors import InvalidInput, ScheduleError
 from .states import StateType
+
+__all__ = [
+    "KEYS",
+    "MAX_BYTES",
+    "SCHEDULE_KEYS",
+    "Document",
+    "parameter_problems",
+    "parse",
+    "read",
+    "render",
+    "templated",
+    "write",
+]
 
 MAX_BYTES = 4 * 1024**2
 _PROBLEMS_SHOWN = 5
 _STATES = tuple(kind.value.lower() for kind in StateType)
 _BLOCK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[A-Za-z0-9][A-Za-z0-9_.-]*")
-
-
-@dataclass(frozen=True)
-class Document:
-    """One deployment, as its YAML document tells it."""
-
-    flow: str
-    name: str
-    entrypoint: str
-    description: str = ""
-    tags: list[str] = field(default_factory=list)
-    version: str = ""
-    #: ``{block: TYPE/NAME, path, snapshot}``; None: no storage, the code is on the agents' computers. A block of the
-    #: deployment's own is ``{type, data}`` in place of its address.
-    storage: dict[str, Any] | None = None
-    #: ``{block: TYPE/NAME, overrides: {field: value}}``; None: a plain process.
-    infrastructure: dict[str, Any] | None = None
-    #: ``{block: TYPE/NAME, path}``; None: large results go where the setting of the agent says.
-    results: dict[str, Any] | None = None
-    #: ``{block: TYPE/NAME, on: [state types]}`` each.
-    notifications: list[dict[str, Any]] = field(default_factory=list)
-    work_queue: str = "default"
-    parameters: dict[str, Any] = field(default_factory=dict)
-    #: None: the file says nothing of schedules, and those on the server stay; an empty list removes them.
-    schedules: list[dict[str, Any]] | None = None
-    parameter_schema: dict[str, Any] = field(default_factory=dict)
-    #: ``file:line`` that it was read from.
-    source: str = field(default="", compare=False)
-
-    @property
-    def address(self) -> str:
-        """``flow/name``."""
-        return f"{self.flow}/{self.name}"
-
-    def body(self) -> dict[str, Any]:
-        """What ``POST deployments`` takes."""
-        body = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "source"}
-        for name in ("infrastructure", "results"):
-            if body[name] is None:
-                del body[name]
-        if self.schedules is None:
-            del body["schedules"]
-        else:
-            body["schedules"] = [_schedule_body(item) for item in self.schedules]
-        return body
 
 
 def read(path: Path | str) -> list[Document]:
@@ -130,47 +99,6 @@ def write(path: Path | str, documents: Iterable[Document]) -> Path:
             os.unlink(temporary)
         raise
     return place
-
-
-def render(document: Document) -> str:
-    """A document as YAML: always the same keys in the same order, each with its comment."""
-    parts = [f"# Deployment {document.address}. Create or update it with: orchestrator deployment apply <this file>\n"]
-    for item in fields(Document):
-        value = getattr(document, item.name)
-        if item.name in _COMMENTS and not (item.name == "schedules" and value is None):
-            parts.append("\n" + _COMMENTS[item.name] + _dump({item.name: value}))
-    if document.schedules is None:
-        parts.append("\n" + _COMMENTS["schedules"] + _SCHEDULE_EXAMPLE)
-    return "".join(parts)
-
-
-_COMMENTS = {
-    "flow": "# What is run, and the name that this deployment of it is addressed by: flow/name.\n",
-    "name": "",
-    "description": "",
-    "tags": "",
-    "version": "",
-    "entrypoint": "# file:function, below the project's root.\n",
-    "storage": "# Where the code lies. The snapshot is the hash of all its files; `deployment build` writes it.\n",
-    "infrastructure": "# What runs are executed in: a block, and values laid over its fields. null: a plain process.\n",
-    "results": "# Where results go that are too large for the run: a block, a folder in it. null: as agents say.\n",
-    "notifications": (
-        "# Whom to tell when a run comes into one of these states (failed and crashed when none is given).\n"
-    ),
-    "work_queue": "# Agents of this queue take the runs: orchestrator agent start -q <queue>\n",
-    "parameters": "# Laid over the defaults of the flow's signature.\n",
-    "schedules": (
-        "# When it runs by itself. Without this key the schedules on the server stay; with [] they are removed.\n"
-        "# Each has one of cron, interval (seconds, or 90s, 5m, 1h30m, 2d) and rrule, in a timezone.\n"
-    ),
-    "parameter_schema": "# The parameters that the flow's signature takes; `deployment build` writes it.\n",
-}
-_SCHEDULE_EXAMPLE = """\
-# schedules:
-#   - slug: nightly
-#     cron: 30 2 * * *
-#     timezone: Europe/Berlin
-"""
 
 
 class _Loader(yaml.SafeLoader):
@@ -470,13 +398,6 @@ KEYS = tuple(_KEYS)
 SCHEDULE_KEYS = tuple(_SCHEDULE_KEYS)
 
 
-def _schedule_body(item: Mapping[str, Any]) -> dict[str, Any]:
-    """A schedule as the API takes it: an interval in seconds, an anchor as an instant."""
-    own = {key: value for key, value in item.items() if key not in schedules.FIELDS}
-    spec = schedules.parse({key: value for key, value in item.items() if key in schedules.FIELDS})
-    return {**own, **{key: value for key, value in spec.write().items() if value is not None}}
-
-
 def _find(node: yaml.Node, *path: str) -> yaml.Node:
     """The node that a path such as ``schedules[0].parameters`` leads to, as far as it goes."""
     for step in (part for item in path for part in re.findall(r"[^.\[\]]+", item)):
@@ -510,18 +431,3 @@ def _not_json(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return "" if value is None or isinstance(value, (str, int, float, bool)) else f"a {type(value).__name__}"
-
-
-class _Dumper(yaml.SafeDumper):
-    """Lists are indented below their key, and nothing is written by reference."""
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _dump(value: Any) -> str:
-    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
-    return text

@@ -174,7 +174,7 @@ def concluded(flow: Flow[Any, Any], run: FlowRun, state: State) -> dict[str, Any
         # each attempt has a file of its own: one that was given up, and still goes on, spoils no other's result
         name, storage = f"{run.id}-{run.attempt}.json", run.results
         elsewhere = replace(elsewhere, block=storage.ref, store=lambda data: storage.write(name, data, found))
-    return results.keep(state.result(), found.results_inline_max, log.logger, flow.persist_result, elsewhere)
+    return results.keep(state.result(), found.results_inline_max, log, flow.persist_result, elsewhere)
 
 
 def _announce(run: FlowRun, state: State) -> None:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from pydantic_core import to_jsonable_python
 
@@ -22,6 +22,8 @@ TRACEBACK_MAX = 16_000
 _OURS = frozenset({"orchestrator.engine", "orchestrator.flows", "orchestrator.tasks"})
 
 _NOTHING = object()
+#: Whatever can be logged to.
+Log = Union[logging.Logger, "logging.LoggerAdapter[Any]"]
 
 
 class State(records.State):
@@ -140,9 +142,7 @@ class Elsewhere:
     store: Callable[[bytes], dict[str, Any]] | None = None
 
 
-def keep(
-    value: Any, most: int, log: logging.Logger, persist: bool | None, elsewhere: Elsewhere
-) -> dict[str, Any] | None:
+def keep(value: Any, most: int, log: Log, persist: bool | None, elsewhere: Elsewhere) -> dict[str, Any] | None:
     """What of a return value goes to the server: ``{"value": ...}`` when it is small JSON, ``{"block": id, "path",
     "size"}`` when a storage block took it; else None and a log line. It never raises.
 
@@ -175,9 +175,7 @@ def keep(
     return None
 
 
-def _to_block(
-    data: bytes, store: Callable[[bytes], dict[str, Any]], block: str, log: logging.Logger
-) -> dict[str, Any] | None:
+def _to_block(data: bytes, store: Callable[[bytes], dict[str, Any]], block: str, log: Log) -> dict[str, Any] | None:
     try:
         stored = store(data)
     except Exception as error:  # the run did its work, whatever its storage says
@@ -187,7 +185,7 @@ def _to_block(
     return stored
 
 
-def _to_file(data: bytes, path: Path, log: logging.Logger) -> None:
+def _to_file(data: bytes, path: Path, log: Log) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.write_bytes(data)

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from .. import builds, deployments, schedules, snapshots, template_values
+from .. import builds, deployments, documents, schedules, snapshots, template_values
 from ..block import Block
 from ..client import Client
 from ..deployments import Document
@@ -172,11 +172,21 @@ def listing(flow: str | None, tag: str | None, work_queue: str | None, limit: in
 
 @group.command()
 @click.argument("deployment")
-@output_option
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json", "yaml"]),
+    default="table",
+    show_default=True,
+    help="json: exactly one JSON document on stdout; yaml: the file that gives the same deployment.",
+)
 def inspect(deployment: str, output: str) -> None:
     """Show one deployment."""
     client = Client.from_settings()
-    emit(client.get(f"deployments/{deployment_id(client, deployment)}"), output)
+    path = f"deployments/{deployment_id(client, deployment)}"
+    if output == "yaml":
+        click.echo(documents.render(Document(**client.get(f"{path}/document"))), nl=False)
+        return
+    emit(client.get(path), output)
 
 
 @group.command()

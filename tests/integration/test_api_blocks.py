@@ -157,6 +157,11 @@ def test_values_are_checked_and_never_repeated(editor: FlaskClient, data: dict[s
     assert CANARY not in editor.post("/api/v1/blocks", json=wrong).text
 
 
+@pytest.mark.parametrize("name", ["usage", "history", "discovery", "a b", "-a", ""])
+def test_some_names_cannot_be_had(editor: FlaskClient, name: str) -> None:
+    assert editor.post("/api/v1/blocks", json={"type": "s3", "name": name, "data": {"bucket": "b"}}).status_code == 422
+
+
 def test_names_are_taken_once(editor: FlaskClient) -> None:
     save(editor, "s3", "dev", bucket="b")
     assert editor.post("/api/v1/blocks", json={"type": "s3", "name": "dev", "data": {"bucket": "b"}}).status_code == 409

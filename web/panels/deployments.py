@@ -13,7 +13,8 @@ from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput, OrchestratorError, ParameterError
 from orchestrator.serializers import loads
 from orchestrator.server.db.models import Block, Deployment, Schedule
-from orchestrator.server.services import deployments, run_briefs, runs, schedules
+from orchestrator.server.services import deployment_templates, deployments, run_briefs, runs, schedules
+from orchestrator.server.services.deployment_templates import Use
 from orchestrator.server.services.deployments import DeploymentFilter
 from orchestrator.server.services.paging import Page
 from orchestrator.server.services.run_briefs import RunBrief
@@ -48,6 +49,7 @@ class DeploymentPage:
     #: The next ones, soonest last.
     coming: list[RunBrief]
     runs: list[RunRow]
+    looked_up: list[Use]
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
         history=run_briefs.history(session, [deployment_id], 40)[deployment_id],
         coming=run_briefs.upcoming(session, [deployment_id], 3)[deployment_id],
         runs=runs.listing(session, RunFilter(deployment_id=deployment_id, due_before=now), 20, None).items,
+        looked_up=deployment_templates.uses(session, found),
     )
 
 

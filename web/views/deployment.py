@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -11,8 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.server.db.session import reading, transaction
+from orchestrator.server.services import deployment_documents, runs, schedules
 from orchestrator.server.services import deployments as service
-from orchestrator.server.services import runs, schedules
 
 from ..access import actor, needs
 from ..fragments import done, page
@@ -27,6 +28,22 @@ def show(deployment_id: uuid.UUID) -> Response:
     with reading() as session:
         loaded = deployments.load(session, deployment_id, now())
     return page("deployment", room="deployments", page=loaded, deployment=loaded.deployment)
+
+
+@blueprint.get("/deployment.yaml")
+def download(deployment_id: uuid.UUID) -> Response:
+    """The file that gives the same deployment when it is applied."""
+    with reading() as session:
+        deployment = service.get(session, deployment_id)
+        text, name = deployment_documents.text(session, deployment), file_name(deployment.name)
+    response = Response(text, mimetype="application/yaml")
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def file_name(name: str) -> str:
+    """What the file of a deployment is called: as ``orchestrator deployment build`` does."""
+    return f"{re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'flow'}-deployment.yaml"
 
 
 @blueprint.get("/run")

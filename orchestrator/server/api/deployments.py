@@ -18,7 +18,7 @@ from ..db.models import Deployment
 from ..db.session import reading, transaction
 from ..schemas import deployments as schemas
 from ..schemas.flow_runs import FlowRunSchema
-from ..services import deployments, runs
+from ..services import deployment_documents, deployments, runs
 from ..services.deployments import DeploymentFilter
 from . import schedules
 from .access import actor, needs
@@ -26,6 +26,8 @@ from .resource import Resource, address, answer, check_match, no_content
 
 blueprint = Resource("deployments", "Deployments: flows that can be started by name; addressed by id or `flow/name`.")
 
+#: RFC 9512.
+YAML = "application/yaml"
 _KEY_MAX = 200
 _IDEMPOTENCY = {
     "in": "header",
@@ -55,6 +57,19 @@ def get_deployment(**ref: str) -> Response:
     """Get a deployment."""
     with reading() as session:
         return answer(_shown(session, deployments.get(session, address(**ref)), now()))
+
+
+@blueprint.routes("/deployments/<ref>/document", "/deployments/<kind>/<name>/document")
+@needs("viewer")
+@blueprint.arguments(schemas.DocumentQuery, location="query")
+@blueprint.response(200, schemas.DeploymentInputSchema)
+def get_document(query: dict[str, Any], **ref: str) -> Response:
+    """Get the document that gives the same deployment when it is applied, as JSON or as a file with comments."""
+    with reading() as session:
+        deployment = deployments.get(session, address(**ref))
+        if query["format"] == "yaml":
+            return Response(deployment_documents.text(session, deployment), mimetype=YAML)
+        return answer(deployment_documents.of(session, deployment))
 
 
 @blueprint.route("/deployments", methods=["POST"])

@@ -185,6 +185,12 @@ class DeploymentQuery(PageQuery):
     work_queue = fields.String()
 
 
+class DocumentQuery(Strict):
+    """In which form to give a document."""
+
+    format = fields.String(load_default="json", validate=validate.OneOf(["json", "yaml"]))
+
+
 class RunInputSchema(Strict):
     """A run to be started."""
 

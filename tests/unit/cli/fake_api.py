@@ -20,6 +20,8 @@ class FakeApi:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, Any]] = []
         self.deployments: dict[str, dict[str, Any]] = {}
+        #: What was applied last, by the deployment's id.
+        self.documents: dict[str, dict[str, Any]] = {}
         self.types: dict[str, dict[str, Any]] = {}
         self.blocks: dict[str, dict[str, Any]] = {}
         self.runs: dict[str, dict[str, Any]] = {}
@@ -36,6 +38,8 @@ class FakeApi:
         return handler(rest, json, params or {})
 
     def get_deployments(self, rest: list[str], _: Any, params: dict[str, Any]) -> Any:
+        if rest[1:] and rest[-1] == "document":
+            return self.documents[self._deployment(rest[:-1])["id"]]
         if rest:
             return self._deployment(rest)
         found = [item for item in self.deployments.values() if params.get("name") in (None, item["name"])]
@@ -54,6 +58,7 @@ class FakeApi:
             new["id"] = old["id"]
         changes = [key for key in new if old and old.get(key) != new[key]]
         self.deployments[address] = new
+        self.documents[new["id"]] = body
         return {"deployment": new, "created": old is None, "changes": [f"{key} changed" for key in changes]}
 
     def patch_deployments(self, rest: list[str], body: Any, _: Any) -> Any:

@@ -231,6 +231,14 @@ def test_ls_and_inspect(cli: Cli, applied: str) -> None:
     assert cli("deployment", "inspect", "one", "--output", "json").json["entrypoint"] == "flow.py:shop"
 
 
+def test_inspect_as_yaml_is_the_file_that_gives_the_same_deployment(
+    cli: Cli, fake_api: FakeApi, applied: str, tmp_path: Path
+) -> None:
+    (tmp_path / "again.yaml").write_text(cli("deployment", "inspect", applied, "--output", "yaml").out)
+    assert "# Laid over the defaults of the flow's signature." in (tmp_path / "again.yaml").read_text()
+    assert cli("deployment", "apply", str(tmp_path / "again.yaml")).out == f"unchanged {applied}\n"
+
+
 def test_pause_resume_delete(cli: Cli, fake_api: FakeApi, applied: str) -> None:
     assert cli("deployment", "pause", applied).err == "shop/one is paused\n"
     assert fake_api.deployments[applied]["paused"] is True
