@@ -34,6 +34,10 @@ def of(session: Session, deployment: Deployment) -> dict[str, Any]:
         else None,
         "infrastructure": {"block": infrastructure, "overrides": overrides} if infrastructure or overrides else None,
         "results": {"block": results, "path": deployment.results_path} if results else None,
+        "notifications": [
+            {"block": blocks.label(blocks.get(session, item.block_id)), "on": [name.lower() for name in item.states]}
+            for item in deployment.notifications
+        ],
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,
         "schedules": [_schedule(item) for item in deployment.schedules],
