@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from orchestrator.block import Block
-from orchestrator.errors import BlockError, NotFound
-from orchestrator.interfaces import Infrastructure, LaunchSpec, ProcessHost, Running
+from orchestrator.errors import BlockError, NotFound, OrchestratorError
+from orchestrator.interfaces import (
+    Discoverable,
+    Infrastructure,
+    LaunchSpec,
+    ProcessHost,
+    Resource,
+    Running,
+)
 
 from .containers.container import Container
 from .containers.engine import connect, explained
+from .containers.listing import resources
 from .docker_registry import DockerRegistry
 from .execution import check_api_url, check_environment, labels, object_name, remote_environment
 
 _MEGABYTE = 1024 * 1024
 
 
-class DockerContainer(Block, Infrastructure):
+class DockerContainer(Block, Infrastructure, Discoverable):
     """Executes each run in a container of its own, by Docker or an engine that speaks its API, such as Podman.
 
     The image has to hold Python with the package ``orchestrator`` and what the flows need. The project's code is
@@ -104,7 +114,7 @@ class DockerContainer(Block, Infrastructure):
                 with explained(self.docker_host):
                     container.start()
             except BaseException:
-                with explained(self.docker_host):
+                with suppress(OrchestratorError), explained(self.docker_host):
                     container.remove(force=True)
                 raise
         except BaseException:
@@ -128,6 +138,15 @@ class DockerContainer(Block, Infrastructure):
         if self.pull_policy == "never":
             raise NotFound(f"the engine {name} answers, but has no image {self.image}, and pull_policy is never")
         return f"The engine {name} answers; the image {self.image} is not there yet, the first run fetches it."
+
+    def discover(self) -> Iterator[Resource]:
+        """The engine and its containers, those of runs among them."""
+        client = connect(self.docker_host)
+        try:
+            with explained(self.docker_host):
+                yield from resources(client)
+        finally:
+            client.close()
 
     def _provide_image(self, client: Any, host: ProcessHost) -> None:
         with explained(self.docker_host):

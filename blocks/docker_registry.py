@@ -10,7 +10,7 @@ from orchestrator.block import Block
 from orchestrator.errors import AccessDenied, BlockError
 from orchestrator.interfaces import Credentials
 
-from .containers import engine
+from .containers.engine import connect, explained
 
 
 class DockerRegistry(Block, Credentials):
@@ -51,10 +51,10 @@ class DockerRegistry(Block, Credentials):
             Unavailable: The engine does not answer.
         """
         address = str(options.pop("docker_host", ""))
-        client = engine.connect(address)
+        client = connect(address)
         account = self.auth_config()
         try:
-            with engine.explained(address):
+            with explained(address):
                 client.login(account["username"], account["password"], registry=account["serveraddress"])
         except BlockError as error:
             client.close()

@@ -16,6 +16,7 @@ try:
     import google.auth
     import google.auth.exceptions
     import google.auth.transport.requests
+    import requests
     from google.auth.credentials import AnonymousCredentials
     from google.cloud import storage
     from google.oauth2 import service_account
@@ -89,9 +90,11 @@ class GCPCredentials(Block, Credentials):
         if options:
             raise BlockError("GCPCredentials.client() takes endpoint_url")
         where = {"client_options": {"api_endpoint": endpoint}} if endpoint else {}
-        return storage.Client(
-            project=self.project or getattr(account, "project_id", None), credentials=account, **where
-        )
+        project = self.project or getattr(account, "project_id", None)
+        client = storage.Client(project=project, credentials=account, **where)
+        # It would ask for facts of each bucket, in a thread of its own, for traces that nobody takes here.
+        client._bucket_metadata_cache = None
+        return client
 
     def test(self) -> str:
         """Ask Google for a token."""
@@ -99,7 +102,8 @@ class GCPCredentials(Block, Credentials):
         if self.anonymous:
             return "There is no account to try: these credentials are anonymous."
         try:
-            account.refresh(google.auth.transport.requests.Request())
+            with requests.Session() as session:
+                account.refresh(google.auth.transport.requests.Request(session=session))
         except google.auth.exceptions.TransportError as error:
             raise Unavailable(f"Google's token service cannot be reached: {error}") from None
         except google.auth.exceptions.GoogleAuthError:

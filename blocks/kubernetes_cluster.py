@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from pydantic import Field, SecretStr
 
 from orchestrator.block import Block
-from orchestrator.interfaces import Credentials
+from orchestrator.interfaces import Credentials, Discoverable, Observed, Resource
 
+from .kubernetes_runs import watching
 from .kubernetes_runs.api import Cluster, connect
 
 
-class KubernetesCluster(Block, Credentials):
-    """A Kubernetes cluster, with the account to use it by.
+class KubernetesCluster(Block, Credentials, Discoverable):
+    """A Kubernetes cluster, with the account to use it by; its nodes, pods and events can be watched.
 
     Without a kubeconfig it is the cluster that the agent itself runs in, by its pod's service account; outside of one,
     what the kubeconfig of the agent's computer names.
@@ -39,6 +41,10 @@ class KubernetesCluster(Block, Credentials):
     )
     context: str = Field("", description="Context of the kubeconfig; empty: its current one.")
 
+    namespaces: list[str] = Field(
+        default_factory=list, max_length=200, description="Namespaces whose pods and events are watched; none: all."
+    )
+
     def client(self, **options: Any) -> Any:
         """A ``kubernetes.client.ApiClient``.
 
@@ -59,3 +65,19 @@ class KubernetesCluster(Block, Credentials):
         finally:
             cluster.close()
         return f"The cluster at {cluster.name} answers; it is Kubernetes {version}."
+
+    def discover(self) -> Iterator[Resource]:
+        """The cluster, its nodes and its pods."""
+        cluster = self.cluster()
+        try:
+            yield from watching.resources(cluster, self.namespaces)
+        finally:
+            cluster.close()
+
+    def observe(self, cursor: Any, emit: Callable[[Observed], None]) -> Any:
+        """What the cluster tells of itself: ``kubernetes.pod.back-off`` and the like."""
+        cluster = self.cluster()
+        try:
+            return watching.observe(cluster, self.namespaces, cursor, emit)
+        finally:
+            cluster.close()

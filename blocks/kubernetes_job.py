@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue, field_validator
@@ -130,14 +131,13 @@ class KubernetesJob(Block, Infrastructure):
                 raise BlockError("the run was asked to stop before its job was created")
             job = cluster.post(f"/apis/batch/v1/namespaces/{self.namespace}/jobs", made)
         except BaseException:
-            cluster.delete(f"{secrets}/{wanted.name}")
+            with suppress(OrchestratorError):
+                cluster.delete(f"{secrets}/{wanted.name}")
             raise
         # The Secret goes with its Job, should nobody be there to remove them; not every account may say so.
         owner = {"apiVersion": "batch/v1", "kind": "Job", "name": wanted.name, "uid": job["metadata"]["uid"]}
-        try:
+        with suppress(OrchestratorError):
             cluster.patch(f"{secrets}/{wanted.name}", {"metadata": {"ownerReferences": [owner]}})
-        except OrchestratorError:
-            pass
         return job
 
     def test(self) -> str:

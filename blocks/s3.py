@@ -49,7 +49,11 @@ class S3(Objects, Block):
     )
     region: str | None = Field(None, description="Such as eu-central-1; empty: what the computer is configured for.")
     endpoint_url: str | None = Field(None, description="Address of a service other than Amazon's.")
-    access_key_id: str | None = Field(None, description="Empty: the computer's own credentials, such as a role.")
+    access_key_id: str | None = Field(
+        None,
+        description="Empty: the computer's own credentials, such as a role.",
+        json_schema_extra={"x-rotates": True},
+    )
     secret_access_key: SecretStr | None = Field(None, description="Goes with the access key id.")
     session_token: SecretStr | None = Field(None, description="Of temporary credentials only.")
 

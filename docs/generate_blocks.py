@@ -16,6 +16,9 @@ from orchestrator.block_schemas import in_order
 
 _EXTRA = re.compile(r"""pip install \\?["']?(orchestrator\[[a-z0-9,-]+\])""")
 
+_WING = "orchestrator.blocks"
+_BESIDE = re.compile(r"^from \.([a-z0-9_.]+) import", re.MULTILINE)
+
 
 def kinds(tree: Path) -> Iterator[type[Block]]:
     """The classes of all kinds that lie in the tree, by slug."""
@@ -69,9 +72,11 @@ def page(kind: type[Block], head: str) -> str:
 
 
 def extras(kind: type[Block]) -> list[str]:
-    """The extras that the class's file tells people to install."""
+    """The extras that the class's file, or one beside it that the file imports, tells people to install."""
     source = inspect.getsource(sys.modules[kind.__module__])
-    return list(dict.fromkeys(_EXTRA.findall(source)))
+    beside = [sys.modules[f"{_WING}.{name}"] for name in _BESIDE.findall(source) if f"{_WING}.{name}" in sys.modules]
+    sources = [source, *(inspect.getsource(module) for module in beside)]
+    return list(dict.fromkeys(extra for text in sources for extra in _EXTRA.findall(text)))
 
 
 def _fields(schema: Mapping[str, Any]) -> str:

@@ -84,6 +84,16 @@ def _reference_schema(kind: type[Block], base: type[Block]) -> dict[str, Any]:
     return {"type": "object", "title": kind.__name__, "x-block": "*" if kind is base else wanted}
 
 
+def rotated(schema: Mapping[str, Any]) -> list[str]:
+    """The fields that a rotation may change, in their order: secrets, and what a service gives together with them, such
+    as the id of a key (``x-rotates``). Empty where there is no secret.
+    """
+    fields = in_order(schema)
+    if not any(item.get("writeOnly") is True for item in fields.values()):
+        return []
+    return [name for name, item in fields.items() if item.get("writeOnly") is True or item.get("x-rotates") is True]
+
+
 def holds_secret(node: Any, definitions: Mapping[str, Any], seen: frozenset[str] = frozenset()) -> bool:
     """Whether a JSON schema, or one that it refers to in ``definitions``, has a secret field (``writeOnly``)."""
     if isinstance(node, list):

@@ -19,6 +19,7 @@ from .states import StateType
 
 if TYPE_CHECKING:
     from .futures import TaskFuture
+    from .result_storage import ResultStorage
     from .results import State
     from .task_runners import TaskRunner
 
@@ -38,6 +39,7 @@ class FlowRun:
         attempt: The fencing number that its reports carry.
         sink: Where its reports go; None: it is not tracked.
         settings: Those that were in force when it began.
+        results: Where results go that are too large to be kept with the run.
         supervised: Whether an agent watches it: that reports its end, and captures its output.
     """
 
@@ -49,6 +51,7 @@ class FlowRun:
     sink: Sink | None
     attempt: int = 1
     tags: frozenset[str] = frozenset()
+    results: ResultStorage | None = None
     supervised: bool = False
     log_prints: bool = True
     parent: FlowRun | None = None

@@ -26,6 +26,10 @@ class Document:
     storage: dict[str, Any] | None = None
     #: ``{block: TYPE/NAME, overrides: {field: value}}``; None: a plain process.
     infrastructure: dict[str, Any] | None = None
+    #: ``{block: TYPE/NAME, path}``; None: large results go where the setting of the agent says.
+    results: dict[str, Any] | None = None
+    #: ``{block: TYPE/NAME, on: [state types]}`` each.
+    notifications: list[dict[str, Any]] = field(default_factory=list)
     work_queue: str = "default"
     parameters: dict[str, Any] = field(default_factory=dict)
     #: None: the file says nothing of schedules, and those on the server stay; an empty list removes them.
@@ -42,8 +46,9 @@ class Document:
     def body(self) -> dict[str, Any]:
         """What ``POST deployments`` takes."""
         body = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "source"}
-        if self.infrastructure is None:
-            del body["infrastructure"]
+        for name in ("infrastructure", "results"):
+            if body[name] is None:
+                del body[name]
         if self.schedules is None:
             del body["schedules"]
         else:
@@ -72,6 +77,8 @@ _COMMENTS = {
     "entrypoint": "# file:function, below the project's root.\n",
     "storage": "# Where the code lies. The snapshot is the hash of all its files; `deployment build` writes it.\n",
     "infrastructure": "# What runs are executed in: a block, and values laid over its fields. null: a plain process.\n",
+    "results": "# Where results go that are too large for the run: a block, a folder in it. null: as agents say.\n",
+    "notifications": "# Whom to tell when a run comes into one of these states; without `on`: failed and crashed.\n",
     "work_queue": "# Agents of this queue take the runs: orchestrator agent start -q <queue>\n",
     "parameters": "# Laid over the defaults of the flow's signature.\n",
     "schedules": (

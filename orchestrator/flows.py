@@ -7,9 +7,10 @@ import os
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any, Literal, overload
 
-from . import context, names, parameters, results, settings, timeouts, tracking
+from . import context, names, parameters, result_storage, results, settings, timeouts, tracking
 from .context import FlowRun
 from .decorated import Decorated, P, R, fill
 from .engine import Steps, abandon, drive, drive_async, flow_steps
@@ -135,6 +136,7 @@ class Flow(Decorated[P, R]):
             settings=found,
             sink=parent.sink if parent is not None else tracking.sink(found),
             tags=context.present_tags(),
+            results=parent.results if parent is not None else result_storage.chosen(found),
             supervised=parent is not None and parent.supervised,
             log_prints=prints,
             parent=parent,
@@ -167,8 +169,12 @@ def concluded(flow: Flow[Any, Any], run: FlowRun, state: State) -> dict[str, Any
         log.error("flow run %s failed: %s", run.name, state.message)
     if not state.is_completed:
         return None
-    folder = found.path("results")
-    return results.keep(state.result(), found.results_inline_max, log.logger, flow.persist_result, folder, run.id)
+    elsewhere = results.Elsewhere(found.path("results", f"{run.id}.json"))
+    if run.results is not None and run.sink is not None:
+        # each attempt has a file of its own: one that was given up, and still goes on, spoils no other's result
+        name, storage = f"{run.id}-{run.attempt}.json", run.results
+        elsewhere = replace(elsewhere, block=storage.ref, store=lambda data: storage.write(name, data, found))
+    return results.keep(state.result(), found.results_inline_max, log, flow.persist_result, elsewhere)
 
 
 def _announce(run: FlowRun, state: State) -> None:
@@ -238,8 +244,8 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         task_runner: Where submitted tasks run; threads when not given.
         log_prints: Whether what it prints reaches the log, by hand; the setting of that name when not given. On an
             agent all that its process writes does.
-        persist_result: False keeps nothing of the return value; True keeps even large ones, below
-            ``ORCHESTRATOR_HOME/results``.
+        persist_result: False keeps nothing of the return value; True keeps even large ones where no storage block is
+            there for them, below ``ORCHESTRATOR_HOME/results``.
 
     Raises:
         InvalidInput: An option has a value that cannot be used.

@@ -155,6 +155,15 @@ class Infrastructure(Record):
 
 
 @dataclass(frozen=True)
+class Results(Record):
+    """Where results go that are too large to be kept with the run."""
+
+    block_id: uuid.UUID
+    #: Folder in it, templates not yet filled in; empty: ``results``.
+    path: str = ""
+
+
+@dataclass(frozen=True)
 class Job(Record):
     """A claimed run: all that an agent needs to execute it, as ``POST agents/{id}/claim`` answers."""
 
@@ -174,6 +183,8 @@ class Job(Record):
     work_queue: str = ""
     #: How long until it may start; agents count it down on a monotonic clock.
     starts_in_ms: int = 0
+    #: None: where the setting of whoever executes it says.
+    results: Results | None = None
 
 
 @dataclass(frozen=True)

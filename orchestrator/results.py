@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 from pydantic_core import to_jsonable_python
 
@@ -20,6 +22,8 @@ TRACEBACK_MAX = 16_000
 _OURS = frozenset({"orchestrator.engine", "orchestrator.flows", "orchestrator.tasks"})
 
 _NOTHING = object()
+#: Whatever can be logged to.
+Log = Union[logging.Logger, "logging.LoggerAdapter[Any]"]
 
 
 class State(records.State):
@@ -123,20 +127,33 @@ def run_error(state: records.State) -> Exception:
     return {StateType.CRASHED: CrashedRun, StateType.CANCELLED: CancelledRun}.get(state.type, FailedRun)(message)
 
 
-def keep(
-    value: Any, most: int, log: logging.Logger, persist: bool | None, folder: Path, run_id: str
-) -> dict[str, Any] | None:
-    """What of a return value goes to the server: ``{"value": ...}`` when it is small JSON, else None and a log line.
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where a result goes that is too large to be kept with its run.
+
+    Attributes:
+        file: On this machine, for flows that persist their results.
+        block: What people call the storage block that ``store`` writes to.
+        store: Stores the JSON form; what the run keeps of it. None: there is no storage block.
+    """
+
+    file: Path
+    block: str = ""
+    store: Callable[[bytes], dict[str, Any]] | None = None
+
+
+def keep(value: Any, most: int, log: Log, persist: bool | None, elsewhere: Elsewhere) -> dict[str, Any] | None:
+    """What of a return value goes to the server: ``{"value": ...}`` when it is small JSON, ``{"block": id, "path",
+    "size"}`` when a storage block took it; else None and a log line. It never raises.
 
     Args:
         value: What the run returned.
         most: Largest JSON form to send, in bytes; 0: none.
         log: Where to tell what was not stored.
-        persist: False: keep nothing; True: what is too large to send is written below ``folder``.
-        folder: Folder of results on this machine.
-        run_id: Name of the file there.
+        persist: False: keep nothing; True: what is too large to send, and no block takes, is written to a file.
+        elsewhere: Where what is too large goes.
     """
-    if persist is False or (value is not None and most <= 0 and not persist):
+    if persist is False or (most <= 0 and (value is None or not (persist or elsewhere.store))):
         return None
     try:
         data = serializers.dumps(value, default=to_jsonable_python)
@@ -145,15 +162,30 @@ def keep(
         return None
     if len(data) <= most:
         return {"value": serializers.loads(data)}
+    if elsewhere.store is not None:
+        stored = _to_block(data, elsewhere.store, elsewhere.block, log)
+        if stored is not None or not persist:
+            return stored
     if persist:
-        _to_file(data, folder / f"{run_id}.json", log)
+        _to_file(data, elsewhere.file, log)
         return None
-    log.warning("the result was not stored: it takes %d bytes, and ORCHESTRATOR_RESULTS_INLINE_MAX is %d",
+    log.warning("the result was not stored: it takes %d bytes, and ORCHESTRATOR_RESULTS_INLINE_MAX is %d; "
+                "name a storage block for results in the deployment, or in ORCHESTRATOR_RESULT_STORAGE",
                 len(data), most)  # fmt: skip
     return None
 
 
-def _to_file(data: bytes, path: Path, log: logging.Logger) -> None:
+def _to_block(data: bytes, store: Callable[[bytes], dict[str, Any]], block: str, log: Log) -> dict[str, Any] | None:
+    try:
+        stored = store(data)
+    except Exception as error:  # the run did its work, whatever its storage says
+        log.warning("the result, %d bytes, was not stored in the block %s: %s", len(data), block, describe(error))
+        return None
+    log.info("the result, %d bytes, is kept in the block %s as %s", len(data), block, stored["path"])
+    return stored
+
+
+def _to_file(data: bytes, path: Path, log: Log) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.write_bytes(data)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import block_store, parameters, records, results, settings, snapshots, template_values
+from . import block_store, parameters, records, result_storage, results, settings, snapshots, template_values
 from .block import Block, use_store
 from .client import Client, patiently
 from .context import FlowRun
@@ -49,13 +49,15 @@ def run_job(
             the supervisor enforces it.
 
     Returns:
-        The terminal state, and the result to store: ``{"value": ...}`` or None. Code that does not load, parameters
-        that do not fit it, and templates that stand for nothing end FAILED; storage that cannot be read ends CRASHED.
+        The terminal state, and what is kept of the result, as :func:`results.keep` tells. Code that does not load,
+        parameters that do not fit it, and templates that stand for nothing end FAILED; storage that cannot be read ends
+        CRASHED.
     """
     received = time.monotonic()
     found = settings.load()
     if job.entrypoint.startswith(ERRANDS):
-        found = replace(found, results_inline_max=max(found.results_inline_max, ERRAND_RESULT_MAX))
+        most = max(found.results_inline_max, ERRAND_RESULT_MAX)
+        found = replace(found, results_inline_max=most, result_storage="")
     scratch = _scratch(job, found)
     try:
         job = _without_templates(job, found)
@@ -89,6 +91,7 @@ def _flow_run(flow: Flow[Any, Any], job: Job, values: dict[str, Any], sink: Sink
         settings=found,
         sink=sink,
         tags=frozenset(job.tags),
+        results=result_storage.chosen(found, job.results),
         supervised=True,
         log_prints=found.log_prints if flow.log_prints is None else flow.log_prints,
     )

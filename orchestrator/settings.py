@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -45,6 +46,12 @@ def _url(text: str) -> str:
     return text.strip().rstrip("/")
 
 
+def _block(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*/[A-Za-z0-9][A-Za-z0-9_.-]*", text.strip()):
+        raise ValueError(f"{text!r} is not TYPE/NAME of a block, such as s3/dev")
+    return text.strip()
+
+
 def _setting(default: Any, help: str, read: Callable[[str], Any] = str, secret: bool = False) -> Any:
     return field(default=default, metadata={"help": help, "read": read, "secret": secret})
 
@@ -80,6 +87,9 @@ class Settings:
     stop_grace: timedelta = _setting(timedelta(seconds=30), "From asking a run to stop to killing it.", duration)
     dispatch_ahead: timedelta = _setting(timedelta(seconds=2), "How early due runs are hinted.", duration)
     results_inline_max: int = _setting(4096, "Largest result kept in Postgres, in bytes; 0: none.", int)
+    result_storage: str = _setting(
+        "", "Storage block (TYPE/NAME) for larger results, where a deployment names none; empty: none.", _block
+    )
     log_line_max: int = _setting(65536, "Longest log message kept, in bytes; the rest is cut and named.", int)
     limit_wait: timedelta = _setting(
         timedelta(minutes=10), "How long loading a block waits while runs hold all slots of its limit.", duration

@@ -54,6 +54,7 @@ class Remote:
         pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=10, read=60), retries=urllib3.Retry(2, backoff_factor=0.2)
         )
+        weakref.finalize(self, pool.clear)
         self._client = Urllib3HttpGitClient(
             f"{parts.scheme}://{parts.netloc}/", pool_manager=pool, username=username, password=password, quiet=True
         )

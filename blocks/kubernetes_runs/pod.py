@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from orchestrator.interfaces import ProcessHost
 
 from .api import Cluster
 from .manifest import CONTAINER
+from .watching import by_time, event_name, place_of
 
 log = logging.getLogger("orchestrator.agent")
 
@@ -195,22 +195,21 @@ class PodOfRun:
         if not self._pod:
             return
         chosen = f"involvedObject.kind=Pod,involvedObject.name={self._pod}"
-        for event in self._cluster.get(f"{self._core}/events", fieldSelector=chosen)["items"]:
+        for event in by_time(self._cluster.get(f"{self._core}/events", fieldSelector=chosen)["items"]):
             if event["metadata"]["uid"] not in self._told:
                 self._told.add(event["metadata"]["uid"])
                 self._tell(event)
 
     def _tell(self, event: dict[str, Any]) -> None:
         reason = str(event.get("reason") or "event")
-        kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", reason).lower()
         name, message = f"{self._namespace}/{self._pod}", str(event.get("message") or "")
         resource = {
-            "resource.id": f"kubernetes://{self._cluster.name}/{self._namespace}/pods/{self._pod}",
+            "resource.id": place_of(self._cluster, "pods", self._namespace, self._pod),
             "resource.name": name,
             "kind": "kubernetes.pod",
         }
         payload = {"message": message, "type": event.get("type") or "", "count": event.get("count") or 1}
-        self._host.emit(f"kubernetes.pod.{kind}", resource, payload, key=str(event["metadata"]["uid"]))
+        self._host.emit(event_name("Pod", reason), resource, payload, key=str(event["metadata"]["uid"]))
         if event.get("type") == "Warning":
             self._host.tell(f"pod {name}: {reason}: {message}")
 

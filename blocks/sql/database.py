@@ -54,7 +54,17 @@ class SQLAlchemyDatabase(Block, Database, Discoverable):
     model_config = ConfigDict(json_schema_extra=_own_fields_first)
 
     max_connections: int | None = Field(
-        None, ge=1, le=10_000, description="Most connections at a time; empty: five per process, ten more at peaks."
+        None,
+        ge=1,
+        le=10_000,
+        description="Most connections of all runs together: runs wait for each other. Empty: any.",
+    )
+    connections_per_run: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="Most connections of one run, where max_connections is set. Each thread needs one of its own, and "
+        "so does a query inside the rows of another.",
     )
     connect_timeout_s: float = Field(10, gt=0, le=600, description="Seconds to wait for a connection.")
     statement_timeout_s: float | None = Field(
@@ -185,7 +195,8 @@ class SQLAlchemyDatabase(Block, Database, Discoverable):
 
     def _limits(self, look: bool) -> Limits:
         if not look:
-            return Limits(self.max_connections, self.connect_timeout_s, self.statement_timeout_s)
+            most = min(self.connections_per_run, self.max_connections) if self.max_connections else None
+            return Limits(most, self.connect_timeout_s, self.statement_timeout_s)
         shortest = min(_LOOK_SECONDS, self.statement_timeout_s or _LOOK_SECONDS)
         return Limits(1, self.connect_timeout_s, shortest, pooled=False)
 

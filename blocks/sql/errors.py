@@ -92,7 +92,7 @@ def _translated(error: exc.SQLAlchemyError, url: URL, timeout: float | None) -> 
         return missing_driver(url, error)
     if isinstance(error, exc.TimeoutError):
         return Unavailable(
-            f"{where}: all connections of this process are in use; raise max_connections, or use fewer at a time"
+            f"{where}: all connections of this process are in use; raise connections_per_run, or use fewer at a time"
         )
     if isinstance(error, exc.DBAPIError):
         kind = _kind(error)

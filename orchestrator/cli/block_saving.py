@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from .. import block_kinds
 from ..block import REFERENCE
-from ..block_schemas import in_order
+from ..block_schemas import rotated
 from ..client import Client
 from ..errors import InvalidInput, NotFound
 from .block_prompts import Questions, can_ask, check_fields, from_file, from_pairs
@@ -59,7 +59,7 @@ def rotate(block: str, pairs: tuple[str, ...], file: Any) -> None:
     client = Client.from_settings()
     document = client.get(f"blocks/{block}")
     schema = client.get(f"block-types/{document['type']}")["schema"]
-    secrets = [name for name, facts in in_order(schema).items() if facts.get("writeOnly")]
+    secrets = rotated(schema)
     if not secrets:
         raise InvalidInput(f"{block} has no secret; `orchestrator block create --overwrite` changes other fields")
     given = {**from_file(file), **from_pairs(pairs, schema)}

@@ -51,6 +51,7 @@ def group() -> None:
 @click.option("--storage-block", "-sb", metavar="TYPE/NAME[/PATH]", help="Where the code is uploaded to.")
 @click.option("--infra-block", "-ib", metavar="TYPE/NAME", help="What runs are executed in; a process by default.")
 @click.option("--override", "overrides", metavar="KEY=VALUE", multiple=True, help="Lay a value over the infra block.")
+@click.option("--results-block", "-rb", metavar="TYPE/NAME[/PATH]", help="Where results too large for the run go.")
 @click.option("--work-queue", "-q", help="The queue that its runs go to.  [default: default]")
 @click.option("--tag", "-t", "tags", multiple=True, help="A tag of the deployment and its runs.")
 @click.option("--param", "params", metavar="KEY=VALUE", multiple=True, help="A parameter; the value is JSON or text.")
@@ -239,6 +240,12 @@ def _read_options(options: dict[str, Any]) -> dict[str, Any]:
     if options["infra_block"] or options["overrides"]:
         overrides = read_parameters(options["overrides"], None, "--override")
         given["infrastructure"] = {"block": options["infra_block"], "overrides": overrides}
+    if options["results_block"]:
+        if not (found := _BLOCK.fullmatch(options["results_block"])):
+            raise click.BadParameter(
+                "write TYPE/NAME or TYPE/NAME/PATH, such as s3/dev/results", param_hint="--results-block"
+            )
+        given["results"] = {"block": found[1], "path": found[2] or ""}
     return given
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ..client import Client
+from ..result_storage import read_result
 from ..states import NAMED, TERMINAL, StateType
 from .output import confirm, console, emit, fail, limit_option, note, output_option, yes_option
 from .references import deployment_id, flow_id, flow_run_id
@@ -113,6 +114,19 @@ def inspect(run: str, output: str) -> None:
     emit(facts)
     click.echo()
     emit(states, columns={"at": "At", "type": "State", "name": "Name", "message": "Message"})
+
+
+@group.command()
+@click.argument("run")
+@output_option
+def result(run: str, output: str) -> None:
+    """Print what a run returned, from wherever it is kept."""
+    client = Client.from_settings()
+    found = read_result(flow_run_id(client, run), client)
+    if output == "json" or isinstance(found, (dict, list)):
+        emit(found, "json")
+    else:
+        emit(found)
 
 
 @group.command()

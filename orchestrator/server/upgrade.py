@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import kind_facts
 from .db import migrate, session
 from .services import block_types
 
@@ -23,10 +24,11 @@ def upgrade(url: str, revision: str = "head") -> bool:
     """
     changed = migrate.upgrade(url, revision)
     if revision == "head":
+        kinds = kind_facts.ask()
         session.configure(url, pool_size=1)
         try:
             with session.transaction() as work:
-                block_types.register_builtin(work)
+                block_types.register_installed(work, kinds)
         finally:
             session.dispose()
     return changed

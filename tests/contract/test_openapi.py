@@ -38,6 +38,7 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
         (records.TaskRun, "TaskRun"),
         (records.Storage, "JobStorage"),
         (records.Infrastructure, "JobInfrastructure"),
+        (records.Results, "JobResults"),
         (records.Job, "Job"),
         (records.Registration, "Registration"),
     ],

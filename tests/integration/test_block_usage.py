@@ -101,7 +101,7 @@ def test_history_tells_fields_and_never_secrets(editor: FlaskClient) -> None:
 def test_a_rotated_secret_is_seen_by_all_and_touches_nothing_else(editor: FlaskClient) -> None:
     save(editor, "credentials", "main", secret=CANARY)
     save(editor, "s3", "dev", bucket="b", credentials={"$block": "credentials/main"})
-    before = [deploy(editor, name)["deployment"] for name in ("a", "b", "c")]
+    before = [deploy(editor, name, results=STORAGE | {"path": "kept"})["deployment"] for name in ("a", "b", "c")]
     holder = editor.get("/api/v1/blocks/s3/dev").json
     done = editor.post("/api/v1/blocks/credentials/main/rotate", json={"data": {"secret": "fresh"}})
     assert done.json["data"] == {"secret": "********"}
@@ -122,6 +122,27 @@ def test_only_secrets_are_rotated(editor: FlaskClient, data: dict[str, Any], fie
     refused = editor.post("/api/v1/blocks/s3/dev/rotate", json={"data": data})
     assert (refused.status_code, list(refused.json["errors"])) == (422, [field])
     assert editor.post("/api/v1/blocks/s3/dev/load").json["data"]["key"] == CANARY
+
+
+def test_what_a_service_gives_with_a_secret_is_rotated_with_it(editor: FlaskClient) -> None:
+    text: dict[str, Any] = {"type": "string"}
+    properties = {"key_id": {**text, "x-rotates": True}, "key": {**text, "writeOnly": True}, "region": text}
+    account = {"slug": "account", "import_path": "x:Account", "interfaces": [], "schema": {"properties": properties}}
+    assert editor.post("/api/v1/block-types", json=account).status_code == 200
+    save(editor, "account", "main", key_id="one", key=CANARY, region="eu")
+    address = "/api/v1/blocks/account/main"
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"key_id": "two"}, "data"), ({"key_id": "two", "key": None}, "data"),
+        ({"key": "x", "region": "us"}, "data.region"), ({"key": "x", "key_id": 2}, "data.key_id"),
+    ]  # fmt: skip
+    for data, field in wrong:
+        refused = editor.post(f"{address}/rotate", json={"data": data})
+        assert (refused.status_code, list(refused.json["errors"])) == (422, [field])
+    done = editor.post(f"{address}/rotate", json={"data": {"key_id": "two", "key": "fresh"}})
+    assert done.json["data"] == {"key_id": "two", "key": "********", "region": "eu"}
+    assert editor.post(f"{address}/load").json["data"] == {"key_id": "two", "key": "fresh", "region": "eu"}
+    [rotated] = [item for item in editor.get(f"{address}/history").json["items"] if item["verb"] == "rotated"]
+    assert {item["field"] for item in rotated["fields"]} == {"key_id", "key"}
 
 
 def test_a_rotation_keeps_the_secrets_that_it_is_not_given(editor: FlaskClient) -> None:

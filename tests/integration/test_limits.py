@@ -34,6 +34,7 @@ DATABASE = {
         "properties": {
             "url": {"type": "string", "writeOnly": True},
             "max_connections": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
+            "connections_per_run": {"type": "integer", "minimum": 1},
             "inner": {"type": "object", "x-block": "*"},
         },
     },
@@ -90,6 +91,8 @@ def test_a_limit_is_declared_by_the_block_and_goes_with_it(client: Client) -> No
     assert (limit["name"], limit["slots"], limit["taken"], limit["holders"]) == ("block/pool/main", 2, 0, [])
     client.put("blocks/pool/main", {"data": {"url": "********", "max_connections": 3}})
     assert client.get("limits")["items"][0]["slots"] == 3
+    client.put("blocks/pool/main", {"data": {"url": "********", "max_connections": 9, "connections_per_run": 4}})
+    assert client.get("limits")["items"][0]["slots"] == 2
     assert "block/pool/main" in CliRunner().invoke(cli, ["limit", "ls"]).stdout
     client.put("blocks/pool/main", {"data": {"url": "********", "max_connections": None}})
     assert client.get("limits")["items"] == []

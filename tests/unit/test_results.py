@@ -74,7 +74,7 @@ def test_a_very_long_traceback_is_cut_in_its_middle() -> None:
 
 
 def keep(value: Any, most: int, persist: bool | None, folder: Path) -> dict[str, Any] | None:
-    return results.keep(value, most, LOG, persist, folder, "run")
+    return results.keep(value, most, LOG, persist, results.Elsewhere(folder / "run.json"))
 
 
 @pytest.mark.parametrize(
@@ -105,3 +105,39 @@ def test_what_is_too_large_goes_to_a_file_when_it_shall(tmp_path: Path, caplog: 
 def test_what_has_no_json_form_is_told_and_left(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert keep(object(), 100, True, tmp_path) is None
     assert "the result, a object, was not stored: it has no JSON form" in caplog.text
+
+
+def stored(data: bytes) -> dict[str, Any]:
+    return {"block": "id", "path": "results/run.json", "size": len(data)}
+
+
+def refuses(data: bytes) -> dict[str, Any]:
+    raise ConnectionResetError("the network is down")
+
+
+@pytest.mark.parametrize(("most", "persist"), [(10, None), (10, True), (0, None)])
+def test_what_is_too_large_goes_to_the_block_where_there_is_one(
+    most: int, persist: bool | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    elsewhere = results.Elsewhere(tmp_path / "run.json", "s3/dev", stored)
+    kept = results.keep("x" * 20, most, LOG, persist, elsewhere)
+    assert kept == {"block": "id", "path": "results/run.json", "size": 22}
+    assert "22 bytes, is kept in the block s3/dev as results/run.json" in caplog.text
+    assert not (tmp_path / "run.json").exists()
+
+
+@pytest.mark.parametrize(("value", "most", "persist"), [("x" * 20, 10, False), ("x", 10, None), (None, 0, None)])
+def test_nothing_else_goes_to_the_block(value: Any, most: int, persist: bool | None, tmp_path: Path) -> None:
+    kept = results.keep(value, most, LOG, persist, results.Elsewhere(tmp_path / "run.json", "s3/dev", refuses))
+    assert kept == ({"value": "x"} if value == "x" else None)
+
+
+@pytest.mark.parametrize("persist", [None, True])
+def test_a_block_that_takes_nothing_is_told_and_raises_nothing(
+    persist: bool | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = results.Elsewhere(tmp_path / "run.json", "s3/dev", refuses)
+    assert results.keep("x" * 20, 10, LOG, persist, elsewhere) is None
+    assert "was not stored in the block s3/dev: ConnectionResetError: the network is down" in caplog.text
+    assert (tmp_path / "run.json").exists() is bool(persist)

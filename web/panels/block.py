@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from orchestrator.block import REFERENCE
+from orchestrator.block_schemas import rotated
 from orchestrator.clock import from_text
 from orchestrator.errors import Conflict, InvalidInput, OrchestratorError
 from orchestrator.serializers import loads
@@ -104,9 +105,7 @@ def load(session: Session, block_id: uuid.UUID, now: datetime) -> BlockPage:
         kind=card(found.block_type),
         fields=_fields(session, found),
         secrets=secrets,
-        saved={
-            name: MASK for name in (secrets or {}).get("properties", {}) if (found.data or {}).get(name) is not None
-        },
+        saved={name: found.data[name] for name in (secrets or {}).get("properties", {}) if _is_given(found, name)},
         usage=block_usage.usage(session, block_id, now),
         history=block_history.listing(session, block_id, CHANGES_MAX).items,
         events=events.listing(session, EventFilter(resource_id=f"orchestrator.block.{block_id}"), EVENTS_MAX).items,
@@ -234,9 +233,13 @@ def _held(session: Session, value: Any) -> Block | None:
         return None
 
 
+def _is_given(block: Block, name: str) -> bool:
+    return (block.data or {}).get(name) is not None
+
+
 def _secrets(schema: Mapping[str, Any]) -> dict[str, Any] | None:
     """The part of a schema that is about secrets, for the form that rotates them."""
-    named = {name: item for name, item in _properties(schema).items() if item.get("writeOnly") is True}
+    named = {name: _properties(schema)[name] for name in rotated(schema)}
     if not named:
         return None
     return {"type": "object", "properties": named, "$defs": schema.get("$defs", {})}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from orchestrator import block_kinds
 from orchestrator.server.db.models import Block, BlockType
 from orchestrator.server.services import block_types, blocks
 from orchestrator.server.services.blocks import BlockFilter
@@ -96,8 +94,7 @@ def listing(session: Session, wanted: Asked, cursor: str | None) -> BlocksPage:
 
 def catalogue(session: Session, wanted: Asked) -> CataloguePage:
     """Read the catalogue. A type that is broken, or that nobody can make sense of, has a card that says so."""
-    known = [card(kind) for kind in block_types.listing(session)]
-    cards = known + missing(frozenset(item.slug for item in known))
+    cards = [card(kind) for kind in block_types.listing(session)]
     counts: dict[str, int] = {}
     for item in cards:
         for slug in item.interfaces:
@@ -119,6 +116,7 @@ def card(kind: BlockType) -> Card:
         logo=str(kind.logo or ""),
         interfaces=_interfaces(kind),
         untested=str(kind.untested or ""),
+        broken=str(kind.broken or ""),
     )
 
 
@@ -173,16 +171,3 @@ def _sorted(cards: list[Card]) -> list[Card]:
 
 def _interfaces(kind: BlockType) -> list[str]:
     return [str(item) for item in kind.interfaces] if isinstance(kind.interfaces, (list, tuple)) else []
-
-
-@cache
-def missing(known: frozenset[str]) -> list[Card]:
-    """Types that installed packages bring, but that could not be made known: they do not import, or are no types."""
-    broken = []
-    for slug in sorted(set(block_kinds.installed()) - known):
-        try:
-            block_kinds.find(slug).type_facts()
-        except Exception as error:  # whatever a foreign package raises is told on its card
-            why = " ".join(str(error).split()) or repr(error)
-            broken.append(Card(slug, slug, f"Brought by {block_kinds.installed()[slug]}.", "", [], broken=why))
-    return broken

@@ -41,6 +41,9 @@ class DeploymentPage:
     name: str
     storage: Block | None
     infrastructure: Block | None
+    results: Block | None
+    #: Who is told of its runs: the block's id, what it is called, and the states.
+    notifications: list[tuple[uuid.UUID, str, list[str]]]
     ahead: list[tuple[Schedule, list[datetime]]]
     history: list[RunBrief]
     #: The next ones, soonest last.
@@ -74,14 +77,16 @@ def listing(session: Session, text: str, tag: str, cursor: str | None) -> Deploy
 def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> DeploymentPage:
     """Read one deployment. Raises NotFound."""
     found = deployments.get(session, deployment_id)
-    blocks = [
-        session.get(Block, key) if key else None for key in (found.storage_block_id, found.infrastructure_block_id)
-    ]
+    keys = (found.storage_block_id, found.infrastructure_block_id, found.results_block_id)
+    blocks = [session.get(Block, key) if key else None for key in keys]
+    labels = deployments.block_labels(session, [found])
     return DeploymentPage(
         deployment=found,
         name=f"{found.flow.name}/{found.name}",
         storage=blocks[0],
         infrastructure=blocks[1],
+        results=blocks[2],
+        notifications=[(item.block_id, labels[item.block_id], item.states) for item in found.notifications],
         ahead=[(item, _ahead(item, now)) for item in found.schedules],
         history=run_briefs.history(session, [deployment_id], 40)[deployment_id],
         coming=run_briefs.upcoming(session, [deployment_id], 3)[deployment_id],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import struct
 import sys
 
@@ -26,14 +27,13 @@ def main() -> None:
     del sys.path[0]
     if own == version:
         sys.path += [folder for folder in sys.argv[5:] if folder not in sys.path]
+    sys.argv[1:] = [control, lifeline, "--frame", frame]
     try:
-        from orchestrator.workers.agent.child import spawned
+        runpy.run_module("orchestrator.workers.agent.child", run_name="__main__", alter_sys=True)
     except ImportError as error:
         needs = "" if own == version else f"; it is Python {own}, the agent's {version}: install orchestrator for it"
         tell_failure(int(control), f"the interpreter {sys.executable} cannot load orchestrator: {error}{needs}")
         os._exit(1)
-    sys.argv[1:] = [control, lifeline, "--frame", frame]
-    spawned()
 
 
 if __name__ == "__main__":

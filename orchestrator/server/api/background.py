@@ -10,9 +10,11 @@ import threading
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from ... import block_kinds, kind_facts
 from ...clock import now
+from ...errors import BlockError
 from ..config import current
-from ..db.session import transaction
+from ..db.session import reading, transaction
 from ..services import block_types, keys, ticks
 
 _log = logging.getLogger(__name__)
@@ -62,12 +64,17 @@ def step(flush: bool) -> None:
 
 
 def register_types() -> bool:
-    """Make the block types of the installed packages known; tells whether that came to be."""
+    """Make block types known that packages brought since the server was started; tells whether all are known."""
     try:
+        with reading() as session:
+            known = block_types.slugs(session)
+        if known.issuperset(block_kinds.installed()):
+            return True
+        found = kind_facts.ask()
         with transaction() as session:
-            block_types.register_builtin(session)
-    except SQLAlchemyError as error:
-        _log.warning("the block types wait for the database: %s", str(error).splitlines()[0])
+            block_types.register_installed(session, found)
+    except (SQLAlchemyError, BlockError) as error:
+        _log.warning("the block types are not known yet: %s", str(error).splitlines()[0])
         return False
     return True
 

@@ -62,7 +62,7 @@ def delete_block_type(slug: str) -> Response:
 
 def present(kind: BlockType, schema: BlockSchema | None) -> dict[str, Any]:
     """A block type as JSON."""
-    texts = ("slug", "name", "description", "logo", "docs_url", "code_example", "untested", "import_path")
+    texts = ("slug", "name", "description", "logo", "docs_url", "code_example", "untested", "broken", "import_path")
     return {
         "id": kind.id,
         **{name: getattr(kind, name) for name in texts},

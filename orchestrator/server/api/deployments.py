@@ -141,6 +141,7 @@ def create_run(body: dict[str, Any], **ref: str) -> Response:
 def present(deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetime) -> dict[str, Any]:
     """A deployment as JSON; ``labels`` name the blocks it refers to."""
     storage, infrastructure = deployment.storage_block_id, deployment.infrastructure_block_id
+    results = deployment.results_block_id
     return {
         "id": deployment.id,
         "name": deployment.name,
@@ -160,6 +161,19 @@ def present(deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetim
             "block_id": infrastructure,
             "overrides": deployment.infrastructure_overrides,
         },
+        "results": {
+            "block": labels.get(results) if results else None,
+            "block_id": results,
+            "path": deployment.results_path,
+        },
+        "notifications": [
+            {
+                "block": labels.get(item.block_id),
+                "block_id": item.block_id,
+                "on": [name.lower() for name in item.states],
+            }
+            for item in deployment.notifications
+        ],
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,
         "parameter_schema": deployment.parameter_schema,

@@ -107,6 +107,13 @@ class JobInfrastructureSchema(Strict):
     updated = Instant(required=True, allow_none=True)
 
 
+class JobResultsSchema(Strict):
+    """Where results go that are too large to be kept with the run."""
+
+    block_id = fields.UUID(required=True)
+    path = fields.String(required=True)
+
+
 class JobSchema(Strict):
     """A claimed run."""
 
@@ -120,6 +127,7 @@ class JobSchema(Strict):
     deployment = fields.Nested(ReferenceSchema, required=True, allow_none=True)
     storage = fields.Nested(JobStorageSchema, required=True, allow_none=True)
     infrastructure = fields.Nested(JobInfrastructureSchema, required=True)
+    results = fields.Nested(JobResultsSchema, required=True, allow_none=True)
     parameters = Mapping(required=True)
     tags = fields.List(fields.String(), required=True)
     work_queue = fields.String(required=True)

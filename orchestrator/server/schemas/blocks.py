@@ -14,6 +14,9 @@ _NAME = validate.Regexp(
 
 _THROUGH = {"description": "The block by which it is used; null: it is used itself."}
 
+#: ``GET blocks/TYPE/usage`` and the like would be taken for what is asked of a block with the id TYPE.
+_NOT_A_ROUTE = validate.NoneOf(["usage", "history", "discovery"], error="{input} cannot name a block.")
+
 
 class BlockTypeInputSchema(Strict):
     """A block type to be made known."""
@@ -41,6 +44,9 @@ class BlockTypeSchema(Strict):
     docs_url = fields.String(required=True)
     code_example = fields.String(required=True)
     untested = fields.String(required=True)
+    broken = fields.String(
+        required=True, metadata={"description": "Why an installed package's kind cannot be used; empty: it can."}
+    )
     import_path = fields.String(required=True)
     interfaces = fields.List(fields.String(), required=True)
     schema = Mapping(required=True)
@@ -60,7 +66,7 @@ class BlockInputSchema(Strict):
 
     type = fields.String(required=True, metadata={"description": "Slug of the block type."})
     block_schema_id = fields.UUID(load_default=None, allow_none=True)
-    name = fields.String(load_default=None, allow_none=True, validate=_NAME)
+    name = fields.String(load_default=None, allow_none=True, validate=[_NAME, _NOT_A_ROUTE])
     data = Mapping(required=True)
 
 
@@ -99,7 +105,7 @@ class LoadedBlockSchema(Strict):
 
 
 class BlockSecretsSchema(Strict):
-    """New secrets of a block, at their places; what is left out is kept."""
+    """New secrets of a block, at their places, and fields that change with them; what is left out is kept."""
 
     data = Mapping(required=True)
 
@@ -130,7 +136,9 @@ class BlockDeploymentSchema(Strict):
     flow = fields.String(required=True)
     name = fields.String(required=True)
     as_ = fields.String(
-        required=True, data_key="as", validate=validate.OneOf(("storage", "infrastructure", "template"))
+        required=True,
+        data_key="as",
+        validate=validate.OneOf(("storage", "infrastructure", "results", "notifications", "template")),
     )
     through = fields.String(required=True, allow_none=True, metadata=_THROUGH)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate, validates_schema
 
+from ...errors import InvalidInput
+from ...interfaces import clean_path
+from ...states import StateType
 from .base import Instant, Mapping, Name, PageQuery, Prose, ReferenceSchema, Strict, Tags, Title, page_of
 from .schedules import ScheduleInputSchema, ScheduleSchema
 
@@ -44,6 +47,37 @@ class InfrastructureInputSchema(Strict):
     overrides = Mapping(load_default=dict)
 
 
+class ResultsInputSchema(Strict):
+    """Where results go that are too large to be kept with the run."""
+
+    block = BlockChoice(load_default=None, allow_none=True, metadata=_BLOCK)
+    path = fields.String(
+        load_default="",
+        validate=validate.Length(max=1000),
+        metadata={"description": "Folder in it; `results` when left out."},
+    )
+
+    @validates_schema
+    def _whole(self, data: Any, **kwargs: Any) -> None:
+        if data["path"] and data["block"] is None:
+            raise ValidationError("Name the storage block that the path is in.", "block")
+        try:
+            clean_path(data["path"])
+        except InvalidInput as error:
+            raise ValidationError(f"{error}.", "path") from None
+
+
+class NotificationChoiceSchema(Strict):
+    """A notifier that is told of runs."""
+
+    block = fields.String(required=True, metadata={"description": "`type/name` of a notifier block, or its id."})
+    on = fields.List(
+        fields.String(validate=validate.OneOf([kind.value.lower() for kind in StateType])),
+        load_default=list,
+        metadata={"description": "State types in lower case; failed and crashed when none is given."},
+    )
+
+
 class DeploymentInputSchema(Strict):
     """A deployment as it shall be. A key that is left out means its default; `schedules` left out: unchanged."""
 
@@ -55,6 +89,8 @@ class DeploymentInputSchema(Strict):
     entrypoint = fields.String(required=True, validate=[validate.Length(max=1000), _ENTRYPOINT])
     storage = fields.Nested(StorageInputSchema, load_default=None, allow_none=True)
     infrastructure = fields.Nested(InfrastructureInputSchema, load_default=None, allow_none=True)
+    results = fields.Nested(ResultsInputSchema, load_default=None, allow_none=True)
+    notifications = fields.List(fields.Nested(NotificationChoiceSchema), load_default=list)
     work_queue = Name(load_default="default")
     parameters = Mapping(load_default=dict)
     parameter_schema = Mapping(load_default=dict)
@@ -88,6 +124,22 @@ class InfrastructureSchema(Strict):
     overrides = Mapping(required=True)
 
 
+class ResultsSchema(Strict):
+    """Where results go that are too large to be kept with the run; no block: where the agent's setting says."""
+
+    block = fields.String(required=True, allow_none=True)
+    block_id = fields.UUID(required=True, allow_none=True)
+    path = fields.String(required=True)
+
+
+class NotificationSettingSchema(Strict):
+    """A notifier that is told of runs."""
+
+    block = fields.String(required=True, allow_none=True)
+    block_id = fields.UUID(required=True)
+    on = fields.List(fields.String(), required=True)
+
+
 class DeploymentSchema(Strict):
     """A deployment."""
 
@@ -100,6 +152,8 @@ class DeploymentSchema(Strict):
     entrypoint = fields.String(required=True)
     storage = fields.Nested(StorageSchema, required=True)
     infrastructure = fields.Nested(InfrastructureSchema, required=True)
+    results = fields.Nested(ResultsSchema, required=True)
+    notifications = fields.List(fields.Nested(NotificationSettingSchema), required=True)
     work_queue = fields.String(required=True)
     parameters = Mapping(required=True)
     parameter_schema = Mapping(required=True)

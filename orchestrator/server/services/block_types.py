@@ -17,6 +17,7 @@ from ... import block_kinds
 from ...clock import now as present_instant
 from ...errors import Conflict, NotFound
 from ...ids import uuid7
+from ...kind_facts import Installed
 from ...records import Actor
 from ..db.models import Block, BlockSchema, BlockType
 from .announcements import announce, resource
@@ -51,23 +52,40 @@ def register(session: Session, facts: Mapping[str, Any], actor: Actor, now: date
         for name, value in values.items():
             setattr(kind, name, value)
         kind.updated = now
+    kind.broken = ""
     return kind, _schema(session, kind, facts["schema"], now)
 
 
-def register_builtin(session: Session, now: datetime | None = None) -> list[str]:
-    """Register every type that an installed package brings; returns their slugs. One that does not import is logged,
-    and stops no other.
+def register_installed(session: Session, found: Installed, now: datetime | None = None) -> list[str]:
+    """Register every type that an installed package brings; returns their slugs.
+
+    One that is broken is kept with its reason, so that people see it; it stops no other.
     """
-    found = []
-    for slug, path in sorted(block_kinds.installed().items()):
+    now, registered, broken = now or present_instant(), [], dict(found.broken)
+    for facts in found.types:
+        slug = str(facts["slug"])
         try:
-            facts = block_kinds.find(slug).type_facts()
             with session.begin_nested():
-                register(session, facts, Actor("server"), now or present_instant())
-            found.append(slug)
-        except Exception as error:  # a package may raise anything
-            _log.warning("the block type %s (%s) is left out: %s", slug, path, error)
-    return found
+                register(session, facts, Actor("server"), now)
+            registered.append(slug)
+        except Exception as error:  # what a package tells of its kind may be anything
+            broken[slug] = " ".join(str(error).split())
+    for slug, why in sorted(broken.items()):
+        _log.warning("the block type %s cannot be used: %s", slug, why)
+        _keep_broken(session, slug, why, now)
+    return registered
+
+
+def _keep_broken(session: Session, slug: str, why: str, now: datetime) -> None:
+    kind = session.scalar(select(BlockType).where(BlockType.slug == slug))
+    if kind is None:
+        path = block_kinds.installed().get(slug, "")
+        kind = BlockType(id=uuid7(now), slug=slug, name=slug, import_path=path, created=now, updated=now)
+        session.add(kind)
+        session.flush()
+    if kind.id not in current_schemas(session, [kind]):  # one that was registered elsewhere works elsewhere
+        kind.broken = why
+        session.flush()
 
 
 def get(session: Session, ref: str | uuid.UUID) -> BlockType:
@@ -85,6 +103,11 @@ def listing(session: Session, interface: str | None = None) -> list[BlockType]:
     if interface:
         query = query.where(BlockType.interfaces.contains([interface]))
     return list(session.scalars(query))
+
+
+def slugs(session: Session) -> set[str]:
+    """What all types are addressed by."""
+    return set(session.scalars(select(BlockType.slug)))
 
 
 def delete(session: Session, slug: str, actor: Actor, now: datetime) -> None:
@@ -115,6 +138,8 @@ def schema_for(
     versions = session.scalars(query).all()
     if schema_id is not None:
         versions = [schema for schema in versions if schema.id == schema_id]
+    if not versions and kind.broken:
+        raise NotFound(f"block type {kind.slug} cannot be used here: {kind.broken}")
     if not versions:
         raise NotFound(f"block type {kind.slug} has no schema {schema_id or ''}".rstrip())
     return next((schema for schema in versions if knows(schema, fields)), versions[0])

@@ -12,17 +12,17 @@ from sqlalchemy import select
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
+from ...block_schemas import rotated
 from ...clock import now as present_instant
 from ...errors import BlockError, Conflict, InvalidInput
 from ...ids import uuid7
 from ...masking import MASK
 from ...records import Actor
 from ..db.models import Block, BlockType, Deployment
-from . import block_history, block_references, block_types, block_usage, limits, secrets
+from . import block_history, block_references, block_types, block_usage, deployment_notifications, limits, secrets
 from .announcements import announce, resource
 from .block_lookup import get, label, locked, select_blocks
 from .block_references import REFERENCE
-from .block_types import register_builtin
 from .json_schemas import problems
 from .limits import Attempt
 from .paging import Page, check_limit, decode_id, page
@@ -37,7 +37,6 @@ __all__ = [
     "label",
     "listing",
     "load",
-    "register_builtin",
     "rotate",
     "update",
     "used_by",
@@ -116,7 +115,7 @@ def rotate(session: Session, ref: str | uuid.UUID, data: Mapping[str, Any], acto
     """Give a document new secrets; everything else of it, and all that refers to it, stays as it is.
 
     Args:
-        data: The new secrets, at their places; those that are left out are kept.
+        data: The new secrets, at their places, and fields that change with them; what is left out is kept.
 
     Raises:
         NotFound: There is no such block.
@@ -126,6 +125,8 @@ def rotate(session: Session, ref: str | uuid.UUID, data: Mapping[str, Any], acto
     block = locked(session, ref)
     paths = secret_paths(block.block_schema.fields)
     shown, given = split(data, paths)
+    with_them = [name for name in rotated(block.block_schema.fields) if (name,) not in paths]
+    companions = {name: shown.pop(name) for name in with_them if name in shown}
     for name, value in shown.items():
         if not _only_masks(value):
             problem = "This is no secret of the block: only secrets are rotated."
@@ -136,10 +137,11 @@ def rotate(session: Session, ref: str | uuid.UUID, data: Mapping[str, Any], acto
             f"data: there is no secret in it; those of {label(block)} are: {secret}", {"data": ["Give a new secret."]}
         )
     block.updated = now
-    fields = _fill(session, block, join(block.data, given), now)
+    fields = _fill(session, block, join({**block.data, **companions}, given), now)
     block_history.note(session, block, "rotated", actor, now, fields)
     users = block_usage.usage(session, block.id, now)
-    dependents = {"blocks": len(users.blocks), "deployments": len(users.deployments)}
+    found = {"blocks": users.blocks, "deployments": users.deployments}
+    dependents = {noun: len({item["id"] for item in items}) for noun, items in found.items()}
     _announce(session, "rotated", block, actor, now, fields=[item["field"] for item in fields], dependents=dependents)
     return block
 
@@ -232,7 +234,12 @@ def _detach(session: Session, block: Block, actor: Actor, now: datetime) -> None
     for item in block_usage.usage(session, block.id, now).deployments:
         roles.setdefault(item["id"], []).append(item["as"])
     block_references.forget_in_templates(session, block.id)
-    for identifier, found in roles.items():
+    deployment_notifications.forget(session, block.id)
+    for identifier, told in roles.items():
+        # Runs do not need who is told of them.
+        found = [role for role in told if role != "notifications"]
+        if not found:
+            continue
         deployment = session.get_one(Deployment, identifier)
         reason = f"Its {' and '.join(found)} block {label(block)} was deleted: apply it again with another one."
         columns = {f"{role}_block_id": None for role in found if role != "template"}

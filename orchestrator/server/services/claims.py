@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from ...errors import Conflict, NotFound
-from ...records import Infrastructure, Job, Reference, State, Storage
+from ...records import Infrastructure, Job, Reference, Results, State, Storage
 from ...states import StateType
 from ..config import current
 from .statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch
@@ -34,7 +34,7 @@ SELECT q.name, head.* FROM work_queue q CROSS JOIN LATERAL (
 
 _JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due, m.snapshot,
     f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id, d.storage_path,
-    d.infrastructure_block_id, d.infrastructure_overrides, greatest(b.updated, (
+    d.results_block_id, d.results_path, d.infrastructure_block_id, d.infrastructure_overrides, greatest(b.updated, (
         WITH RECURSIVE held AS (
             SELECT target_id FROM block_reference WHERE block_id = d.infrastructure_block_id
             UNION SELECT n.target_id FROM block_reference n JOIN held ON n.block_id = held.target_id
@@ -140,6 +140,7 @@ def _job(row: Mapping[str, Any], queue: str, now: datetime, token: str) -> Job:
         infrastructure=Infrastructure(
             row["infrastructure_block_id"], row["infrastructure_overrides"], row["infrastructure_updated"]
         ),
+        results=Results(row["results_block_id"], row["results_path"]) if row["results_block_id"] else None,
         parameters=row["parameters"],
         tags=row["tags"],
         work_queue=queue,

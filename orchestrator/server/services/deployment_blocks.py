@@ -27,7 +27,8 @@ class Chosen:
 
 def of(deployment: Deployment) -> set[uuid.UUID]:
     """The blocks that a deployment refers to by a role."""
-    return {item for item in (deployment.storage_block_id, deployment.infrastructure_block_id) if item is not None}
+    held = (deployment.storage_block_id, deployment.infrastructure_block_id, deployment.results_block_id)
+    return {item for item in held if item is not None}
 
 
 def choose(

@@ -83,6 +83,7 @@ def _places(deployment: Deployment) -> list[tuple[str, Any]]:
         ("parameters", deployment.parameters),
         ("storage.path", deployment.storage_path),
         ("infrastructure.overrides", deployment.infrastructure_overrides),
+        ("results.path", deployment.results_path),
         *((f"schedules.{item.slug}.parameters", item.parameters) for item in deployment.schedules),
     ]
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy import Select, select, text, tuple_, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.orm import Session, lazyload
+from sqlalchemy.orm import Session, lazyload, selectinload
 
 from ...errors import Conflict, InvalidInput, NotFound
 from ...ids import uuid7
 from ...records import Actor
 from ...states import WAITING
 from ..db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
-from . import deployment_blocks, deployment_templates, flows, runs, schedules, work_queues
+from . import deployment_blocks, deployment_notifications, deployment_templates, flows, runs, schedules, work_queues
 from .announcements import announce, resource
 from .internal import FLOW_ID, FLOW_NAME
 from .json_schemas import check_schema, parameter_problems
@@ -28,6 +28,8 @@ from .paging import Page, check_limit, decode, page
 BATCH = 2_000
 #: Runs that one call of :func:`cancel_waiting` cancels: each is a change of state, with its history and its event.
 CANCELS = 200
+#: The parts of a document that name a block, and what it has to be.
+_ROLES = {"storage": "file-system", "infrastructure": "infrastructure", "results": "file-system"}
 _CHANGEABLE = ("description", "tags", "parameters", "work_queue", "paused")
 
 
@@ -73,6 +75,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
     present = session.scalar(_by_name(flow_name, name).with_for_update(of=Deployment, key_share=True))
     values = _values(session, document, now)
     lines = _choose_blocks(session, document, values, present, actor, now)
+    told = deployment_notifications.read(session, document.get("notifications") or ())
     wanted = schedules.read(document["schedules"]) if document.get("schedules") is not None else None
     if wanted is not None and len(wanted) > schedules.MOST:
         raise InvalidInput(f"{len(wanted)} schedules: at most {schedules.MOST}", {"schedules": ["Too many."]})
@@ -82,9 +85,11 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         session.add(made)
         session.flush()
         schedules.replace(session, made, wanted or [], now)
+        deployment_notifications.replace(session, made, told)
         deployment_templates.note(session, made)
         _announce(session, "created", made, actor, now)
         return Applied(made, True, ["created"])
+    lines += deployment_notifications.replace(session, present, told)
     return _update(session, present, values, wanted, lines, actor, now)
 
 
@@ -109,6 +114,7 @@ def listing(
     """A page of deployments, by flow and name."""
     wanted = wanted or DeploymentFilter()
     query = select(Deployment).join(Flow, Flow.id == Deployment.flow_id)
+    query = query.options(selectinload(Deployment.notifications))
     query = query.where(Flow.name == wanted.flow) if wanted.flow is not None else query.where(Flow.id != FLOW_ID)
     if wanted.name is not None:
         query = query.where(Deployment.name.icontains(wanted.name, autoescape=True))
@@ -216,8 +222,8 @@ def full_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]
 
 def block_labels(session: Session, deployments: Sequence[Deployment]) -> dict[uuid.UUID, str]:
     """``type/name`` of every block that the deployments refer to, by its id."""
-    ids = {item.storage_block_id for item in deployments} | {item.infrastructure_block_id for item in deployments}
-    known = [identifier for identifier in ids if identifier is not None]
+    known = set().union(*(deployment_blocks.of(item) for item in deployments))
+    known |= {told.block_id for item in deployments for told in item.notifications}
     if not known:
         return {}
     query = select(Block.id, BlockType.slug, Block.name).join(BlockType, BlockType.id == Block.block_type_id)
@@ -259,6 +265,7 @@ def _by_name(flow: str, name: str) -> Select[Any]:
 
 def _values(session: Session, document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     storage, infrastructure = document.get("storage") or {}, document.get("infrastructure") or {}
+    results = document.get("results") or {}
     schema = document.get("parameter_schema") or {}
     check_schema(schema, "parameter_schema")
     return {
@@ -269,6 +276,7 @@ def _values(session: Session, document: Mapping[str, Any], now: datetime) -> dic
         "storage_path": storage.get("path") or "",
         "snapshot": storage.get("snapshot"),
         "infrastructure_overrides": dict(infrastructure.get("overrides") or {}),
+        "results_path": results.get("path") or "",
         "work_queue_id": work_queues.ensure(session, document.get("work_queue") or "default", now).id,
         "parameters": dict(document.get("parameters") or {}),
         "parameter_schema": schema,
@@ -286,7 +294,7 @@ def _choose_blocks(
 ) -> list[str]:
     """Add the ids of the blocks that a document asks for to ``values``; returns what changed within its own blocks."""
     lines = []
-    for role, interface in (("storage", "file-system"), ("infrastructure", "infrastructure")):
+    for role, interface in _ROLES.items():
         asked = (document.get(role) or {}).get("block")
         own = getattr(present, f"{role}_block_id") if present is not None else None
         chosen = deployment_blocks.choose(session, asked, own, f"{role}.block", interface, actor, now)
@@ -353,6 +361,7 @@ def _set(session: Session, deployment: Deployment, values: Mapping[str, Any], no
 def _shown(session: Session, deployment: Deployment) -> dict[str, Any]:
     labels = block_labels(session, [deployment])
     storage, infrastructure = deployment.storage_block_id, deployment.infrastructure_block_id
+    results = deployment.results_block_id
     shown: dict[str, Any] = {
         "description": deployment.description,
         "version": deployment.version,
@@ -362,6 +371,8 @@ def _shown(session: Session, deployment: Deployment) -> dict[str, Any]:
         "path": deployment.storage_path,
         "snapshot": (deployment.snapshot or "")[:12],
         "infrastructure": labels[infrastructure] if infrastructure else "process",
+        "results": labels[results] if results else "",
+        "path of results": deployment.results_path,
         "work queue": deployment.work_queue.name,
         "parameter schema": deployment.parameter_schema,
         "paused": deployment.paused,

@@ -1,4 +1,5 @@
-"""Limits: a block that declares ``max_connections`` is held by at most so many runs at once.
+"""Limits: a block that declares ``max_connections`` is held by at most so many runs at once; by fewer, where it lets
+each have several (``connections_per_run``).
 
 A lease is bound to one attempt of a run. How many are taken is counted whenever it is asked, over runs that are live
 at that attempt: what a lost run held is free as soon as the run is known to be lost, and no count can drift.
@@ -7,7 +8,7 @@ at that attempt: what a lost run held is free as soon as the run is known to be 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,8 +24,9 @@ from .block_lookup import label
 from .paging import Page, check_limit, decode, page
 from .statements import ACTIVE_TYPES, execute, fetch
 
-#: The field by which a block declares its limit, and the interface that gives the field this meaning.
-FIELD, INTERFACE = "max_connections", "database"
+#: The field by which a block declares its limit, the one that tells what each run may take of it, and the interface
+#: that gives the fields this meaning.
+FIELD, EACH, INTERFACE = "max_connections", "connections_per_run", "database"
 #: Code of the refusal when all slots are taken.
 FULL = "limit-full"
 #: Holders that a refusal names.
@@ -69,8 +71,8 @@ class LimitRow:
 
 def declare(session: Session, block: Block, now: datetime) -> None:
     """Bring the limit of a saved block to what its field says: make it, change it, or remove it."""
-    slots = block.data.get(FIELD) if INTERFACE in block.block_type.interfaces else None
-    if not isinstance(slots, int) or isinstance(slots, bool) or slots < 1:
+    slots = _slots(block.data) if INTERFACE in block.block_type.interfaces else None
+    if slots is None:
         session.execute(delete(ResourceLimit).where(ResourceLimit.block_id == block.id))
         return
     found = session.scalar(select(ResourceLimit).where(ResourceLimit.block_id == block.id))
@@ -81,6 +83,14 @@ def declare(session: Session, block: Block, now: datetime) -> None:
     elif found.slots != slots:
         found.slots, found.updated = slots, now
     session.flush()
+
+
+def _slots(data: Mapping[str, Any]) -> int | None:
+    """How many runs a block's values let hold it; None: any number."""
+    most, each = data.get(FIELD), data.get(EACH, 1)
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        return None
+    return max(1, most // each) if isinstance(each, int) and each > 1 else most
 
 
 def take(session: Session, block_ids: Iterable[uuid.UUID], attempt: Attempt, now: datetime) -> None:

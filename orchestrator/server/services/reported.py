@@ -42,6 +42,9 @@ _HELD = ACTIVE | {S.SCHEDULED}
 #: Largest result of an errand, in bytes, whatever is kept of others.
 ERRAND_RESULT_MAX = 1024 * 1024
 
+#: Largest reference to a result that lies elsewhere, in bytes.
+REFERENCE_MAX = 4096
+
 #: Who changes states here.
 PROCESS = Actor("process")
 
@@ -289,7 +292,7 @@ class Writer:
         size, most = len(json_text(item.result)), current().results_inline_max
         if item.id in self._errands:
             most = max(most, ERRAND_RESULT_MAX)
-        if size <= most + len('{"value":}') or "value" not in item.result:
+        if size <= (most if "value" in item.result else REFERENCE_MAX) + len('{"value":}'):
             return item.result
         return {"omitted": f"{size:,} bytes are more than ORCHESTRATOR_RESULTS_INLINE_MAX"}
 

@@ -153,6 +153,18 @@ def test_a_registrys_account_goes_with_the_pull_and_into_no_message(engine: Engi
     assert "canary" not in str(refused.value)
 
 
+def test_the_engines_containers_are_discovered(engine: Engine) -> None:
+    running = launch(block(engine), "import time; time.sleep(60)")
+    found = list(block(engine).discover())
+    assert found[0].kind == "docker.engine"
+    (mine,) = [item for item in found if item.name == running.identifier]
+    assert (mine.kind, mine.labels["state"]) == ("docker.container", "running")
+    assert {item.role for item in mine.related} == {"part-of", "executes"}
+    running.kill()
+    finish(running)
+    assert running.identifier not in {item.name for item in block(engine).discover()}
+
+
 def test_an_engine_that_is_not_there_is_named_in_a_line() -> None:
     address = f"tcp://127.0.0.1:{free_port()}"
     made = DockerContainer(image="flows:1", docker_host=address)  # type: ignore[call-arg]

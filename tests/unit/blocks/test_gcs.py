@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import http.server
 import json
 import threading
@@ -20,6 +21,15 @@ from orchestrator.blocks.gcs import GCS
 from orchestrator.errors import AccessDenied, BlockError, NotFound, Unavailable
 
 from ...standins.gcs import gcs_server, new_bucket
+
+# Google's library leaves the answer to a refused download to the garbage collector, which then is made to find it here.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,15 @@ from orchestrator.blocks.github_credentials import GitHubCredentials
 from orchestrator.errors import AccessDenied, BlockError, NotFound, Unavailable
 
 from ...standins.git import commit, git_server, new_repository, tag
+
+# dulwich leaves the answer to a refused request to the garbage collector, which then is made to find it here.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 @pytest.fixture

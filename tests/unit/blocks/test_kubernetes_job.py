@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from orchestrator.blocks.kubernetes_cluster import KubernetesCluster
 from orchestrator.blocks.kubernetes_job import KubernetesJob
 from orchestrator.errors import AccessDenied, BlockError, Unavailable
-from orchestrator.interfaces import Elsewhere
+from orchestrator.interfaces import Elsewhere, Observed
 from tests.hosting import Host, finish, spec_of
 from tests.polling import until
 from tests.standins import kubernetes
@@ -210,6 +210,28 @@ def test_a_run_that_is_not_wanted_any_more_leaves_nothing(cluster: Cluster) -> N
     with pytest.raises(BlockError, match="asked to stop"):
         launch(block(cluster), "pass", host)
     assert [item for item in cluster.of_kind("secrets") if item["metadata"]["namespace"] == "flows"] == []
+
+
+def test_a_cluster_is_discovered_and_its_events_observed(cluster: Cluster) -> None:
+    made = KubernetesCluster(kubeconfig=cluster.kubeconfig)  # type: ignore[call-arg, arg-type]
+    cursor = made.observe(None, lambda event: pytest.fail("the first look only takes note"))
+    running = launch(block(cluster, auto_remove=False), "pass")
+    finish(running)
+    (pod,) = names(cluster, "pods", running)
+    found = {item.id: item for item in made.discover()}
+    root = f"kubernetes://{cluster.url.partition('//')[2]}"
+    assert found[root].labels["version"] == "v1.30.0-stub"
+    assert found[f"{root}/nodes/this-computer"].labels["ready"] is True
+    assert found[f"{root}/flows/pods/{pod}"].labels["phase"] in ("Running", "Succeeded")
+    seen: list[Observed] = []
+    cursor = made.observe(cursor, seen.append)
+    mine = [event for event in seen if event.resource.id == f"{root}/flows/pods/{pod}"]
+    assert [event.event for event in mine] == ["kubernetes.pod.scheduled", "kubernetes.pod.started"]
+    again: list[Observed] = []
+    made.observe(cursor, again.append)
+    assert {event.key for event in again} <= {event.key for event in seen}, "what is told again has the same key"
+    other = KubernetesCluster(kubeconfig=cluster.kubeconfig, namespaces=["other"])  # type: ignore[call-arg, arg-type]
+    assert [item.kind for item in other.discover()] == ["kubernetes.cluster", "kubernetes.node"]
 
 
 def test_a_log_goes_on_after_a_broken_connection(cluster: Cluster, tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_max_connections_holds_and_says_so(services: tuple[str, str]) -> None:
     shop = SQLDatabase(connection_url=url, max_connections=1, connect_timeout_s=0.2)
     rows = shop.stream("SELECT 1 AS one UNION ALL SELECT 2", batch=1)
     assert next(rows) == {"one": 1}
-    with pytest.raises(Unavailable, match="raise max_connections"):
+    with pytest.raises(Unavailable, match="raise connections_per_run"):
         shop.fetch("SELECT 1")
     rows.close()
     assert shop.fetch("SELECT 1 AS one") == [{"one": 1}]

@@ -95,10 +95,12 @@ class TestBuild:
         assert [path.name for path in (storage / "team").iterdir()] == ["flows"]
 
     def test_apply_follows_at_once(self, cli: Cli, project: Path, fake_api: FakeApi) -> None:
-        told = build(cli, "--apply", "-ib", "process/a", "--override", "working_dir=/x")
+        words = ("-ib", "process/a", "--override", "working_dir=/x", "-rb", "s3/dev/kept/here")
+        told = build(cli, "--apply", *words)
         assert told.out == "created shop/First deployment\n"
         made = fake_api.deployments["shop/First deployment"]
         assert made["infrastructure"] == {"block": "process/a", "overrides": {"working_dir": "/x"}}
+        assert made["results"] == {"block": "s3/dev", "path": "kept/here"}
 
     @pytest.mark.parametrize(
         ("words", "message"),
@@ -114,6 +116,7 @@ class TestBuild:
             (["-sb", "code"], "write TYPE/NAME or TYPE/NAME/PATH"),
             (["-sb", "json/a"], "the block json/a is no file system"),
             (["-ib", "process"], "write TYPE/NAME, such as process/default"),
+            (["-rb", "s3"], "write TYPE/NAME or TYPE/NAME/PATH, such as s3/dev/results"),
         ],
     )
     def test_a_mistake_is_one_line_and_leaves_nothing(

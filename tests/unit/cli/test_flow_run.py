@@ -106,6 +106,26 @@ def test_inspect_gives_the_states_too(api: Api, cli: Cli) -> None:
     assert "SCHEDULED" in shown
 
 
+def test_a_result_is_printed_as_it_is(api: Api, cli: Cli) -> None:
+    for kept, shown in (
+        ({"rows": [1, None]}, '{\n  "rows": [\n    1,\n    null\n  ]\n}'),
+        ("plain text", "plain text"),
+    ):
+        api.answers[f"GET flow-runs/{RUN}"] = {**run_facts(), "result": {"value": kept}}
+        assert cli("flow-run", "result", RUN).out == f"{shown}\n"
+        assert cli("flow-run", "result", RUN, "--output", "json").json == kept
+
+
+@pytest.mark.parametrize(
+    ("result", "message"), [(None, "kept no result"), ({"omitted": "9 bytes are too many"}, "9 bytes are too many")]
+)
+def test_a_result_that_was_not_kept_is_said_so(api: Api, cli: Cli, result: Any, message: str) -> None:
+    api.answers[f"GET flow-runs/{RUN}"] = {**run_facts(), "result": result}
+    done = cli("flow-run", "result", RUN)
+    assert done.code == 1
+    assert message in one_line(done.err)
+
+
 def test_logs_are_printed_oldest_first(api: Api, cli: Cli) -> None:
     api.answers["GET logs"] = page(log(1, "one"), log(2, "two"))
     lines = cli("flow-run", "logs", RUN, "--level", "info", "--search", "o").out.splitlines()

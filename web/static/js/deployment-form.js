@@ -249,7 +249,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     const block = by("infrastructure").value || null;
     return { errors, document: {
       flow: chosen.flow, name, entrypoint: chosen.entrypoint, description: by("description-text").value, tags: by("tags").value === by("tags").defaultValue ? value.tags : tagsOf(), version: by("version-text").value.trim(),
-      storage: chosen.storage, infrastructure: block || Object.keys(laid.value).length ? { block, overrides: laid.value } : null, work_queue: queue,
+      storage: chosen.storage, infrastructure: block || Object.keys(laid.value).length ? { block, overrides: laid.value } : null, results: value.results, work_queue: queue,
       parameters: given.value, schedules: times.value, parameter_schema: chosen.schema,
     } };
   }

@@ -25,6 +25,8 @@ class BlockType(Base):
     code_example: Mapped[str] = mapped_column(server_default="", default="")
     #: Why the kind could not be tested, where that is so.
     untested: Mapped[str] = mapped_column(server_default="", default="")
+    #: Why the kind, which an installed package brings, cannot be used on the server's computer; empty: it can.
+    broken: Mapped[str] = mapped_column(server_default="", default="")
     #: ``package.module:Class``, to tell which import brings an unknown type.
     import_path: Mapped[str]
     #: Names of the interfaces it implements, such as ``file-system``.

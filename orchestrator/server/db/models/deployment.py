@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .base import Base, Created, Json, Key, Tags
 from .flow import Flow
+from .notification import DeploymentNotification
 from .schedule import Schedule
 from .work_queue import WorkQueue
 
@@ -36,6 +37,9 @@ class Deployment(Base):
         ForeignKey("block.id", ondelete="RESTRICT"), index=True
     )
     infrastructure_overrides: Mapped[Json]
+    #: Where results go that are too large to be kept with the run; None: where the setting of the agent says.
+    results_block_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("block.id", ondelete="RESTRICT"), index=True)
+    results_path: Mapped[str] = mapped_column(server_default="", default="")
     work_queue_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("work_queue.id", ondelete="RESTRICT"))
     parameters: Mapped[Json]
     #: JSON schema of the flow's parameters, as the flow's signature gives it.
@@ -50,6 +54,9 @@ class Deployment(Base):
     work_queue: Mapped[WorkQueue] = relationship(lazy="joined")
     schedules: Mapped[list[Schedule]] = relationship(
         lazy="selectin", order_by=Schedule.slug, passive_deletes=True, cascade="all, delete-orphan"
+    )
+    notifications: Mapped[list[DeploymentNotification]] = relationship(
+        lazy="select", order_by=DeploymentNotification.position, passive_deletes=True, cascade="all, delete-orphan"
     )
 
     __table_args__ = (UniqueConstraint("flow_id", "name"),)

@@ -1,4 +1,4 @@
-"""block types tell what could not be tested"""
+"""block types tell what could not be tested, and why they cannot be used"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,9 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("block_type", sa.Column("untested", sa.Text(), server_default="", nullable=False))
+    op.add_column("block_type", sa.Column("broken", sa.Text(), server_default="", nullable=False))
 
 
 def downgrade() -> None:
+    op.drop_column("block_type", "broken")
     op.drop_column("block_type", "untested")
