@@ -291,6 +291,7 @@ def made(code: Path) -> Iterator[uuid.UUID]:
     """A deployment with a bit of everything; it is gone after the test."""
     save("local-file-system", name := f"kept-{uuid.uuid4().hex[:8]}", basepath=str(code))
     save("secret", f"token-{name}", value="canary")
+    save("webhook", name, url="https://hooks.example.com/in")
     document = {
         "flow": "Pack",
         "name": name,
@@ -298,6 +299,8 @@ def made(code: Path) -> Iterator[uuid.UUID]:
         "description": "Packs.\n",
         "tags": ["a", "b"],
         "storage": {"block": f"local-file-system/{name}", "path": "sales", "snapshot": "f" * 64},
+        "results": {"block": f"local-file-system/{name}", "path": "results"},
+        "notifications": [{"block": f"webhook/{name}", "on": ["failed", "completed"]}],
         "infrastructure": {"overrides": {"env": {"STAGE": "{{ env.STAGE }}"}}},
         "parameters": {"table": f"{{{{ blocks.secret.token-{name} }}}}", "limit": "{{ env.LIMIT }}"},
         "parameter_schema": {
@@ -354,6 +357,10 @@ def test_a_deployment_is_changed(admin: Watched, made: uuid.UUID) -> None:
     page.select_option("select[name='root[mode]']", "fast")
     press(page, "Remove schedule 2")
     press(page, "Leave Env to the block")
+    page.select_option("#results", "")
+    told = step(page, "told")
+    told.get_by_label("Completed").uncheck()
+    told.get_by_label("Cancelled").check()
     press(page, "Save")
     page.wait_for_url(f"**/deployments/{made}")
     after = document_of(made)
@@ -362,6 +369,8 @@ def test_a_deployment_is_changed(admin: Watched, made: uuid.UUID) -> None:
     assert after["parameters"] == {**before["parameters"], "limit": 7, "mode": "fast"}
     assert [item["slug"] for item in after["schedules"]] == ["cron", "rule"]
     assert after["storage"] == before["storage"]
+    assert after["results"] is None
+    assert after["notifications"] == [{**before["notifications"][0], "on": ["failed", "cancelled"]}]
     looked_up = page.locator("#looked-up")
     expect(looked_up.get_by_role("link")).to_have_text(re.compile("^blocks.secret.token-"))
     expect(looked_up).to_contain_text("parameters.table")

@@ -1,4 +1,4 @@
-// Making and changing a deployment: six steps on one page. Whatever is refused, what was typed stays.
+// Making and changing a deployment: seven steps on one page. Whatever is refused, what was typed stays.
 "use strict";
 
 document.addEventListener("DOMContentLoaded", async () => {
@@ -51,6 +51,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     const given = parameters ? Object.entries(parameters.chosen(value.parameters).value || {}) : [];
     say("parameters", chosen.entrypoint ? clip(given.map(([name, item]) => `${name}: ${typeof item === "string" ? item : JSON.stringify(item)}`).join(", ") || "The flow's defaults") : "", given.length > 0 || chosen.entrypoint !== "");
     say("schedules", chosen.entrypoint ? clip(schedules.said()) : "");
+    say("told", chosen.entrypoint ? clip(told.said()) : "");
     find("[data-flow-echo]")?.replaceChildren(chosen.flow || "flow");
     find("[data-name-echo]")?.replaceChildren(by("name").value.trim() || "nightly");
   }
@@ -169,6 +170,10 @@ document.addEventListener("DOMContentLoaded", async () => {
   // ---------------------------------------------------------------- the rest
   let parameters = null;
   const schedules = new ScheduleRows({ list: by("schedule-rows"), none: by("no-schedules"), preview: places.preview });
+  const told = new NotificationRows({
+    list: by("notification-rows"), none: by("no-notifications"), create: () => create("notifier"),
+    choices: async () => (await choices("notifier")).blocks,
+  });
   const overrides = new OverrideFields({
     box: by("overrides"), holder: by("override-fields"), names: by("override-names"), select: by("override-field"), button: find("[data-add-override]"),
     schemaOf: async (slug) => (await Orchestrator.fetchJson(places.form.replace("SLUG", encodeURIComponent(slug))))?.data.schema || null,
@@ -180,6 +185,8 @@ document.addEventListener("DOMContentLoaded", async () => {
   }
   by("infrastructure").addEventListener("change", () => overrides.use(slugOfInfrastructure()));
   find("[data-new-infrastructure]").addEventListener("click", async (event) => { if (!await createFor(by("infrastructure"), "infrastructure")) event.target.focus(); });
+  find("[data-new-results]").addEventListener("click", async (event) => { if (!await createFor(by("results"), "file-system")) event.target.focus(); });
+  find("[data-add-notification]").addEventListener("click", async () => { (await told.add()).select.focus(); changed = true; summaries(); });
   find("[data-add-schedule]").addEventListener("click", () => { schedules.add().fields.when.focus(); changed = true; summaries(); });
   async function drawParameters() {
     // What was typed for another flow stays where this one takes it.
@@ -207,7 +214,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     input.setAttribute("aria-describedby", [id, hints].filter(Boolean).join(" "));
     (input.closest(".with-button") || input).insertAdjacentElement("afterend", said);
   }
-  const INPUTS = { name: "name", version: "version-text", description: "description-text", tags: "tags", work_queue: "queue", "infrastructure.block": "infrastructure", "storage.block": "storage", "storage.path": "storage" };
+  const INPUTS = { name: "name", version: "version-text", description: "description-text", tags: "tags", work_queue: "queue", "infrastructure.block": "infrastructure", "storage.block": "storage", "storage.path": "storage", "results.block": "results", "results.path": "results-path" };
   // Show what is wrong, each beside its field, with the steps opened that hold them.
   function tell(errors) {
     form.querySelectorAll("[data-marks]").forEach((said) => mark(by(said.dataset.marks), null));
@@ -217,6 +224,7 @@ document.addEventListener("DOMContentLoaded", async () => {
       if (path.startsWith("infrastructure.overrides.")) own.overrides[path.slice(25)] = texts;
       else if (path === "parameters" || path.startsWith("parameters.")) own.parameters[path.slice(11)] = texts;
       else if (path.startsWith("schedules.") && schedules.input(path)) mark(schedules.input(path), texts);
+      else if (path.startsWith("notifications.") && told.input(path)) mark(told.input(path), texts);
       else if (key) { if (key.startsWith("storage")) by("chooser").hidden = false; mark(by(INPUTS[key]), texts); }
       else if (path === "flow" || path === "entrypoint") homeless.push(["", ["Choose code, and a flow of it."]]);
       else homeless.push([path, texts]);
@@ -237,19 +245,27 @@ document.addEventListener("DOMContentLoaded", async () => {
     (wrong[0] || summary).focus();
     (wrong[0] || summary).scrollIntoView({ block: "center" });
   }
+  function results() {
+    const block = by("results").value, path = by("results-path").value.trim();
+    if (block && block === value.results?.block && path === value.results.path) return value.results;
+    return block ? { block, ...(path && { path }) } : null;
+  }
   function read() {
     const errors = {}, put = (prefix, from) => Object.entries(from).forEach(([name, texts]) => { errors[[prefix, name].filter(Boolean).join(".")] = texts; });
-    const given = parameters.chosen(value.parameters), laid = overrides.read(), times = schedules.read();
+    const given = parameters.chosen(value.parameters), laid = overrides.read(), times = schedules.read(), people = told.read();
     put("parameters", given.errors);
     put("infrastructure.overrides", laid.errors);
     put("", times.errors);
+    put("", people.errors);
     const name = by("name").value.trim(), queue = by("queue").value.trim();
     if (!name) errors.name = ["Give it a name."];
     if (!queue) errors.work_queue = ["Say which agents take the runs."];
     const block = by("infrastructure").value || null;
+    // What this form has no field for stays as it is.
     return { errors, document: {
-      flow: chosen.flow, name, entrypoint: chosen.entrypoint, description: by("description-text").value, tags: by("tags").value === by("tags").defaultValue ? value.tags : tagsOf(), version: by("version-text").value.trim(),
-      storage: chosen.storage, infrastructure: block || Object.keys(laid.value).length ? { block, overrides: laid.value } : null, results: value.results, work_queue: queue,
+      ...value, flow: chosen.flow, name, entrypoint: chosen.entrypoint, description: by("description-text").value, tags: by("tags").value === by("tags").defaultValue ? value.tags : tagsOf(), version: by("version-text").value.trim(),
+      storage: chosen.storage, infrastructure: block || Object.keys(laid.value).length ? { block, overrides: laid.value } : null, work_queue: queue,
+      results: results(), notifications: people.value,
       parameters: given.value, schedules: times.value, parameter_schema: chosen.schema,
     } };
   }
@@ -286,10 +302,11 @@ document.addEventListener("DOMContentLoaded", async () => {
   by("chooser").hidden = hasSource;
   for (const item of value.schedules) schedules.add(item);
   const [storages, infrastructures] = await Promise.all([choices("file-system"), choices("infrastructure")]);
-  for (const [select, offered, held] of [[by("storage"), storages, value.storage?.block], [by("infrastructure"), infrastructures, value.infrastructure?.block]]) {
+  for (const [select, offered, held] of [[by("storage"), storages, value.storage?.block], [by("results"), storages, value.results?.block], [by("infrastructure"), infrastructures, value.infrastructure?.block]]) {
     offer(select, offered.blocks);
     if (held) { offer(select, [{ id: held, label: labels[held] }]); select.value = held; }
   }
+  for (const item of value.notifications) await told.add(item);
   typesOf = infrastructures.types;
   overrides.value = value.infrastructure?.overrides || {};
   await overrides.use(slugOfInfrastructure());
