@@ -52,6 +52,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     say("parameters", chosen.entrypoint ? clip(given.map(([name, item]) => `${name}: ${typeof item === "string" ? item : JSON.stringify(item)}`).join(", ") || "The flow's defaults") : "", given.length > 0 || chosen.entrypoint !== "");
     say("schedules", chosen.entrypoint ? clip(schedules.said()) : "");
     say("told", chosen.entrypoint ? clip(told.said()) : "");
+    by("results-path").closest("[data-path]").hidden = !by("results").value;
     find("[data-flow-echo]")?.replaceChildren(chosen.flow || "flow");
     find("[data-name-echo]")?.replaceChildren(by("name").value.trim() || "nightly");
   }
@@ -70,7 +71,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     if (event.key !== "Enter" || !event.target.matches("input")) return;
     event.preventDefault();
     const place = event.target.closest(".step"), next = place?.querySelector("[data-next]");
-    if (place?.dataset.step === "code") find("[data-browse]").click(); else if (next && !event.target.closest(".schema-form")) next.click();
+    if (place?.dataset.step === "code") find("[data-browse]").click(); else if (next && !editing && !event.target.closest(".schema-form")) next.click();
   });
 
   // ------------------------------------------------------------- code and flow
