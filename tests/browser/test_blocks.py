@@ -359,6 +359,26 @@ def test_pages_tell_where_large_results_lie(admin: Watched) -> None:
         writing.get_one(Deployment, deployment_id).results_block_id = None
 
 
+def test_the_form_of_a_deployment_keeps_where_its_results_go(admin: Watched) -> None:
+    ref = make("local-file-system", "kept-results", basepath="/srv/results")
+    deployment_id = admin.server.seeded.deployments["delays-hourly"]
+    with session.transaction() as writing:
+        found = writing.get_one(Deployment, deployment_id)
+        found.results_block_id, found.results_path = ref, "kept"
+    page = admin.open(f"/deployments/{deployment_id}/edit")
+    page.locator("#description-text").fill("Changed in the browser.")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#facts").get_by_role("link", name="local-file-system/kept-results")).to_be_visible()
+    with session.transaction() as writing:
+        found = writing.get_one(Deployment, deployment_id)
+        assert (found.description, found.results_block_id, found.results_path) == (
+            "Changed in the browser.",
+            ref,
+            "kept",
+        )
+        found.results_block_id, found.results_path = None, ""
+
+
 def test_the_history_tells_what_changed(admin: Watched) -> None:
     ref = make("s3", "changing", bucket="first-bucket")
     with session.transaction() as writing:

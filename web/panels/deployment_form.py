@@ -29,7 +29,8 @@ AHEAD = 5
 #: What a new deployment begins with.
 EMPTY: dict[str, Any] = {
     "flow": "", "name": "", "entrypoint": "", "description": "", "tags": [], "version": "", "storage": None,
-    "infrastructure": None, "work_queue": DEFAULT_QUEUE, "parameters": {}, "schedules": [], "parameter_schema": {},
+    "infrastructure": None, "results": None, "work_queue": DEFAULT_QUEUE, "parameters": {}, "schedules": [],
+    "parameter_schema": {},
 }  # fmt: skip
 
 
@@ -79,6 +80,7 @@ def of(session: Session, deployment_id: uuid.UUID, now: datetime, copy: bool = F
     for role, block_id in (
         ("storage", deployment.storage_block_id),
         ("infrastructure", deployment.infrastructure_block_id),
+        ("results", deployment.results_block_id),
     ):
         if block_id is not None:
             value[role] = {**value[role], "block": str(block_id)}

@@ -203,7 +203,7 @@ document.addEventListener("DOMContentLoaded", async () => {
   const INPUTS = { name: "name", version: "version-text", description: "description-text", tags: "tags", work_queue: "queue", "infrastructure.block": "infrastructure", "storage.block": "storage", "storage.path": "storage" };
   // Show what is wrong, each beside its field, with the steps opened that hold them.
   function tell(errors) {
-    form.querySelectorAll("[data-marked]").forEach((said) => mark(by(said.dataset.marked), null));
+    form.querySelectorAll(".invalid-feedback[data-marked]").forEach((said) => mark(by(said.dataset.marked), null));
     const homeless = [], own = { parameters: {}, overrides: {} };
     for (const [path, texts] of Object.entries(errors)) {
       const key = Object.keys(INPUTS).find((name) => path === name || path.startsWith(`${name}.`));
@@ -242,7 +242,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     const block = by("infrastructure").value || null;
     return { errors, document: {
       flow: chosen.flow, name, entrypoint: chosen.entrypoint, description: by("description-text").value, tags: by("tags").value === by("tags").defaultValue ? value.tags : tagsOf(), version: by("version-text").value.trim(),
-      storage: chosen.storage, infrastructure: block || Object.keys(laid.value).length ? { block, overrides: laid.value } : null, work_queue: queue,
+      storage: chosen.storage, infrastructure: block || Object.keys(laid.value).length ? { block, overrides: laid.value } : null, results: value.results, work_queue: queue,
       parameters: given.value, schedules: times.value, parameter_schema: chosen.schema,
     } };
   }
