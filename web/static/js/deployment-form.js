@@ -60,6 +60,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     const next = event.target.closest("[data-next]");
     if (!next) return;
     const at = order.indexOf(next.closest(".step").dataset.step);
+    if (order[at] === "flow" && !chosen.entrypoint) { Orchestrator.toast("Choose a flow first.", "danger"); steps.flow.body.querySelector("input:not(:disabled)")?.focus(); return; }
     close(order[at]);
     open(order[at + 1], true);
   });
@@ -107,7 +108,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     const rows = found.flows.map((flow, index) => {
       const row = document.createElement("label"), radio = Object.assign(document.createElement("input"), { type: "radio", name: "flow", className: "form-check-input", value: index, disabled: !usable(flow) });
       row.className = "flow-choice";
-      const text = document.createElement("div"), names = Object.keys(flow.parameter_schema.properties || {});
+      const text = document.createElement("div"), names = parametersOf(flow.parameter_schema);
       text.append(Object.assign(document.createElement("b"), { textContent: flow.flow }), " ", Object.assign(document.createElement("code"), { textContent: flow.entrypoint }));
       if (flow.description) text.append(Object.assign(document.createElement("div"), { className: "flow-says", textContent: flow.description }));
       text.append(Object.assign(document.createElement("div"), { className: "under", textContent: usable(flow) ? (names.length ? `Takes ${names.join(", ")}` : "Takes no parameters") : `Of another name: this deployment is of the flow ${value.flow}` }));
@@ -124,10 +125,16 @@ document.addEventListener("DOMContentLoaded", async () => {
     by("flows").querySelectorAll("input")[found.flows.indexOf(first)].checked = true;
     take(first);
   }
+  const parametersOf = (schema) => Object.entries(schema.properties || {}).sort(([, one], [, other]) => (one.position ?? 0) - (other.position ?? 0)).map(([name]) => name);
   function drawErrors() {
     const box = by("import-errors"), lines = found.errors.map(({ file, message }) => {
-      const line = document.createElement("li");
-      line.append(Object.assign(document.createElement("code"), { textContent: file }), " ", message);
+      const line = document.createElement("li"), [what, ...looked] = message.split(/; (?=cwd: )/);
+      line.append(Object.assign(document.createElement("code"), { textContent: file }), " ", what);
+      if (looked.length) {
+        const more = document.createElement("details");
+        more.append(Object.assign(document.createElement("summary"), { textContent: "Where it was looked for" }), Object.assign(document.createElement("small"), { textContent: looked.join("; ") }));
+        line.append(more);
+      }
       return line;
     });
     const text = found.flows.length ? "These files could not be read:" : lines.length ? "There is no flow that can be used. These files could not be read:" : "There is no function with @flow here. Choose another folder, or a file.";
@@ -195,7 +202,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     input.classList.toggle("is-invalid", Boolean(texts));
     if (!texts) { input.removeAttribute("aria-invalid"); if (hints) input.setAttribute("aria-describedby", hints); else input.removeAttribute("aria-describedby"); return; }
     const said = Object.assign(document.createElement("div"), { className: "invalid-feedback", textContent: texts.join(" "), id });
-    said.dataset.marked = input.id;
+    said.dataset.marks = input.id;
     input.setAttribute("aria-invalid", "true");
     input.setAttribute("aria-describedby", [id, hints].filter(Boolean).join(" "));
     (input.closest(".with-button") || input).insertAdjacentElement("afterend", said);
@@ -203,7 +210,7 @@ document.addEventListener("DOMContentLoaded", async () => {
   const INPUTS = { name: "name", version: "version-text", description: "description-text", tags: "tags", work_queue: "queue", "infrastructure.block": "infrastructure", "storage.block": "storage", "storage.path": "storage" };
   // Show what is wrong, each beside its field, with the steps opened that hold them.
   function tell(errors) {
-    form.querySelectorAll(".invalid-feedback[data-marked]").forEach((said) => mark(by(said.dataset.marked), null));
+    form.querySelectorAll("[data-marks]").forEach((said) => mark(by(said.dataset.marks), null));
     const homeless = [], own = { parameters: {}, overrides: {} };
     for (const [path, texts] of Object.entries(errors)) {
       const key = Object.keys(INPUTS).find((name) => path === name || path.startsWith(`${name}.`));
@@ -291,6 +298,7 @@ document.addEventListener("DOMContentLoaded", async () => {
   summaries();
   open(hasSource ? "about" : "code");
   if (editing) order.slice(2).forEach((name) => open(name));
+  if (location.hash.startsWith("#step-")) document.querySelector(location.hash)?.scrollIntoView();
   changed = false;
   form.dataset.ready = "";
 });
