@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, ClassVar
 from urllib.parse import urlsplit
 
@@ -12,24 +12,27 @@ from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_valid
 from orchestrator import settings
 from orchestrator.block import Block
 from orchestrator.errors import BlockError, InvalidInput, NotFound
-from orchestrator.interfaces import Credentials, FileInfo, clean_path
+from orchestrator.interfaces import Credentials, Discoverable, FileInfo, Observed, Resource, clean_path
 
 from .file_systems import ReadOnly
 
 # Without the extra the kind can still be listed, and documents of it made in a form; only using one needs it.
 try:
     from .file_systems.repository import Files, Remote
+    from .file_systems.repository_watch import RepositoryWatch
 except ImportError:
-    Files = Remote = None  # type: ignore[assignment,misc]
+    Files = Remote = RepositoryWatch = None  # type: ignore[assignment,misc]
 
 #: Whom each service expects beside a token: a word in the server's name, the name to log in with.
 _USERS = (("gitlab", "oauth2"), ("bitbucket", "x-token-auth"), ("", "x-access-token"))
 
 
-class Git(ReadOnly, Block):
+class Git(ReadOnly, Block, Discoverable):
     """Files of a Git repository at a branch, a tag or a commit, to be read; GitHub, GitLab, Bitbucket and others.
 
     A document that was loaded reads one commit for as long as it is used: the one that the branch named at first.
+
+    All branches and tags of the repository are watched, whichever of them the block reads.
     """
 
     _name: ClassVar[str] = "Git repository"
@@ -111,6 +114,19 @@ class Git(ReadOnly, Block):
         """Ask the server what the ref names now."""
         commit = self._remote().resolve(self.ref)
         return f"{self.ref or 'The default branch'} of {self.url} is at commit {commit[:12]}."
+
+    def discover(self) -> Iterator[Resource]:
+        """The repository, its branches and its tags."""
+        return RepositoryWatch(self._remote()).resources()
+
+    def observe(self, cursor: Any, emit: Callable[[Observed], None]) -> Any:
+        """Tell commits that were pushed, and branches and tags that came, were moved, and went.
+
+        ``git.commit.pushed`` is told of each commit that a branch has newly got, oldest first, and at most 1,000 a
+        look: where that is not all, ``note`` of ``git.branch.pushed`` says so. A branch that was rewritten is
+        ``git.branch.force-pushed``.
+        """
+        return RepositoryWatch(self._remote()).observe(cursor, emit)
 
     def _sha(self, files: Any, path: str) -> bytes:
         if not (clean := clean_path(path)):

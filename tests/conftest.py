@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as property_settings
 from sqlalchemy import make_url
 
 from orchestrator import masking
@@ -17,6 +19,10 @@ from orchestrator.server.db import migrate, session
 
 from .api import app, client_as  # noqa: F401
 from .live_api import api  # noqa: F401
+
+# How fast a machine makes examples, and tries one, is no property of what is tested.
+property_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+property_settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -25,8 +25,9 @@ from urllib.parse import urlsplit
 import urllib3
 from dulwich.client import HTTPUnauthorized, Urllib3HttpGitClient
 from dulwich.errors import GitProtocolError, NotGitRepository
+from dulwich.object_store import ObjectStoreGraphWalker
 from dulwich.objects import Blob, Commit, Tag, Tree
-from dulwich.repo import MemoryRepo, Repo
+from dulwich.repo import Repo
 
 from orchestrator.errors import AccessDenied, BlockError, NotFound, Unavailable
 
@@ -34,6 +35,9 @@ from orchestrator.errors import AccessDenied, BlockError, NotFound, Unavailable
 KEEP, IDLE_S = 8, 86_400.0
 #: Links inside a repository that are followed one after the other.
 _LINKS = 8
+_BRANCHES, _TAGS = b"refs/heads/", b"refs/tags/"
+#: Ends the name of a tag where its commit is told beside the tag's own hash.
+_PEELED = b"^{}"
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,27 @@ class Entry:
 
     path: str
     sha: bytes
+
+
+@dataclass(frozen=True)
+class Heads:
+    """What the names of a repository point to.
+
+    Attributes:
+        default: The default branch; empty: there is none.
+        branches: Hash of the last commit of each branch.
+        tags: Hash of the commit of each tag.
+        annotated: Tags that are objects of their own, with an author and a text.
+    """
+
+    default: str
+    branches: dict[str, str]
+    tags: dict[str, str]
+    annotated: set[str]
+
+
+class TooMuch(Exception):
+    """A server sends more than was to be taken."""
 
 
 class Remote:
@@ -56,8 +81,10 @@ class Remote:
         )
         weakref.finalize(self, pool.clear)
         self._client = Urllib3HttpGitClient(
-            f"{parts.scheme}://{parts.netloc}/", pool_manager=pool, username=username, password=password, quiet=True
-        )
+            f"{parts.scheme}://{parts.netloc}/", pool_manager=pool, username=username, password=password, quiet=True,
+            # What is fetched is complete without what is named as known: that is not here to be built upon.
+            thin_packs=False,
+        )  # fmt: skip
 
     def names(self) -> dict[str, str]:
         """All refs of the repository with the hash that each points to; ``name^{}`` is the commit of a tag."""
@@ -107,13 +134,71 @@ class Remote:
             if wanted not in repo.object_store:
                 raise NotFound(f"{self.url} has no commit {commit}")
 
-    def history(self, wants: list[str], depth: int) -> MemoryRepo:
-        """The last commits of some branches, without their files where the server can leave them out."""
-        repo = MemoryRepo()
-        hashes = [want.encode() for want in wants]
+    def heads(self) -> Heads:
+        """What branches and tags point to now."""
         with self._explained():
-            self._client.fetch(self._path, repo, lambda refs, depth=None: hashes, depth=depth, filter_spec=b"tree:0")
-        return repo
+            found = self._client.get_refs(self._path, ref_prefix=[b"HEAD", _BRANCHES, _TAGS])
+        refs = {name: sha.decode() for name, sha in found.refs.items() if sha}
+        branches = {_text(name, _BRANCHES): sha for name, sha in refs.items() if name.startswith(_BRANCHES)}
+        tags, annotated = {}, set()
+        for name, sha in refs.items():
+            if not name.startswith(_TAGS):
+                continue
+            tag = _text(name.removesuffix(_PEELED), _TAGS)
+            if name.endswith(_PEELED):
+                annotated.add(tag)
+                tags[tag] = sha
+            else:
+                tags.setdefault(tag, sha)
+        default = found.symrefs.get(b"HEAD", b"")
+        return Heads(_text(default, _BRANCHES) if default.startswith(_BRANCHES) else "", branches, tags, annotated)
+
+    def fetch_commits(self, repo: Repo, wants: set[str], known: set[str], depth: int, most: int) -> set[bytes] | None:
+        """Fetch commits into an empty repository, without their files where the server can leave these out.
+
+        Args:
+            repo: Takes them.
+            wants: Commits to begin with; those that no branch points to any more are left out.
+            known: Commits that, with all before them, are not to be sent.
+            depth: Commits of one line that are fetched at most.
+            most: Bytes that are taken.
+
+        Returns:
+            The commits whose parents were left out for being too deep; None: no branch points to any of ``wants``.
+
+        Raises:
+            TooMuch: The server sends more bytes.
+        """
+        file, keep, forget = repo.object_store.add_pack()
+        taken, asked = 0, False
+
+        def take(data: bytes) -> int:
+            nonlocal taken
+            taken += len(data)
+            if taken > most:
+                raise TooMuch
+            file.write(data)
+            return len(data)
+
+        def wanted(refs: Mapping[bytes, bytes], depth: int | None = None) -> list[bytes]:
+            nonlocal asked
+            hashes = sorted({sha for sha in refs.values() if sha.decode() in wants})
+            asked = bool(hashes)
+            return hashes
+
+        # Protocol 2 alone knows of leaving files out; asking for it in an older one is a warning in the log.
+        without_files = b"tree:0" if getattr(self._client, "protocol_version", None) == 2 else None
+        walker = ObjectStoreGraphWalker({sha.encode() for sha in known}, lambda sha: [])
+        try:
+            with self._explained():
+                result = self._client.fetch_pack(
+                    self._path, wanted, walker, take, depth=depth, filter_spec=without_files, ref_prefix=[_BRANCHES]
+                )
+        except BaseException:
+            forget()
+            raise
+        keep()
+        return set(result.new_shallow or ()) if asked else None
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -203,6 +288,10 @@ class Files:
         return sha
 
 
+def _text(name: bytes, prefix: bytes) -> str:
+    return name[len(prefix) :].decode(errors="replace")
+
+
 def _led(folder: list[str], target: str) -> list[str] | None:
     """Where a link leads; None where that is outside the repository."""
     if target.startswith("/"):
@@ -229,4 +318,4 @@ def _prune(root: Path, keep_always: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-__all__ = ["Entry", "Files", "Remote"]
+__all__ = ["Entry", "Files", "Heads", "Remote", "TooMuch"]

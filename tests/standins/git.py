@@ -15,10 +15,18 @@ from dulwich.index import commit_tree
 from dulwich.objects import Blob, Commit, Tag
 from dulwich.objects import Tree as GitTree
 from dulwich.repo import Repo
-from dulwich.server import DictBackend
+from dulwich.server import DEFAULT_HANDLERS, DictBackend, UploadPackHandler
 from dulwich.web import make_wsgi_chain
 
 AUTHOR = b"Ada <ada@example.org>"
+
+
+class _Handler(UploadPackHandler):
+    """Takes clients that cannot build upon what they name as known, as all other servers do."""
+
+    @classmethod
+    def required_capabilities(cls) -> tuple[bytes, ...]:
+        return tuple(name for name in super().required_capabilities() if name != b"thin-pack")
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -33,7 +41,10 @@ class _Quiet(WSGIRequestHandler):
 @contextmanager
 def git_server(repositories: dict[str, Repo]) -> Iterator[str]:
     """Address of a server of repositories by path; those below ``/private`` ask for any user and token ``secret``."""
-    chain = make_wsgi_chain(DictBackend(repositories))  # type: ignore[arg-type]
+    chain = make_wsgi_chain(
+        DictBackend(repositories),  # type: ignore[arg-type]
+        handlers={**DEFAULT_HANDLERS, b"git-upload-pack": _Handler},
+    )
 
     def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         login = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Basic ")

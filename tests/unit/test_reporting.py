@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -395,16 +394,35 @@ def test_a_process_that_ends_at_once_delivers_first(server: ReportsServer, own_h
     assert numbers(server) == list(range(2000))
 
 
-def test_the_end_waits_as_long_as_a_slow_api_goes_on(server: ReportsServer, make: Callable[..., Reporter]) -> None:
-    def slow(body: dict[str, Any]) -> None:
-        time.sleep(0.15)
-
-    server.fail = slow
+def test_the_end_waits_as_long_as_a_slow_api_goes_on(
+    server: ReportsServer, make: Callable[..., Reporter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Semaphore(0)
+    server.fail = lambda body: None if answers.acquire(timeout=30) else 503
     reporter = make(server.url, batch_items=100)
     for number in range(1000):
         reporter.put(log_item(number))
+    timeouts = []
+
+    class OneAnswerLong(threading.Event):
+        """What is waited for with a time-out that is over as soon as the API has answered just once more."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            seen = reporter._calls
+            answers.release()
+            until(lambda: reporter._calls > seen or self.is_set(), "an answer")
+            timeouts.append(timeout)
+            return self.is_set()
+
+    class Mark(reporting._Mark):
+        def __init__(self) -> None:
+            super().__init__()
+            self.passed = OneAnswerLong()
+
+    monkeypatch.setattr(reporting, "_Mark", Mark)
     assert reporter.close(0.6)
     assert numbers(server) == list(range(1000))
+    assert timeouts[:9] == [0.6] * 9, "of each the API was slow enough to use all"
 
 
 def test_the_same_reporter_serves_a_process_until_the_api_changes(

@@ -250,7 +250,7 @@ FIELDS = st.one_of(
 INSTANTS = st.datetimes(datetime(2011, 12, 1), datetime(2027, 1, 1), timezones=st.just(UTC))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(FIELDS, ZONES, INSTANTS)
 def test_times_ascend_and_asking_again_adds_none(fields: dict[str, Any], zone: str, after: datetime) -> None:
     spec = parse({**fields, "timezone": zone})
@@ -264,7 +264,7 @@ def test_times_ascend_and_asking_again_adds_none(fields: dict[str, Any], zone: s
     assert next_times(spec, after, 40, found[9]) == found[:10]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(MINUTES, ZONES, INSTANTS)
 def test_a_cron_for_every_hour_never_rests_longer_than_its_step(minute: str, zone: str, after: datetime) -> None:
     found = next_times(parse({"cron": f"{minute} * * * *", "timezone": zone}), after, 60)
