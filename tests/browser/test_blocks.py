@@ -12,12 +12,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from orchestrator import block_kinds
 from orchestrator.clock import now
+from orchestrator.kind_facts import Installed
 from orchestrator.server.db import session
 from orchestrator.server.db.models import Deployment, FlowRun
+from orchestrator.server.services import block_types, discovery
 from orchestrator.server.services import blocks as service
-from orchestrator.server.services import discovery
 from orchestrator.states import DISPLAY_NAMES, TERMINAL, StateType
-from orchestrator.web.panels import blocks as catalogue
 
 from .blocks import CANARY, WHO
 from .conftest import Watched, profile, watched
@@ -65,10 +65,10 @@ def test_the_catalogue_is_searched_while_one_types(admin: Watched) -> None:
     expect(page.locator("h1")).to_have_text("New S3")
 
 
-def test_broken_types_have_cards_and_hide_no_other(admin: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    brought = {**block_kinds.installed(), "ghost": "no_such_package.blocks:Ghost"}
-    monkeypatch.setattr(block_kinds, "installed", lambda: brought)
-    catalogue.missing.cache_clear()
+def test_broken_types_have_cards_and_hide_no_other(admin: Watched) -> None:
+    with session.transaction() as writing:
+        broken = Installed(broken={"ghost": "No module named 'no_such_package'"})
+        assert block_types.register_installed(writing, broken) == []
     page = admin.open("/blocks/catalogue")
     expect(page.locator("#type-odd-type h3")).to_have_text("Odd <b>type</b>")
     expect(page.locator("#type-bare-type h3")).to_have_text("bare-type")
