@@ -22,6 +22,7 @@ import yaml
 from . import schedules, templates
 from .documents import Document, render
 from .errors import InvalidInput, ScheduleError
+from .states import StateType
 
 __all__ = [
     "KEYS",
@@ -38,6 +39,7 @@ __all__ = [
 
 MAX_BYTES = 4 * 1024**2
 _PROBLEMS_SHOWN = 5
+_STATES = tuple(kind.value.lower() for kind in StateType)
 _BLOCK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -335,6 +337,34 @@ def _schedules(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str, An
     return found
 
 
+def _notifications(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str, Any]]:
+    if not isinstance(node, yaml.SequenceNode):
+        if not _is_empty(node):
+            reader.problem(node, f"{name} is a list, not {_kind(node)}")
+        return []
+    keys = {"block": _saved_block, "on": _states}
+    return [
+        reader.mapping(f"{name}[{index}]", item, keys, required=("block",)) for index, item in enumerate(node.value)
+    ]
+
+
+def _saved_block(reader: _Reader, name: str, node: yaml.Node) -> str:
+    text = _text(reader, name, node)
+    if isinstance(node, yaml.ScalarNode) and not _BLOCK.fullmatch(text):
+        reader.problem(node, f"{name} is TYPE/NAME of a block, such as slack/data-team, not {text!r}")
+    return text
+
+
+def _states(reader: _Reader, name: str, node: yaml.Node) -> list[str]:
+    texts = _texts(reader, name, node)
+    for text in texts:
+        if text not in _STATES:
+            near = difflib.get_close_matches(text.lower(), _STATES, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"they are {', '.join(_STATES)}"
+            reader.problem(node, f"{name}: {text!r} is no type of state; {hint}")
+    return texts
+
+
 _KEYS: dict[str, Check] = {
     "flow": _name,
     "name": _name,
@@ -345,6 +375,7 @@ _KEYS: dict[str, Check] = {
     "storage": _part({"block": _block, "path": _text, "snapshot": _snapshot}),
     "infrastructure": _part({"block": _block, "overrides": _values}),
     "results": _part({"block": _block, "path": _text}),
+    "notifications": _notifications,
     "work_queue": _name,
     "parameters": _values,
     "schedules": _schedules,

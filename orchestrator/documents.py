@@ -28,6 +28,8 @@ class Document:
     infrastructure: dict[str, Any] | None = None
     #: ``{block: TYPE/NAME, path}``; None: large results go where the setting of the agent says.
     results: dict[str, Any] | None = None
+    #: ``{block: TYPE/NAME, on: [state types]}`` each.
+    notifications: list[dict[str, Any]] = field(default_factory=list)
     work_queue: str = "default"
     parameters: dict[str, Any] = field(default_factory=dict)
     #: None: the file says nothing of schedules, and those on the server stay; an empty list removes them.
@@ -76,6 +78,7 @@ _COMMENTS = {
     "storage": "# Where the code lies. The snapshot is the hash of all its files; `deployment build` writes it.\n",
     "infrastructure": "# What runs are executed in: a block, and values laid over its fields. null: a plain process.\n",
     "results": "# Where results go that are too large for the run: a block, a folder in it. null: as agents say.\n",
+    "notifications": "# Whom to tell when a run comes into one of these states; without `on`: failed and crashed.\n",
     "work_queue": "# Agents of this queue take the runs: orchestrator agent start -q <queue>\n",
     "parameters": "# Laid over the defaults of the flow's signature.\n",
     "schedules": (

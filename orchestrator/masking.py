@@ -119,7 +119,8 @@ class Masks:
 
 #: Those of this process.
 here = Masks()
-os.register_at_fork(after_in_child=here._after_fork)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=here._after_fork)
 
 
 def secrets_in(document: Mapping[str, Any]) -> list[Any]:

@@ -56,7 +56,8 @@ def run_job(
     received = time.monotonic()
     found = settings.load()
     if job.entrypoint.startswith(ERRANDS):
-        found = replace(found, results_inline_max=max(found.results_inline_max, ERRAND_RESULT_MAX))
+        most = max(found.results_inline_max, ERRAND_RESULT_MAX)
+        found = replace(found, results_inline_max=most, result_storage="")
     scratch = _scratch(job, found)
     try:
         job = _without_templates(job, found)

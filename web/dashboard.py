@@ -12,12 +12,25 @@ from orchestrator.server.services import secrets
 from orchestrator.settings import Settings
 
 from . import access, errors, filters, headers
-from .views import agents, block, block_form, blocks, deployment, deployments, login, queues, run, runs, tower
+from .views import (
+    agents,
+    block,
+    block_form,
+    blocks,
+    deployment,
+    deployment_form,
+    deployments,
+    login,
+    queues,
+    run,
+    runs,
+    tower,
+)
 
 #: How long a browser stays logged in without a visit.
 SESSION_LIFE = timedelta(days=14)
 
-PAGES = (login, tower, runs, run, deployments, deployment, blocks, block_form, block, queues, agents)
+PAGES = (login, tower, runs, run, deployments, deployment_form, deployment, blocks, block_form, block, queues, agents)
 
 
 class Cookies(SecureCookieSessionInterface):

@@ -15,6 +15,7 @@ from orchestrator import settings
 from orchestrator.errors import OrchestratorError
 from orchestrator.server import hints
 from orchestrator.server.db import session
+from orchestrator.server.services import secrets
 
 from .app import app
 from .hint_worker import HintWorker
@@ -57,6 +58,8 @@ def main() -> int:
         logging.getLogger("celery").setLevel(logging.WARNING)
         session.configure(found.database_url, THREADS + 2)
         hints.configure(found.redis_url or None)
+        if key := secrets.given(found):
+            secrets.configure(key)
     except (OrchestratorError, ValueError) as error:
         print(f"services: {error}", file=sys.stderr)
         return 2

@@ -25,10 +25,16 @@ def check_environment(env: dict[str, str]) -> dict[str, str]:
     return env
 
 
+#: What a container gets from the settings of its agent.
+AGENT_SETTINGS = ("ORCHESTRATOR_RESULT_STORAGE",)
+
+
 def remote_environment(spec: LaunchSpec, env: dict[str, str], api_url: str) -> dict[str, str]:
     """The environment of the program that executes a run elsewhere: the block's, and over it what the run needs."""
     own = {**spec.remote_env, **({"ORCHESTRATOR_API_URL": api_url} if api_url else {})}
-    return {"ORCHESTRATOR_HOME": HOME, "PYTHONUNBUFFERED": "1", **env, **own}
+    # of the agent's settings, a block may know better
+    chosen = {name: env[name] for name in AGENT_SETTINGS if name in env}
+    return {"ORCHESTRATOR_HOME": HOME, "PYTHONUNBUFFERED": "1", **env, **own, **chosen}
 
 
 def check_api_url(spec: LaunchSpec, api_url: str, how: str) -> None:

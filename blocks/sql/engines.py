@@ -107,7 +107,8 @@ def _forget_inherited() -> None:
     _engines.clear()
 
 
-os.register_at_fork(after_in_child=_forget_inherited)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_forget_inherited)
 
 
 def _pool(url: URL, limits: Limits) -> dict[str, Any]:

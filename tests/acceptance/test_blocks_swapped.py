@@ -122,3 +122,27 @@ def test_a_result_that_a_storage_does_not_take_is_a_warning(stack: Stack, storag
     told = stack.cli("flow-run", "result", run["id"])
     assert told.returncode == 1
     assert "kept no result" in one_line(told.stderr)
+
+
+def test_an_agent_goes_on_with_the_code_that_it_has_when_the_storage_is_changed(stack: Stack, tmp_path: Path) -> None:
+    project, name = write_project(tmp_path / "project"), f"swap-{uuid.uuid4().hex[:6]}"
+    storage = f"local-file-system/{name}"
+    LocalFileSystem(basepath=str(tmp_path / "old")).save(name)
+    words = ("-n", name, "-q", name, "-sb", storage, "-rb", storage, "--param", f"store={storage}")
+    built = stack.cli("deployment", "build", "./", *words, "-o", "d.yaml", "--apply", cwd=project)
+    assert built.returncode == 0, built.stderr
+
+    def run() -> dict[str, Any]:
+        return stack.wait_for_run(stack.client.post(f"deployments/table/{name}/runs", {})["id"])
+
+    with stack.agent(name):
+        assert run()["state"]["type"] == "COMPLETED"
+        LocalFileSystem(basepath=str(tmp_path / "new")).save(name, overwrite=True)
+        moved = run()
+        assert moved["state"]["type"] == "COMPLETED", moved["state"]
+        assert (tmp_path / "new" / moved["result"]["path"]).is_file()
+        assert read_result(moved["id"], stack.client) == RESULT
+        shutil.rmtree(stack.home / "cache" / "code" / moved["snapshot"])
+        lost = run()
+    assert lost["state"]["type"] == "FAILED"
+    assert "is not in storage: build the deployment again" in lost["state"]["message"]

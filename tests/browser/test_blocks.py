@@ -12,12 +12,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from orchestrator import block_kinds
 from orchestrator.clock import now
+from orchestrator.kind_facts import Installed
 from orchestrator.server.db import session
-from orchestrator.server.db.models import FlowRun
+from orchestrator.server.db.models import Deployment, FlowRun
+from orchestrator.server.services import block_types, discovery
 from orchestrator.server.services import blocks as service
-from orchestrator.server.services import discovery
 from orchestrator.states import DISPLAY_NAMES, TERMINAL, StateType
-from orchestrator.web.panels import blocks as catalogue
 
 from .blocks import CANARY, WHO
 from .conftest import Watched, profile, watched
@@ -65,10 +65,10 @@ def test_the_catalogue_is_searched_while_one_types(admin: Watched) -> None:
     expect(page.locator("h1")).to_have_text("New S3")
 
 
-def test_broken_types_have_cards_and_hide_no_other(admin: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    brought = {**block_kinds.installed(), "ghost": "no_such_package.blocks:Ghost"}
-    monkeypatch.setattr(block_kinds, "installed", lambda: brought)
-    catalogue.missing.cache_clear()
+def test_broken_types_have_cards_and_hide_no_other(admin: Watched) -> None:
+    with session.transaction() as writing:
+        broken = Installed(broken={"ghost": "No module named 'no_such_package'"})
+        assert block_types.register_installed(writing, broken) == []
     page = admin.open("/blocks/catalogue")
     expect(page.locator("#type-odd-type h3")).to_have_text("Odd <b>type</b>")
     expect(page.locator("#type-bare-type h3")).to_have_text("bare-type")
@@ -314,6 +314,69 @@ def test_secrets_are_rotated_by_themselves(admin: Watched) -> None:
     assert saved(str(ref)) == {"login": "loader", "password": "the-new-one"}
     expect(page.locator("#history")).to_contain_text("admin of the tests rotated it")
     assert "the-new-one" not in page.content()
+
+
+def test_what_belongs_to_a_secret_is_rotated_with_it(admin: Watched) -> None:
+    ref = make("s3", "keyed", bucket="a-bucket", access_key_id="old-id", secret_access_key="the-old-one")
+    page = admin.open(f"/blocks/{ref}")
+    page.get_by_role("button", name="Rotate…").click()
+    dialog = page.locator("#rotate")
+    identifier = dialog.locator("[data-schemapath='root.access_key_id'] input")
+    expect(identifier).to_have_value("old-id")
+    expect(dialog.locator("[data-schemapath='root.bucket']")).to_have_count(0)
+    identifier.fill("new-id")
+    dialog.locator("[data-schemapath='root.secret_access_key'] input[type=password]").fill("the-new-one")
+    dialog.get_by_role("button", name="Rotate").click()
+    expect(page.get_by_role("alert").first).to_contain_text("Rotated the secrets of s3/keyed")
+    found = saved(str(ref))
+    assert (found["access_key_id"], found["secret_access_key"], found["bucket"]) == (
+        "new-id",
+        "the-new-one",
+        "a-bucket",
+    )
+
+
+def test_pages_tell_where_large_results_lie(admin: Watched) -> None:
+    ref = make("local-file-system", "large-results", basepath="/srv/results")
+    run_id = admin.server.seeded.runs["done"]
+    deployment_id = admin.server.seeded.deployments["delays-hourly"]
+    with session.transaction() as writing:
+        run = writing.get_one(FlowRun, run_id)
+        before, run.result = run.result, {"block": str(ref), "path": f"kept/{run_id}-1.json", "size": 34_567}
+        writing.get_one(Deployment, deployment_id).results_block_id = ref
+    page = admin.open(f"/runs/{run_id}?tab=inputs")
+    shown = page.locator("#inputs")
+    expect(shown.get_by_role("link", name="local-file-system/large-results")).to_be_visible()
+    for text in (f"kept/{run_id}-1.json", "33.8 KiB", f"orchestrator flow-run result {run_id}"):
+        expect(shown).to_contain_text(text)
+    assert admin.axe() == []
+    page = admin.open(f"/deployments/{deployment_id}")
+    expect(page.locator("#facts").get_by_role("link", name="local-file-system/large-results")).to_be_visible()
+    page = admin.open(f"/blocks/{ref}")
+    expect(page.locator("main")).to_contain_text("large results of its runs lie there")
+    with session.transaction() as writing:
+        writing.get_one(FlowRun, run_id).result = before
+        writing.get_one(Deployment, deployment_id).results_block_id = None
+
+
+def test_the_form_of_a_deployment_keeps_where_its_results_go(admin: Watched) -> None:
+    ref = make("local-file-system", "kept-results", basepath="/srv/results")
+    deployment_id = admin.server.seeded.deployments["delays-hourly"]
+    with session.transaction() as writing:
+        found = writing.get_one(Deployment, deployment_id)
+        found.results_block_id, found.results_path = ref, "kept"
+    page = admin.open(f"/deployments/{deployment_id}/edit")
+    page.locator("#description-text").fill("Changed in the browser.")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#facts").get_by_role("link", name="local-file-system/kept-results")).to_be_visible()
+    with session.transaction() as writing:
+        found = writing.get_one(Deployment, deployment_id)
+        assert (found.description, found.results_block_id, found.results_path) == (
+            "Changed in the browser.",
+            ref,
+            "kept",
+        )
+        found.results_block_id, found.results_path = None, ""
 
 
 def test_the_history_tells_what_changed(admin: Watched) -> None:

@@ -20,6 +20,9 @@ PAGES = (
     "/deployments",
     "/deployments/{delays-nightly}",
     "/deployments/{delays-nightly}/run",
+    "/deployments/{delays-nightly}/edit",
+    "/deployments/{delays-nightly}/duplicate",
+    "/deployments/new",
     "/blocks",
     "/blocks?q=nothing-has-this-name",
     "/blocks?type=odd-type",
@@ -46,7 +49,8 @@ def address(path: str, watched: Watched) -> str:
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_sound(path: str, admin: Watched) -> None:
     page = admin.open(address(path, admin))
-    page.wait_for_load_state("networkidle" if path.endswith(("/run", "/edit")) or "/new/" in path else "load")
+    is_form = path.endswith(("/run", "/edit", "/duplicate", "/new")) or "/new/" in path
+    page.wait_for_load_state("networkidle" if is_form else "load")
     data = [url for url in admin.asked if "/static/" not in url]
     assert len(data) <= 6, data
     outside = [url for url in admin.asked if not url.startswith(admin.server.url)]

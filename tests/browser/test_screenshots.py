@@ -30,6 +30,7 @@ ROOMS = {
     "run-artifacts": ("/runs/{done}?tab=artifacts", ".written"),
     "deployments": ("/deployments", "#list .spark"),
     "deployment": ("/deployments/{delays-nightly}", "#schedules"),
+    "deployment-edit": ("/deployments/{delays-nightly}/edit", "#deployment-form[data-ready]"),
     "launch": ("/deployments/{delays-nightly}/run", "input[name='root[airport]']"),
     "blocks": ("/blocks", "#list"),
     "catalogue": ("/blocks/catalogue", "#type-s3"),

@@ -101,7 +101,7 @@ def test_history_tells_fields_and_never_secrets(editor: FlaskClient) -> None:
 def test_a_rotated_secret_is_seen_by_all_and_touches_nothing_else(editor: FlaskClient) -> None:
     save(editor, "credentials", "main", secret=CANARY)
     save(editor, "s3", "dev", bucket="b", credentials={"$block": "credentials/main"})
-    before = [deploy(editor, name)["deployment"] for name in ("a", "b", "c")]
+    before = [deploy(editor, name, results=STORAGE | {"path": "kept"})["deployment"] for name in ("a", "b", "c")]
     holder = editor.get("/api/v1/blocks/s3/dev").json
     done = editor.post("/api/v1/blocks/credentials/main/rotate", json={"data": {"secret": "fresh"}})
     assert done.json["data"] == {"secret": "********"}

@@ -23,6 +23,7 @@ EVERYTHING: dict[str, Any] = {
     "tags": ["yes", "2026-01-31", "null", "été"],
     "storage": {"block": "local-file-system/code", "path": "etl/{{ env.STAGE }}", "snapshot": "a" * 64},
     "infrastructure": {"block": "process/utc", "overrides": {"env": {"TZ": "UTC", "ON": "off"}}},
+    "results": {"block": "local-file-system/code", "path": "kept/{{ env.STAGE }}"},
     "work_queue": "duck",
     "parameters": {
         "token": "{{ blocks.secret.api-key }}",

@@ -52,6 +52,7 @@ def test_what_fits_is_taken(editor: FlaskClient) -> None:
 
 
 def test_what_a_template_will_give_is_not_known_yet(editor: FlaskClient) -> None:
+    assert editor.post("/api/v1/variables", json={"name": "memory", "value": 512}).status_code == 201
     assert apply(editor, {"memory_mb": "{{ variables.memory }}"}).status_code == 201
 
 

@@ -45,10 +45,20 @@ def start(tmp_path: Path, own_home: Path) -> Callable[..., subprocess.Popen[str]
         script.write_text(FLOW + textwrap.dedent(code))
         environment = {**os.environ, "ORCHESTRATOR_API_URL": url, "PYTHONPATH": os.pathsep.join(sys.path)}
         return subprocess.Popen(
-            [sys.executable, str(script)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, str(script)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=heed_interrupts,
         )
 
     return begin
+
+
+def heed_interrupts() -> None:
+    """Where the tests run in the background of a shell, their children would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:

@@ -34,6 +34,7 @@ def whole() -> Document:
         storage={"block": "s3/dev", "path": "flights", "snapshot": "a" * 64},
         infrastructure={"block": "process/default", "overrides": {"env": {"A": "1"}}},
         results={"block": "s3/dev", "path": "results/{{ variables.zone }}"},
+        notifications=[{"block": "slack/data-team", "on": ["failed"]}, {"block": "email/boss"}],
         work_queue="duck",
         parameters={"minimum": 10},
         schedules=[
@@ -126,6 +127,13 @@ def test_numbers_and_dates_are_text_where_text_is_meant() -> None:
         (SMALL + "storage:\n  snapshot: x\n", "d.yaml:5: storage.snapshot is the hash that"),
         (SMALL + "storage: s3/dev\n", "d.yaml:4: storage is a mapping of keys to values, not 's3/dev'"),
         (SMALL + "results:\n  block: s3/dev\n  path: '{{ env }}'\n", "d.yaml:6: results.path"),
+        (SMALL + "notifications: slack/x\n", "d.yaml:4: notifications is a list, not 'slack/x'"),
+        (SMALL + "notifications:\n  - on: [failed]\n", "d.yaml:5: notifications[0] needs the key block"),
+        (SMALL + "notifications:\n  - block: x\n", "d.yaml:5: notifications[0].block is TYPE/NAME of a block"),
+        (
+            SMALL + "notifications:\n  - {block: slack/x, on: [Failed]}\n",
+            "d.yaml:5: notifications[0].on: 'Failed' is no type of state; did you mean failed?",
+        ),
         (SMALL + "infrastructure:\n  overrides: [a]\n", "d.yaml:5: infrastructure.overrides is a mapping"),
         (SMALL + "parameters: {a: .nan}\n", "d.yaml:4: parameters.a holds nan, which JSON cannot hold"),
         (SMALL + "parameters: {a: {1: b}}\n", "d.yaml:4: parameters.a holds the key 1, which JSON cannot hold"),

@@ -13,7 +13,8 @@ from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput, OrchestratorError, ParameterError
 from orchestrator.serializers import loads
 from orchestrator.server.db.models import Block, Deployment, Schedule
-from orchestrator.server.services import deployments, run_briefs, runs, schedules
+from orchestrator.server.services import deployment_templates, deployments, run_briefs, runs, schedules
+from orchestrator.server.services.deployment_templates import Use
 from orchestrator.server.services.deployments import DeploymentFilter
 from orchestrator.server.services.paging import Page
 from orchestrator.server.services.run_briefs import RunBrief
@@ -41,11 +42,14 @@ class DeploymentPage:
     storage: Block | None
     infrastructure: Block | None
     results: Block | None
+    #: Who is told of its runs: the block's id, what it is called, and the states.
+    notifications: list[tuple[uuid.UUID, str, list[str]]]
     ahead: list[tuple[Schedule, list[datetime]]]
     history: list[RunBrief]
     #: The next ones, soonest last.
     coming: list[RunBrief]
     runs: list[RunRow]
+    looked_up: list[Use]
 
 
 @dataclass(frozen=True)
@@ -75,16 +79,19 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
     found = deployments.get(session, deployment_id)
     keys = (found.storage_block_id, found.infrastructure_block_id, found.results_block_id)
     blocks = [session.get(Block, key) if key else None for key in keys]
+    labels = deployments.block_labels(session, [found])
     return DeploymentPage(
         deployment=found,
         name=f"{found.flow.name}/{found.name}",
         storage=blocks[0],
         infrastructure=blocks[1],
         results=blocks[2],
+        notifications=[(item.block_id, labels[item.block_id], item.states) for item in found.notifications],
         ahead=[(item, _ahead(item, now)) for item in found.schedules],
         history=run_briefs.history(session, [deployment_id], 40)[deployment_id],
         coming=run_briefs.upcoming(session, [deployment_id], 3)[deployment_id],
         runs=runs.listing(session, RunFilter(deployment_id=deployment_id, due_before=now), 20, None).items,
+        looked_up=deployment_templates.uses(session, found),
     )
 
 

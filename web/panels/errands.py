@@ -1,4 +1,4 @@
-"""What agents are sent for on a block's page: how such an errand stands, in words."""
+"""What agents are sent for by the pages of blocks and deployments: how such an errand stands, in words."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from orchestrator.states import StateType
 #: What each errand is called while it lasts, when it went well, and when it did not.
 _WORDS = {
     "test": ("Testing", "It works.", "It does not work."),
+    "browse": ("Opening the folder", "Here it is.", "The folder could not be opened."),
+    "inspect": ("Looking for flows", "Looked at the code.", "The code could not be looked at."),
     "discover": ("Looking", "Looked through it.", "It could not be looked through."),
 }
 _BAD = {StateType.FAILED, StateType.CRASHED}
@@ -30,6 +32,8 @@ class ErrandPart:
     #: The verdict, or what goes on.
     title: str
     text: str
+    #: What it found, once it is done.
+    value: Any = None
 
 
 def load(session: Session, run_id: uuid.UUID, now: datetime) -> ErrandPart:
@@ -38,7 +42,7 @@ def load(session: Session, run_id: uuid.UUID, now: datetime) -> ErrandPart:
     during, good, bad = _WORDS.get(found.verb, ("At work", "Done.", "That did not work."))
     state = StateType(found.state_type)
     if state is StateType.COMPLETED:
-        return ErrandPart(run_id, True, state.value, good, _said(found.value) or found.message)
+        return ErrandPart(run_id, True, state.value, good, _said(found.value) or found.message, found.value)
     if found.is_done:
         title = bad if state in _BAD else "It was cancelled."
         return ErrandPart(run_id, True, state.value, title, found.message or "Its log may tell more.")

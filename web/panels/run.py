@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
-from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Log
-from orchestrator.server.services import artifacts, events, logs, run_details, runs, waiting
+from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Log, Notification
+from orchestrator.server.services import artifacts, events, logs, notifications, run_details, runs, waiting
 from orchestrator.server.services.artifacts import ArtifactFilter
 from orchestrator.server.services.events import EventFilter
 from orchestrator.server.services.logs import LogFilter
+from orchestrator.server.services.notifications import NotificationFilter
 from orchestrator.server.services.run_details import RunContext
 from orchestrator.server.services.runs import RunFilter, RunRow
 from orchestrator.states import ACTIVE, TERMINAL, UNSUCCESSFUL, StateType
@@ -46,6 +47,7 @@ class RunPage:
     artifacts: list[Artifact] = field(default_factory=list)
     subflows: list[RunRow] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    notifications: list[Notification] = field(default_factory=list)
     #: The block that keeps the result, where one does and it was not deleted.
     result_block: Block | None = None
 
@@ -77,7 +79,10 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
     run = runs.get(session, run_id)
     context = run_details.context(session, run)
     page = RunPage(run, context, tab, why(session, run, context, now), run_details.tallies(session, run_id))
-    if tab == "states":
+    if tab == "overview":
+        told = notifications.listing(session, NotificationFilter(flow_run_id=run_id), 20)
+        page.notifications = [row.notification for row in told.items]
+    elif tab == "states":
         page.states = runs.states(session, run_id)
     elif tab == "artifacts":
         page.artifacts = artifacts.listing(session, ArtifactFilter(flow_run_id=run_id), 100, oldest_first=True).items

@@ -151,6 +151,7 @@ class Agent:
             line_max=settings.log_line_max,
             runs=settings.path("runs"),
             told=lambda job, wanted: told_end(self._api.client, job, wanted),
+            remote_env={"ORCHESTRATOR_RESULT_STORAGE": settings.result_storage} if settings.result_storage else {},
         )
         desk = Desk(
             self._api,

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -55,6 +55,7 @@ class Surroundings:
         confirm: Asks the server whether user code may start; waits while the API is away. Given the job and a
             function that tells whether the answer is still wanted; returns what the supervisor shall do.
         env: Environment of every run.
+        remote_env: Settings of the agent that hold for runs in containers, too.
         grace_s: Seconds from SIGTERM to SIGKILL.
         line_max: Bytes of an output line that are kept.
         runs: Folder of the runs' scratch folders.
@@ -71,6 +72,7 @@ class Surroundings:
     line_max: int
     runs: Path
     told: Callable[[Job, Callable[[], bool]], State | None] = lambda job, wanted: None
+    remote_env: dict[str, str] = field(default_factory=dict)
 
 
 class Supervision:
@@ -175,6 +177,7 @@ class Supervision:
 
     def _remote_environment(self) -> dict[str, str]:
         return {
+            **self._around.remote_env,
             "ORCHESTRATOR_API_URL": self._around.env.get("ORCHESTRATOR_API_URL", ""),
             "ORCHESTRATOR_API_KEY": self.job.token,
             "ORCHESTRATOR_RUN_ID": str(self.job.id),

@@ -166,6 +166,14 @@ def present(deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetim
             "block_id": results,
             "path": deployment.results_path,
         },
+        "notifications": [
+            {
+                "block": labels.get(item.block_id),
+                "block_id": item.block_id,
+                "on": [name.lower() for name in item.states],
+            }
+            for item in deployment.notifications
+        ],
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,
         "parameter_schema": deployment.parameter_schema,

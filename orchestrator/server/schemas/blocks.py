@@ -136,7 +136,9 @@ class BlockDeploymentSchema(Strict):
     flow = fields.String(required=True)
     name = fields.String(required=True)
     as_ = fields.String(
-        required=True, data_key="as", validate=validate.OneOf(("storage", "infrastructure", "results", "template"))
+        required=True,
+        data_key="as",
+        validate=validate.OneOf(("storage", "infrastructure", "results", "notifications", "template")),
     )
     through = fields.String(required=True, allow_none=True, metadata=_THROUGH)
 

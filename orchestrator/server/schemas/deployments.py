@@ -8,6 +8,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from ...errors import InvalidInput
 from ...interfaces import clean_path
+from ...states import StateType
 from .base import Instant, Mapping, Name, PageQuery, Prose, ReferenceSchema, Strict, Tags, Title, page_of
 from .schedules import ScheduleInputSchema, ScheduleSchema
 
@@ -66,6 +67,17 @@ class ResultsInputSchema(Strict):
             raise ValidationError(f"{error}.", "path") from None
 
 
+class NotificationChoiceSchema(Strict):
+    """A notifier that is told of runs."""
+
+    block = fields.String(required=True, metadata={"description": "`type/name` of a notifier block, or its id."})
+    on = fields.List(
+        fields.String(validate=validate.OneOf([kind.value.lower() for kind in StateType])),
+        load_default=list,
+        metadata={"description": "State types in lower case; failed and crashed when none is given."},
+    )
+
+
 class DeploymentInputSchema(Strict):
     """A deployment as it shall be. A key that is left out means its default; `schedules` left out: unchanged."""
 
@@ -78,6 +90,7 @@ class DeploymentInputSchema(Strict):
     storage = fields.Nested(StorageInputSchema, load_default=None, allow_none=True)
     infrastructure = fields.Nested(InfrastructureInputSchema, load_default=None, allow_none=True)
     results = fields.Nested(ResultsInputSchema, load_default=None, allow_none=True)
+    notifications = fields.List(fields.Nested(NotificationChoiceSchema), load_default=list)
     work_queue = Name(load_default="default")
     parameters = Mapping(load_default=dict)
     parameter_schema = Mapping(load_default=dict)
@@ -119,6 +132,14 @@ class ResultsSchema(Strict):
     path = fields.String(required=True)
 
 
+class NotificationSettingSchema(Strict):
+    """A notifier that is told of runs."""
+
+    block = fields.String(required=True, allow_none=True)
+    block_id = fields.UUID(required=True)
+    on = fields.List(fields.String(), required=True)
+
+
 class DeploymentSchema(Strict):
     """A deployment."""
 
@@ -132,6 +153,7 @@ class DeploymentSchema(Strict):
     storage = fields.Nested(StorageSchema, required=True)
     infrastructure = fields.Nested(InfrastructureSchema, required=True)
     results = fields.Nested(ResultsSchema, required=True)
+    notifications = fields.List(fields.Nested(NotificationSettingSchema), required=True)
     work_queue = fields.String(required=True)
     parameters = Mapping(required=True)
     parameter_schema = Mapping(required=True)

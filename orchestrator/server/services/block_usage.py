@@ -43,6 +43,8 @@ found AS (
         FROM deployment d JOIN used u ON d.infrastructure_block_id = u.id
     UNION ALL SELECT d.id, d.flow_id, d.name, 'results', u.through
         FROM deployment d JOIN used u ON d.results_block_id = u.id
+    UNION ALL SELECT d.id, d.flow_id, d.name, 'notifications', u.through
+        FROM deployment_notification n JOIN used u ON n.block_id = u.id JOIN deployment d ON d.id = n.deployment_id
     UNION SELECT d.id, d.flow_id, d.name, 'template', u.through
         FROM template_reference p JOIN used u ON p.block_id = u.id JOIN deployment d ON d.id = p.deployment_id
 )
@@ -77,7 +79,7 @@ class Usage:
     #: ``{"id", "type", "name", "field", "through"}``
     blocks: list[dict[str, Any]]
     #: ``{"id", "flow", "name", "as", "through"}``; ``as`` is ``storage``, ``infrastructure``,
-    #: ``results`` or ``template``.
+    #: ``results``, ``notifications`` or ``template``.
     deployments: list[dict[str, Any]]
     #: ``{"who": {"type", "name"}, "flow", "deployment", "last", "count"}``, the last ones first.
     loads: list[dict[str, Any]]

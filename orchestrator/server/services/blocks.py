@@ -19,7 +19,7 @@ from ...ids import uuid7
 from ...masking import MASK
 from ...records import Actor
 from ..db.models import Block, BlockType, Deployment
-from . import block_history, block_references, block_types, block_usage, limits, secrets
+from . import block_history, block_references, block_types, block_usage, deployment_notifications, limits, secrets
 from .announcements import announce, resource
 from .block_lookup import get, label, locked, select_blocks
 from .block_references import REFERENCE
@@ -140,7 +140,8 @@ def rotate(session: Session, ref: str | uuid.UUID, data: Mapping[str, Any], acto
     fields = _fill(session, block, join({**block.data, **companions}, given), now)
     block_history.note(session, block, "rotated", actor, now, fields)
     users = block_usage.usage(session, block.id, now)
-    dependents = {"blocks": len(users.blocks), "deployments": len(users.deployments)}
+    found = {"blocks": users.blocks, "deployments": users.deployments}
+    dependents = {noun: len({item["id"] for item in items}) for noun, items in found.items()}
     _announce(session, "rotated", block, actor, now, fields=[item["field"] for item in fields], dependents=dependents)
     return block
 
@@ -233,7 +234,12 @@ def _detach(session: Session, block: Block, actor: Actor, now: datetime) -> None
     for item in block_usage.usage(session, block.id, now).deployments:
         roles.setdefault(item["id"], []).append(item["as"])
     block_references.forget_in_templates(session, block.id)
-    for identifier, found in roles.items():
+    deployment_notifications.forget(session, block.id)
+    for identifier, told in roles.items():
+        # Runs do not need who is told of them.
+        found = [role for role in told if role != "notifications"]
+        if not found:
+            continue
         deployment = session.get_one(Deployment, identifier)
         reason = f"Its {' and '.join(found)} block {label(block)} was deleted: apply it again with another one."
         columns = {f"{role}_block_id": None for role in found if role != "template"}

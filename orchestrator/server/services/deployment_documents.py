@@ -19,6 +19,7 @@ def of(session: Session, deployment: Deployment) -> dict[str, Any]:
     """
     storage = _block(session, deployment.storage_block_id)
     infrastructure = _block(session, deployment.infrastructure_block_id)
+    results = _block(session, deployment.results_block_id)
     overrides = deployment.infrastructure_overrides
     has_storage = storage is not None or deployment.storage_path or deployment.snapshot
     return {
@@ -32,6 +33,11 @@ def of(session: Session, deployment: Deployment) -> dict[str, Any]:
         if has_storage
         else None,
         "infrastructure": {"block": infrastructure, "overrides": overrides} if infrastructure or overrides else None,
+        "results": {"block": results, "path": deployment.results_path} if results else None,
+        "notifications": [
+            {"block": blocks.label(blocks.get(session, item.block_id)), "on": [name.lower() for name in item.states]}
+            for item in deployment.notifications
+        ],
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,
         "schedules": [_schedule(item) for item in deployment.schedules],

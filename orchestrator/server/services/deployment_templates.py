@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -13,6 +15,19 @@ from ...errors import InvalidInput
 from ...templates import Name, holds_template, names_in
 from ..db.models import Block, BlockType, Deployment, TemplateReference, Variable
 from . import block_types
+
+
+@dataclass(frozen=True)
+class Use:
+    """A template in a deployment."""
+
+    #: Such as ``parameters.token``.
+    place: str
+    #: ``blocks``, ``variables`` or ``env``.
+    root: str
+    #: As it was written, between the braces.
+    text: str
+    block: Block | None
 
 
 def note(session: Session, deployment: Deployment) -> None:
@@ -37,6 +52,17 @@ def note(session: Session, deployment: Deployment) -> None:
         for place, block_id in sorted(blocks)
     )
     session.flush()
+
+
+def uses(session: Session, deployment: Deployment) -> list[Use]:
+    """What the templates of a deployment name, each with its place; a block that is gone is None."""
+    found: list[Use] = []
+    for place, value in _places(deployment):
+        with contextlib.suppress(InvalidInput):  # one that is written wrong stands there as text
+            for where, name in names_in(value, place):
+                block = _named(session, name) if name.root == "blocks" else None
+                found.append(Use(where, name.root, name.text.strip(), block))
+    return found
 
 
 def refuse_foreign(deployment: Deployment, given: Mapping[str, Any]) -> None:
@@ -71,10 +97,15 @@ def _check(session: Session, name: Name) -> uuid.UUID | None:
     return None
 
 
-def _block(session: Session, name: Name) -> uuid.UUID:
+def _named(session: Session, name: Name) -> Block | None:
     slug, title = name.steps[:2]
     query = select(Block).join(BlockType, BlockType.id == Block.block_type_id)
-    block = session.scalar(query.where(BlockType.slug == slug, Block.name == title))
+    found: Block | None = session.scalar(query.where(BlockType.slug == slug, Block.name == title))
+    return found
+
+
+def _block(session: Session, name: Name) -> uuid.UUID:
+    block = _named(session, name)
     if block is None:
         raise InvalidInput(f"There is no block {name.block}: save it first, or correct the name.")
     newest = block_types.current_schemas(session, [block.block_type])[block.block_type_id]

@@ -10,14 +10,14 @@ from typing import Any
 
 from sqlalchemy import Select, select, text, tuple_, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.orm import Session, lazyload
+from sqlalchemy.orm import Session, lazyload, selectinload
 
 from ...errors import Conflict, InvalidInput, NotFound
 from ...ids import uuid7
 from ...records import Actor
 from ...states import WAITING
 from ..db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
-from . import deployment_blocks, deployment_templates, flows, runs, schedules, work_queues
+from . import deployment_blocks, deployment_notifications, deployment_templates, flows, runs, schedules, work_queues
 from .announcements import announce, resource
 from .internal import FLOW_ID, FLOW_NAME
 from .json_schemas import check_schema, parameter_problems
@@ -75,6 +75,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
     present = session.scalar(_by_name(flow_name, name).with_for_update(of=Deployment, key_share=True))
     values = _values(session, document, now)
     lines = _choose_blocks(session, document, values, present, actor, now)
+    told = deployment_notifications.read(session, document.get("notifications") or ())
     wanted = schedules.read(document["schedules"]) if document.get("schedules") is not None else None
     if wanted is not None and len(wanted) > schedules.MOST:
         raise InvalidInput(f"{len(wanted)} schedules: at most {schedules.MOST}", {"schedules": ["Too many."]})
@@ -84,9 +85,11 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         session.add(made)
         session.flush()
         schedules.replace(session, made, wanted or [], now)
+        deployment_notifications.replace(session, made, told)
         deployment_templates.note(session, made)
         _announce(session, "created", made, actor, now)
         return Applied(made, True, ["created"])
+    lines += deployment_notifications.replace(session, present, told)
     return _update(session, present, values, wanted, lines, actor, now)
 
 
@@ -111,6 +114,7 @@ def listing(
     """A page of deployments, by flow and name."""
     wanted = wanted or DeploymentFilter()
     query = select(Deployment).join(Flow, Flow.id == Deployment.flow_id)
+    query = query.options(selectinload(Deployment.notifications))
     query = query.where(Flow.name == wanted.flow) if wanted.flow is not None else query.where(Flow.id != FLOW_ID)
     if wanted.name is not None:
         query = query.where(Deployment.name.icontains(wanted.name, autoescape=True))
@@ -219,6 +223,7 @@ def full_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]
 def block_labels(session: Session, deployments: Sequence[Deployment]) -> dict[uuid.UUID, str]:
     """``type/name`` of every block that the deployments refer to, by its id."""
     known = set().union(*(deployment_blocks.of(item) for item in deployments))
+    known |= {told.block_id for item in deployments for told in item.notifications}
     if not known:
         return {}
     query = select(Block.id, BlockType.slug, Block.name).join(BlockType, BlockType.id == Block.block_type_id)

@@ -30,6 +30,7 @@ VERBS = {
     "discover": ("orchestrator.errands:discover_block", "discoverable"),
     "browse": ("orchestrator.errands:browse_storage", "file-system"),
     "inspect": ("orchestrator.errands:inspect_storage", "file-system"),
+    "notify": ("orchestrator.errands:notify", "notifier"),
 }
 DEFAULT_QUEUE = "default"
 #: Somebody waits for an answer, nobody for a look by the clock.

@@ -6,6 +6,8 @@
 const SchemaForm = (() => {
   const MASK = "********", REFERENCE = "$block", DEEP = 6;
   const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+  // A text in which a deployment has something looked up when a run starts: {{ variables.day }}.
+  const isTemplate = (value) => typeof value === "string" && /\{\{\s*(blocks|variables|env)\b[^{}]*\}\}/.test(value);
   const join = (path, name) => (path ? `${path}.${name}` : String(name));
 
   // A schema with its references followed and "or null" made a mark of the field.
@@ -112,6 +114,7 @@ const SchemaForm = (() => {
     const kind = widget(node), tell = (text) => (state.errors[path] ||= []).push(text);
     const nothing = node["x-nullable"] ? null : undefined;
     if (kind === "object") return decodeObject(node, isObject(value) ? value : {}, state, path);
+    if (state.templates && isTemplate(value) && ["text", "number"].includes(kind)) return value.trim();
     if (kind.startsWith("secret") && !value) return state.kept.has(path) && !state.removed.has(path) ? MASK : nothing;
     if (kind === "secret") return value;
     if (kind === "boolean") return Boolean(value);
@@ -127,7 +130,7 @@ const SchemaForm = (() => {
     if (kind === "number") return decodeNumber(node, String(value ?? "").trim(), nothing, tell);
     if (kind === "json" || kind === "secret-json") {
       if (!String(value ?? "").trim()) return nothing;
-      try { return JSON.parse(value); } catch (error) { tell(`This is no JSON: ${error.message}.`); return undefined; }
+      try { return JSON.parse(value); } catch (error) { if (state.templates && isTemplate(value)) return value.trim(); tell(`This is no JSON: ${error.message}.`); return undefined; }
     }
     if (node["x-options"] && value) {
       const numeric = node["x-options"].some((option) => widget(option) === "number") && value.trim() !== "" && Number.isFinite(Number(value));
@@ -187,10 +190,21 @@ const SchemaForm = (() => {
     if (isObject(node.items)) wanted(node.items, found);
     return found;
   }
+  // Whether fields can show a value: a template fits where one types, not where one chooses.
+  function fits(node, value) {
+    const kind = widget(node);
+    if (isTemplate(value)) return ["text", "number", "json"].includes(kind);
+    if (kind === "object" && isObject(value)) return Object.entries(value).every(([name, inner]) => !(name in node.properties) || fits(node.properties[name], inner));
+    return kind !== "list" || !Array.isArray(value) || value.every((item) => fits(node.items, item));
+  }
+  function shows(schema, value) {
+    const node = normal(schema, schema.$defs || {});
+    return widget(node) === "object" && isObject(value) && Object.keys(value).every((name) => name in node.properties || node.additionalProperties) && fits(node, value);
+  }
   const readable = (schema) => widget(normal(schema, schema.$defs || {})) === "object";
 
   class Form {
-    // options: schema, value, errors (by path), removable, choices: async (of) => {types, blocks}, create: async (of) => {id, label} | null
+    // options: schema, value, errors (by path), removable, templates (whether texts may hold them), root (of the names of inputs), choices: async (of) => {types, blocks}, create: async (of) => {id, label} | null
     constructor(holder, options) {
       this.holder = holder;
       this.options = options;
@@ -206,7 +220,7 @@ const SchemaForm = (() => {
       this.keepExtra(value);
       this.editor = new JSONEditor(this.holder, {
         schema: { ...drawn(this.node, this.blocks), title: " ", description: undefined },
-        theme: "bootstrap5", iconlib: null, show_errors: "never", no_additional_properties: true, required_by_default: false, form_name_root: "root",
+        theme: "bootstrap5", iconlib: null, show_errors: "never", no_additional_properties: true, required_by_default: false, form_name_root: this.options.root || "root",
         display_required_only: false, disable_array_delete_all_rows: true, disable_array_reorder: true, disable_collapse: true, disable_array_delete_last_row: true, prompt_before_delete: false, use_default_values: true,
         startval: encode(this.node, value, this.kept),
       });
@@ -234,7 +248,7 @@ const SchemaForm = (() => {
     }
     place(path) { return this.holder.querySelector(`[data-schemapath="${CSS.escape(path ? "root." + path : "root")}"]`); }
     read(rules = true) {
-      const state = { kept: this.kept, removed: this.removed, hidden: this.hide(), errors: {}, rules };
+      const state = { kept: this.kept, removed: this.removed, hidden: this.hide(), errors: {}, rules, templates: this.options.templates };
       return { value: { ...this.extra, ...decode(this.node, this.editor.getValue(), state) }, errors: state.errors };
     }
     set(value) {
@@ -353,5 +367,5 @@ const SchemaForm = (() => {
     }
     focusWrong() { this.holder.querySelector("[aria-invalid=true]")?.focus(); }
   }
-  return { Form, readable, MASK };
+  return { Form, readable, shows, MASK };
 })();

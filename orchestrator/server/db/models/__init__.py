@@ -13,12 +13,14 @@ from .block_type import BlockType
 from .deployment import Deployment
 from .discovery import Discovery
 from .event import Event
+from .event_cursor import EventCursor
 from .flow import Flow
 from .flow_run import FlowRun
 from .flow_run_state import FlowRunState
 from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
+from .notification import DeploymentNotification, Notification
 from .producer import Producer
 from .relation import Relation
 from .resource import Resource
@@ -43,14 +45,17 @@ __all__ = [
     "BlockSchema",
     "BlockType",
     "Deployment",
+    "DeploymentNotification",
     "Discovery",
     "Event",
+    "EventCursor",
     "Flow",
     "FlowRun",
     "FlowRunState",
     "LimitLease",
     "Log",
     "LoginLink",
+    "Notification",
     "Producer",
     "Relation",
     "Resource",

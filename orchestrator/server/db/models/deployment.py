@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .base import Base, Created, Json, Key, Tags
 from .flow import Flow
+from .notification import DeploymentNotification
 from .schedule import Schedule
 from .work_queue import WorkQueue
 
@@ -53,6 +54,9 @@ class Deployment(Base):
     work_queue: Mapped[WorkQueue] = relationship(lazy="joined")
     schedules: Mapped[list[Schedule]] = relationship(
         lazy="selectin", order_by=Schedule.slug, passive_deletes=True, cascade="all, delete-orphan"
+    )
+    notifications: Mapped[list[DeploymentNotification]] = relationship(
+        lazy="select", order_by=DeploymentNotification.position, passive_deletes=True, cascade="all, delete-orphan"
     )
 
     __table_args__ = (UniqueConstraint("flow_id", "name"),)
