@@ -68,7 +68,12 @@ class Senders:
             number = self._count
             self._busy[number] = (outgoing.block_id, time.monotonic())
         name = f"notify-{number}"
-        threading.Thread(target=self._run, args=(number, outgoing), name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._run, args=(number, outgoing), name=name, daemon=True).start()
+        except RuntimeError:
+            # This computer has no thread left; the try counts as failed when its time is over.
+            log.exception("notification %s is not sent", outgoing.id)
+            self._forget(number)
 
     def idle(self) -> bool:
         """Whether nothing is being sent."""
@@ -82,8 +87,11 @@ class Senders:
             # It counts as failed when its time is over, and is sent again.
             log.exception("what became of notification %s could not be noted", outgoing.id)
         finally:
-            with self._lock:
-                del self._busy[number]
+            self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        with self._lock:
+            del self._busy[number]
 
 
 def deliver(outgoing: Outgoing) -> str:

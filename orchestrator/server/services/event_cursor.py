@@ -6,6 +6,8 @@ snapshot's ``xmax``); the lowest id among the holders of the lock; then the even
 wrote them has ended: nothing can turn up among them later. Whoever has an id below but no lock any more committed or
 rolled back before the third statement; whoever takes the lock later gets a higher id.
 
+All processes of the server have one role in the database: of others Postgres does not show the transaction ids.
+
 The place that a reader has come to is a row that it locks and moves in the transaction that does what the events ask
 for: two readers of one name follow each other, and a rollback undoes both.
 """
