@@ -7,13 +7,14 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from werkzeug.serving import make_server
 
 from orchestrator import reporting, settings
 from orchestrator.clock import now
 from orchestrator.server.app import create_app
 from orchestrator.server.db import session
 from orchestrator.server.services import keys
+
+from .listening import Listener
 
 
 class Api:
@@ -27,7 +28,7 @@ class Api:
         self.start()
 
     def start(self) -> None:
-        self._server = make_server("127.0.0.1", self.port, self.app, threaded=True)
+        self._server = Listener(self.app, self.port)
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()

@@ -63,10 +63,9 @@ def delete(names: tuple[str, ...], force: bool, yes: bool) -> None:
     client = Client.from_settings()
     found = [client.get(f"blocks/{name}") for name in names]
     users = {name: usage_lines(usage_of(client, facts["id"])) for name, facts in zip(names, found, strict=True)}
-    if force or not yes:  # else the refusal names them
-        for name, lines in users.items():
-            for line in lines:
-                note(f"{name} is used by {line}")
+    for name, lines in users.items():
+        for line in lines:
+            note(f"{name} is used by {line}")
     confirm(f"Delete {', '.join(names)}?", yes)
     for name, facts in zip(names, found, strict=True):
         try:

@@ -16,7 +16,6 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
 from sqlalchemy import make_url
-from werkzeug.serving import make_server
 
 from orchestrator.clock import now
 from orchestrator.server.db import session
@@ -26,6 +25,7 @@ from orchestrator.settings import Settings
 from orchestrator.web.app import create_app
 from orchestrator.web.panels import tower
 
+from ..listening import Listener
 from . import blocks, seed
 
 AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js"
@@ -87,7 +87,7 @@ def serve(
     session.configure(database)
     with session.transaction() as writing:
         seeded = seed.fill(writing, now(), days=2) if fill else seed.Seeded(keys=seed.add_keys(writing, now()))
-    listener = make_server("127.0.0.1", 0, _not_yet, threaded=True)
+    listener = Listener(_not_yet)
     url = f"http://127.0.0.1:{listener.server_port}"
     app = create_app(Settings(database_url=database, secret_key="a key for tests", public_url=url + prefix))
     app.config["BACKGROUND"] = False

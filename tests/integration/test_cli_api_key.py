@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from werkzeug.serving import make_server
 
 from orchestrator import cli
 from orchestrator.clock import now
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.services import keys
+
+from ..listening import Listener
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -21,7 +22,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def served(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The API on a port of its own; the settings hold an admin's key."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+    server = Listener(app)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     with transaction() as session:

@@ -20,7 +20,7 @@ from orchestrator.records import State
 from orchestrator.server import config, hints, loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Deployment, Event, FlowRun, Producer, Schedule, TaskRun, WorkQueue
-from orchestrator.server.services import agents, claims, runs, schedules, ticks
+from orchestrator.server.services import agents, claims, deployments, runs, schedules, ticks
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
@@ -162,6 +162,23 @@ def test_what_is_switched_off_makes_none(change: str) -> None:
         session.execute(text(change))
     loops.run("schedule", NOW)
     assert slots(quiet) == []
+
+
+def test_slots_that_come_due_during_a_pause_are_never_run() -> None:
+    paused = add_schedule(cron="* * * * *")
+    loops.run("schedule", NOW)
+    first, second, third, fourth = slots(paused)[:4]
+    with db.transaction() as session:
+        name = session.scalars(select(Deployment.id)).one()
+        deployments.pause(session, name, ANN, second + timedelta(milliseconds=1))
+    # What was due before waits; it is claimed by nobody until the deployment is resumed.
+    assert slots(paused) == [first, second]
+    loops.run("schedule", third + timedelta(seconds=1))
+    assert slots(paused) == [first, second]
+    with db.transaction() as session:
+        deployments.resume(session, name, ANN, third + timedelta(seconds=2))
+    loops.run("schedule", third + timedelta(seconds=3))
+    assert slots(paused)[:3] == [first, second, fourth]
 
 
 def test_a_schedule_that_cannot_be_read_stops_no_other() -> None:
