@@ -35,6 +35,7 @@ from orchestrator.server.services import (
     tokens,
 )
 from orchestrator.server.services.block_types import register
+from orchestrator.server.services.statements import fetch
 from orchestrator.states import StateType
 from tests.api import ClientAs
 from tests.polling import until
@@ -291,6 +292,15 @@ class TestExactlyOnce:
         turn()
         turn()
         assert len(outbox()) == len(slack.messages) == 3
+
+    def test_the_next_events_are_found_by_their_index(self, slack: messengers.Slack) -> None:
+        wanted = {"xid": 1, "id": uuid.UUID(int=0), "bound": 2, "floor": uuid.UUID(int=0), "limit": 9}
+        with db.transaction() as session:
+            session.execute(text("SET LOCAL enable_seqscan = off"))
+            explain = f"EXPLAIN {event_cursor._NEXT.format(columns='id')}"
+            plan = [row[0] for row in fetch(session, explain, wanted)]
+        assert any("_xid_id_idx" in line for line in plan)
+        assert not any(line.strip().startswith(("->  Sort", "Sort  (")) for line in plan), plan
 
     def test_ids_of_transactions_get_their_epoch(self) -> None:
         epoch = 1 << 32

@@ -45,8 +45,9 @@ _MOVE = """
 UPDATE event_cursor SET cluster = %(cluster)s, xid = %(xid)s::text::xid8, event_id = %(id)s, at = %(at)s,
     floor = %(floor)s
 WHERE reader = %(reader)s"""
+#: The transaction id has another name than the column, which would else be what the rows are sorted by, without index.
 _NEXT = """
-SELECT {columns}, xid::text::bigint AS xid FROM event
+SELECT {columns}, xid::text::bigint AS written_by FROM event
 WHERE (xid, id) > (%(xid)s::text::xid8, %(id)s) AND xid < %(bound)s::text::xid8 AND id > %(floor)s
 ORDER BY xid, id LIMIT %(limit)s"""
 _NEXT_BY_ID = "SELECT {columns} FROM event WHERE id > %(id)s ORDER BY id LIMIT %(limit)s"
@@ -71,7 +72,7 @@ def take(session: Session, reader: str, columns: Sequence[str], limit: int, now:
     wanted = {"xid": place.xid, "id": place.event_id, "bound": bound, "floor": place.floor, "limit": limit}
     rows = fetch(session, _NEXT.format(columns=", ".join(columns)), wanted)
     if rows:
-        _move(session, reader, cluster, rows[-1].xid, rows[-1].id, now, place.floor)
+        _move(session, reader, cluster, rows[-1].written_by, rows[-1].id, now, place.floor)
     return rows
 
 
