@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from orchestrator.interfaces import LaunchSpec, Running
 
 from .launcher import Child
 from .verdict import Ask
 
-if TYPE_CHECKING:
-    from .supervision import Supervision
+
+class Supervisor(Protocol):
+    """The supervision of the run, as far as it is lent."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the run is still to be launched."""
+
+    def begin(self, spec: LaunchSpec) -> Child:
+        """Start a process on this computer."""
+
+    def ask(self, what: Ask) -> None:
+        """Ask for the run's end."""
+
+    def kill(self) -> None:
+        """End all its processes at once."""
+
+    def hide(self, values: list[Any]) -> None:
+        """Mask these in all that the run tells."""
+
+    def tell(self, message: str) -> None:
+        """Write a line into the run's log."""
+
+    def emit(self, event: str, resource: dict[str, str], payload: dict[str, Any], key: str) -> None:
+        """Record an event beside the run."""
 
 
 class Host:
     """What an infrastructure is lent."""
 
-    def __init__(self, supervision: Supervision) -> None:
+    def __init__(self, supervision: Supervisor) -> None:
         self._supervision = supervision
 
     def start(self, spec: LaunchSpec) -> Running:
@@ -39,7 +62,7 @@ class Host:
 class Started:
     """The process as an infrastructure sees it."""
 
-    def __init__(self, supervision: Supervision, child: Child) -> None:
+    def __init__(self, supervision: Supervisor, child: Child) -> None:
         self._supervision = supervision
         self._child = child
 
