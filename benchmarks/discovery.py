@@ -71,7 +71,7 @@ def _bucket(endpoint: str, keys: str) -> Any:
     from orchestrator.blocks.s3 import S3
 
     account = {"access_key_id": "bench", "secret_access_key": "bench"}
-    return S3(bucket=f"bucket-{keys}", region="us-east-1", endpoint_url=endpoint, **account)
+    return S3.model_validate({"bucket": f"bucket-{keys}", "region": "us-east-1", "endpoint_url": endpoint, **account})
 
 
 def _look(block: Any, cursor: Any) -> tuple[float, Any, list[tuple[str, str]]]:
