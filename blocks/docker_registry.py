@@ -51,6 +51,8 @@ class DockerRegistry(Block, Credentials):
             Unavailable: The engine does not answer.
         """
         address = str(options.pop("docker_host", ""))
+        if options:
+            raise BlockError("DockerRegistry.client() takes docker_host")
         client = connect(address)
         account = self.auth_config()
         try:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field, SecretStr
 
 from orchestrator.block import Block
+from orchestrator.errors import BlockError
 from orchestrator.interfaces import Credentials, Discoverable, Observed, Resource
 
 from .kubernetes_runs import watching
@@ -51,6 +52,8 @@ class KubernetesCluster(Block, Credentials, Discoverable):
         Raises:
             BlockError: The kubeconfig cannot be used, or the package ``kubernetes`` is missing.
         """
+        if options:
+            raise BlockError("KubernetesCluster.client() takes no options")
         return connect(self.kubeconfig.get_secret_value() if self.kubeconfig else "", self.context)
 
     def cluster(self) -> Cluster:
