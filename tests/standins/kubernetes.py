@@ -315,8 +315,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _get(self, path: str, query: dict[str, str], body: Any) -> Any:
-        if path == "/version":
-            return {"major": "1", "minor": "30", "gitVersion": "v1.30.0-stub"}
+        if path.rstrip("/") == "/version":
+            about = dict.fromkeys(("buildDate", "compiler", "gitCommit", "gitTreeState", "goVersion", "platform"), "")
+            return {"major": "1", "minor": "30", "gitVersion": "v1.30.0-stub", **about}
         namespace, kind, name, log = self._place(path)
         if log:
             return self._log(namespace, name, query)
