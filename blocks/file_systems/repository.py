@@ -69,6 +69,16 @@ class TooMuch(Exception):
     """A server sends more than was to be taken."""
 
 
+class _Pool(urllib3.PoolManager):
+    """Connections of which those that are refused are closed: dulwich leaves such answers unread, and open."""
+
+    def urlopen(self, method: str, url: str, redirect: bool = True, **options: Any) -> urllib3.BaseHTTPResponse:  # type: ignore[override]
+        response = super().urlopen(method, url, redirect, **options)
+        if response.status >= 400:
+            response.close()
+        return response
+
+
 class Remote:
     """A repository of a server, and the account to read it with."""
 
@@ -76,9 +86,7 @@ class Remote:
         parts = urlsplit(url)
         self.url = url.rstrip("/")
         self._path = parts.path.rstrip("/")
-        pool = urllib3.PoolManager(
-            timeout=urllib3.Timeout(connect=10, read=60), retries=urllib3.Retry(2, backoff_factor=0.2)
-        )
+        pool = _Pool(timeout=urllib3.Timeout(connect=10, read=60), retries=urllib3.Retry(2, backoff_factor=0.2))
         weakref.finalize(self, pool.clear)
         self._client = Urllib3HttpGitClient(
             f"{parts.scheme}://{parts.netloc}/", pool_manager=pool, username=username, password=password, quiet=True,
