@@ -12,9 +12,21 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from orchestrator import block_kinds
+from orchestrator.ids import uuid7
 from orchestrator.records import Actor
-from orchestrator.server.db.models import Block, BlockSchema, BlockType, Deployment, Discovery, Resource
-from orchestrator.server.services import block_types, blocks
+from orchestrator.server.db.models import (
+    Block,
+    BlockSchema,
+    BlockType,
+    Deployment,
+    DeploymentNotification,
+    Discovery,
+    FlowRun,
+    Notification,
+    Resource,
+)
+from orchestrator.server.services import block_types, blocks, limits
+from orchestrator.server.services.limits import Attempt
 
 WHO = Actor("api-key", name="maria@team.example")
 #: What must be seen on no page.
@@ -108,6 +120,13 @@ WAREHOUSE: dict[str, Any] = {
         },
         "extra": {"title": "Extra", "description": "Anything else.", "default": None, "position": 11},
         "timeout": {"title": "Timeout", "type": "integer", "multipleOf": 5, "default": 30, "position": 12},
+        "max_connections": {
+            "title": "Max connections",
+            "anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}],
+            "default": None,
+            "description": "Of all runs together; empty: any.",
+            "position": 13,
+        },
     },
     "required": ["host", "credentials"],
 }
@@ -186,7 +205,12 @@ def _documents(session: Session, now: datetime, deployments: Mapping[str, uuid.U
         token=CANARY,
         schemas=["public", "marts"],
         options={"application_name": "orchestrator"},
+        max_connections=5,
     )
+    url = f"postgresql://loader:{CANARY}@bookings.internal/bookings"
+    save("sql-database", "bookings", connection_url=url, max_connections=1)
+    save("slack", "data-team", webhook_url=f"https://hooks.example.com/{CANARY}")
+    save("webhook", "on-call", url=f"https://on-call.example.com/{CANARY}")
     kind = session.query(BlockType).filter_by(slug="odd-type").one()
     schema = session.query(BlockSchema).filter_by(block_type_id=kind.id).one()
     strange = Block(block_type=kind, block_schema=schema, name="strange", data={"anything": [1, 2]}, updated=now)
@@ -194,11 +218,45 @@ def _documents(session: Session, now: datetime, deployments: Mapping[str, uuid.U
     session.flush()
     made["strange"] = strange.id
     _found(session, now, made["reports"])
+    _holding(session, made)
+    _told(session, now, made, deployments)
     for name in ("delays-nightly", "delays-hourly"):
         if name in deployments:
             session.get_one(Deployment, deployments[name]).storage_block_id = made["dev"]
     session.flush()
     return made
+
+
+def _holding(session: Session, made: Mapping[str, uuid.UUID]) -> None:
+    """Two runs hold a slot of the warehouse; one of them has the only one of the bookings, too."""
+    for name, held in (("quick-swift", ["reports"]), ("busy-magpie", ["reports", "bookings"])):
+        run = session.query(FlowRun).filter_by(name=name).one()
+        limits.take(session, [made[key] for key in held], Attempt(run.id, run.attempt), run.started or run.created)
+
+
+def _told(session: Session, now: datetime, made: Mapping[str, uuid.UUID], deployments: Mapping[str, uuid.UUID]) -> None:
+    """Two are told of the nightly runs: one message about the broken one arrived, the other was given up."""
+    nightly = deployments["delays-nightly"]
+    run = session.query(FlowRun).filter_by(name="wary-crane").one()
+    ended = run.ended or run.created
+    for position, (label, states, facts) in enumerate((
+        ("slack/data-team", ["COMPLETED", "FAILED"], {
+            "state": "sent", "attempts": 2, "sent": ended + timedelta(seconds=12),
+        }),
+        ("webhook/on-call", ["FAILED", "CRASHED", "CANCELLED"], {
+            "state": "given-up", "attempts": 12, "given_up": now - timedelta(minutes=5),
+            "error": "the endpoint answered 410 Gone: this address was taken out of service",
+        }),
+    )):  # fmt: skip
+        block_id = made[label.partition("/")[2]]
+        session.add(DeploymentNotification(deployment_id=nightly, block_id=block_id, position=position, states=states))
+        session.add(
+            Notification(
+                id=uuid7(ended + timedelta(milliseconds=position)), event_id=uuid7(ended), block_id=block_id,
+                block=label, deployment_id=nightly, flow_run_id=run.id, run_state="FAILED",
+                subject="flights/delays-nightly: Failed", body=run.state_message, created=ended, **facts,
+            )
+        )  # fmt: skip
 
 
 def _found(session: Session, now: datetime, source: uuid.UUID) -> None:

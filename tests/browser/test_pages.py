@@ -12,6 +12,7 @@ PAGES = (
     "/runs?state=FAILED&within=24h",
     "/runs?q=nothing-has-this-name",
     "/runs/{live}",
+    "/runs/{broken}",
     "/runs/{broken}?tab=states",
     "/runs/{done}?tab=artifacts",
     "/runs/{done}?tab=inputs",
@@ -36,6 +37,7 @@ PAGES = (
     "/blocks/{reports}/edit",
     "/blocks/{strange}",
     "/blocks/{slack-token}",
+    "/blocks/{bookings}",
     "/queues",
     "/agents",
 )

@@ -17,11 +17,21 @@ from orchestrator.errors import Conflict, InvalidInput, OrchestratorError
 from orchestrator.serializers import loads
 from orchestrator.server.db.models import Block, BlockChange, BlockType, Event, Resource
 from orchestrator.server.schemas.blocks import BlockInputSchema
-from orchestrator.server.services import block_history, block_types, block_usage, blocks, discovery, events, resources
+from orchestrator.server.services import (
+    block_history,
+    block_types,
+    block_usage,
+    blocks,
+    discovery,
+    events,
+    limits,
+    resources,
+)
 from orchestrator.server.services.block_usage import Usage
 from orchestrator.server.services.blocks import MASK
 from orchestrator.server.services.discovery import Standing
 from orchestrator.server.services.events import EventFilter
+from orchestrator.server.services.limits import LimitRow
 from orchestrator.server.services.resources import ResourceFilter
 from orchestrator.server.services.secret_fields import secret_paths
 
@@ -85,6 +95,8 @@ class BlockPage:
     #: Those fields as the form has them: masked where something is saved.
     saved: dict[str, Any]
     usage: Usage
+    #: How many runs may hold it at once, and which do; None where any number may.
+    limit: LimitRow | None
     history: list[BlockChange]
     events: list[Event]
     snippets: list[tuple[str, str]]
@@ -107,6 +119,7 @@ def load(session: Session, block_id: uuid.UUID, now: datetime) -> BlockPage:
         secrets=secrets,
         saved={name: found.data[name] for name in (secrets or {}).get("properties", {}) if _is_given(found, name)},
         usage=block_usage.usage(session, block_id, now),
+        limit=limits.of_block(session, block_id),
         history=block_history.listing(session, block_id, CHANGES_MAX).items,
         events=events.listing(session, EventFilter(resource_id=f"orchestrator.block.{block_id}"), EVENTS_MAX).items,
         snippets=_snippets(found),

@@ -42,8 +42,8 @@ class DeploymentPage:
     storage: Block | None
     infrastructure: Block | None
     results: Block | None
-    #: Who is told of its runs: the block's id, what it is called, and the states.
-    notifications: list[tuple[uuid.UUID, str, list[str]]]
+    #: Who is told of its runs: the block, what it is called, and the states.
+    notifications: list[tuple[Block, str, list[str]]]
     ahead: list[tuple[Schedule, list[datetime]]]
     history: list[RunBrief]
     #: The next ones, soonest last.
@@ -86,7 +86,9 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
         storage=blocks[0],
         infrastructure=blocks[1],
         results=blocks[2],
-        notifications=[(item.block_id, labels[item.block_id], item.states) for item in found.notifications],
+        notifications=[
+            (session.get_one(Block, item.block_id), labels[item.block_id], item.states) for item in found.notifications
+        ],
         ahead=[(item, _ahead(item, now)) for item in found.schedules],
         history=run_briefs.history(session, [deployment_id], 40)[deployment_id],
         coming=run_briefs.upcoming(session, [deployment_id], 3)[deployment_id],

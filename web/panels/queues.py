@@ -1,4 +1,4 @@
-"""The queues, with the agents that serve each."""
+"""The queues, with the agents that serve each; and the limits, with the runs that hold them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from orchestrator.server.services import agents, work_queues
+from orchestrator.server.services import agents, limits, work_queues
 from orchestrator.server.services.agents import AgentRow
+from orchestrator.server.services.limits import LimitRow
 from orchestrator.server.services.paging import Page
 from orchestrator.server.services.work_queues import WorkQueueRow
 
 
 @dataclass(frozen=True)
 class QueuesPage:
-    """One page of queues, and by name who serves them."""
+    """One page of queues, by name who serves them, and the limits."""
 
     rows: Page[WorkQueueRow]
     serving: dict[str, list[AgentRow]]
+    limits: Page[LimitRow]
 
 
 def load(session: Session, now: datetime, cursor: str | None) -> QueuesPage:
@@ -27,4 +29,4 @@ def load(session: Session, now: datetime, cursor: str | None) -> QueuesPage:
     for row in agents.listing(session, now):
         for name in row.agent.queues if row.status == "ONLINE" else ():
             serving.setdefault(name, []).append(row)
-    return QueuesPage(work_queues.listing(session, now, cursor=cursor), serving)
+    return QueuesPage(work_queues.listing(session, now, cursor=cursor), serving, limits.listing(session))

@@ -47,7 +47,8 @@ class RunPage:
     artifacts: list[Artifact] = field(default_factory=list)
     subflows: list[RunRow] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    notifications: list[Notification] = field(default_factory=list)
+    #: Each with its notifier, where that was not deleted.
+    notifications: list[tuple[Notification, Block | None]] = field(default_factory=list)
     #: The block that keeps the result, where one does and it was not deleted.
     result_block: Block | None = None
 
@@ -81,7 +82,7 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
     page = RunPage(run, context, tab, why(session, run, context, now), run_details.tallies(session, run_id))
     if tab == "overview":
         told = notifications.listing(session, NotificationFilter(flow_run_id=run_id), 20)
-        page.notifications = [row.notification for row in told.items]
+        page.notifications = [(row.notification, session.get(Block, row.notification.block_id)) for row in told.items]
     elif tab == "states":
         page.states = runs.states(session, run_id)
     elif tab == "artifacts":

@@ -8,7 +8,7 @@ at that attempt: what a lost run held is free as soon as the run is known to be 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -123,11 +123,21 @@ def listing(session: Session, limit: int = 50, cursor: str | None = None) -> Pag
         query = query.where(ResourceLimit.name > decode(cursor, str)[0])
     rows = session.scalars(query.order_by(ResourceLimit.name).limit(check_limit(limit) + 1)).all()
     found = page(rows, limit, lambda row: (row.name,))
-    holders: dict[uuid.UUID, list[dict[str, Any]]] = {row.id: [] for row in found.items}
+    return Page(_with_holders(session, found.items), found.next)
+
+
+def of_block(session: Session, block_id: uuid.UUID) -> LimitRow | None:
+    """The limit that a block declares, with its holders; None where it declares none."""
+    found = session.scalar(select(ResourceLimit).where(ResourceLimit.block_id == block_id))
+    return None if found is None else _with_holders(session, [found])[0]
+
+
+def _with_holders(session: Session, found: Sequence[ResourceLimit]) -> list[LimitRow]:
+    holders: dict[uuid.UUID, list[dict[str, Any]]] = {row.id: [] for row in found}
     for holder in fetch(session, _HOLDERS, {"limits": list(holders)}) if holders else ():
         facts = dict(holder._mapping)
         holders[facts.pop("limit_id")].append(facts)
-    return Page([LimitRow(row, holders[row.id]) for row in found.items], found.next)
+    return [LimitRow(row, holders[row.id]) for row in found]
 
 
 def _full(limit: Any, holding: list[Any]) -> str:
