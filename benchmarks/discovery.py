@@ -57,7 +57,8 @@ def main(endpoint: str, few: str, many: str, new: str) -> None:
     first_look, cursor, _ = _look(large, None)
     wanted = [f"raw/day={number:03}/new-{number}.csv" for number in range(int(new))]
     for key in wanted:
-        urllib.request.urlopen(urllib.request.Request(f"{endpoint}/bucket-{many}/{key}", b"x", method="PUT"))
+        put = urllib.request.Request(f"{endpoint}/bucket-{many}/{key}", b"x", method="PUT")
+        urllib.request.urlopen(put, timeout=60).close()
     next_look, cursor, told = _look(large, cursor)
     if told != [("s3.object.created", key) for key in wanted]:
         raise RuntimeError(f"{len(told)} events were told: {told[:20]}")
