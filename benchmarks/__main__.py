@@ -12,7 +12,7 @@ import pkgutil
 import sys
 from types import ModuleType
 
-_TOOLS = {"__main__", "figures", "project", "stack"}
+_TOOLS = {"__main__", "bucket", "figures", "project", "stack"}
 
 
 def names() -> list[str]:

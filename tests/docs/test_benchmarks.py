@@ -28,7 +28,7 @@ def test_the_list_names_every_benchmark_with_its_bar() -> None:
     done = benchmarks("--list")
     assert done.returncode == 0, done.stderr
     names = [line.partition(": ")[0] for line in done.stdout.splitlines()]
-    tools = {"__init__", "__main__", "figures", "project", "stack"}
+    tools = {"__init__", "__main__", "bucket", "figures", "project", "stack"}
     assert set(names) == {path.stem for path in (TREE / "benchmarks").glob("*.py")} - tools
     assert all(line.partition(": ")[2] for line in done.stdout.splitlines())
     text = (TREE / "docs" / "performance.md").read_text("utf-8")
@@ -61,3 +61,12 @@ def test_a_benchmark_of_processes_alone_runs() -> None:
     assert done.returncode == 0, done.stderr
     figures = [json.loads(line) for line in done.stdout.splitlines()]
     assert {"python_bare", "import_orchestrator", "orchestrator_help"} <= {figure["name"] for figure in figures}
+
+
+def test_a_look_tells_exactly_the_new_keys() -> None:
+    few = "import benchmarks.discovery as looks; looks.ROUNDS, looks.FEW, looks.KEYS = 1, 10, 2500"
+    done = benchmarks("discovery", first=few)
+    assert done.returncode == 0, done.stderr
+    figures = {figure["name"]: figure["value"] for figure in map(json.loads, done.stdout.splitlines())}
+    assert figures["discovery_told"] == 10
+    assert 0 < figures["discovery_cursor"] < 8
