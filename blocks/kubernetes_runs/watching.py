@@ -55,20 +55,27 @@ def resources(cluster: Cluster, namespaces: Sequence[str]) -> Iterator[Resource]
 
 def observe(
     cluster: Cluster, namespaces: Sequence[str], cursor: Any, emit: Callable[[Observed], None]
-) -> dict[str, str]:
-    """Tell of the cluster's events since the cursor's instant. What is told twice has the same key."""
+) -> dict[str, Any]:
+    """Tell of the cluster's events since the cursor's instant, without those of that instant that were seen already.
+
+    Clusters count in seconds, so that more may come of the same one. What is told twice has the same key.
+    """
     since = from_text(cursor["at"]) if isinstance(cursor, dict) and cursor.get("at") else None
-    latest = since
+    before = frozenset(cursor.get("seen") or ()) if since is not None else frozenset()
+    latest, seen = since, list(before)
     pages = (page for path in _paths(namespaces, "events") for page in _pages(cluster, path))
     for page in pages:
         for event in by_time(page):
-            at = instant_of(event)
-            if at is None or (since is not None and at < since):
+            at, key = instant_of(event), _key(event)
+            if at is None or (since is not None and (at < since or (at == since and key in before))):
                 continue
-            latest = at if latest is None or at > latest else latest
+            if latest is None or at > latest:
+                latest, seen = at, []
+            if at == latest and len(seen) < PAGE:
+                seen.append(key)
             if cursor is not None:
                 emit(_observed(cluster, event, at))
-    return {"at": to_text(latest) if latest is not None else ""}
+    return {"at": to_text(latest) if latest is not None else "", "seen": seen}
 
 
 def _paths(namespaces: Sequence[str], kind: str) -> list[str]:
@@ -115,8 +122,11 @@ def _observed(cluster: Cluster, event: dict[str, Any], at: datetime) -> Observed
     count = event.get("count") or 1
     payload = {"message": event.get("message") or "", "type": event.get("type") or "", "count": count}
     resource = Resource(place, f"kubernetes.{_kebab(kind)}", shown)
-    key = f"{event['metadata'].get('uid')}/{count}"
-    return Observed(event_name(kind, str(event.get("reason") or "event")), resource, at, payload, key)
+    return Observed(event_name(kind, str(event.get("reason") or "event")), resource, at, payload, _key(event))
+
+
+def _key(event: dict[str, Any]) -> str:
+    return f"{event['metadata'].get('uid')}/{event.get('count') or 1}"
 
 
 def instant_of(event: dict[str, Any]) -> datetime | None:
