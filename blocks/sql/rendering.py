@@ -58,6 +58,8 @@ class Values:
 
     def __init__(self) -> None:
         self.bound: dict[str, Any] = {}
+        self._names: dict[tuple[str, type, Any], str] = {}
+        self._used: dict[str, int] = {}
 
     def write(self, value: Any, hint: str) -> str:
         """What stands in the statement for a value."""
@@ -78,14 +80,22 @@ class Values:
         return ":" + self._name(value, hint)
 
     def _name(self, value: Any, hint: str) -> str:
-        name, number = hint, 1
-        while name in self.bound and not _same(self.bound[name], value):
-            number += 1
-            name = f"{hint}_{number}"
-        if len(self.bound) >= MOST_VALUES:
-            raise InvalidInput(f"the statement would bind more than {MOST_VALUES} values: load them into a table first")
-        self.bound[name] = value
-        return name
+        known = (hint, type(value), value)
+        if known not in self._names:
+            if len(self.bound) >= MOST_VALUES:
+                raise InvalidInput(
+                    f"the statement would bind more than {MOST_VALUES} values: load them into a table first"
+                )
+            self._names[known] = name = self._free(hint)
+            self.bound[name] = value
+        return self._names[known]
+
+    def _free(self, hint: str) -> str:
+        while True:
+            self._used[hint] = number = self._used.get(hint, 0) + 1
+            name = hint if number == 1 else f"{hint}_{number}"
+            if name not in self.bound:
+                return name
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -222,7 +232,3 @@ def _refuse_quoted(statement: str, bound: Mapping[str, Any]) -> None:
                 raise InvalidInput(f"{{{{ {name} }}}} stands inside quotes: leave them out, for values are bound")
             if name in bound:
                 raise InvalidInput(f"{{{{ {name} }}}} stands inside a comment: take it out")
-
-
-def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)

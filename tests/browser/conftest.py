@@ -14,7 +14,16 @@ from typing import Any
 import psycopg
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 from sqlalchemy import make_url
 
 from orchestrator.clock import now
@@ -27,6 +36,9 @@ from orchestrator.web.panels import tower
 
 from ..listening import Listener
 from . import blocks, seed
+
+# A computer that does other things beside may take its time.
+expect.set_options(timeout=20_000)
 
 AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -46,10 +46,10 @@ def test_frozen_beat_and_frozen_services(stack: Stack, tmp_path: Path) -> None:
         until(lambda: services_log.read_text().count("Stepping without") > told, "services to step by itself", 20)
         assert health(stack)[0] == 200
         with frozen(part(stack, "services")):
-            _, body = until(lambda: (told := health(stack))[0] == 503 and told, "the health to tell", 30)
-            still = {name for name, loop in body["parts"]["loops"].items() if not loop["ok"]}
-            assert "dispatch" in still
-            assert "stands still" in body["parts"]["loops"]["dispatch"]["message"]
+            until(lambda: health(stack)[0] == 503, "the health to tell", 30)
+            told_of = lambda: health(stack)[1]["parts"]["loops"]["dispatch"]  # noqa: E731
+            until(lambda: not told_of()["ok"], "the health to name dispatch", 30)
+            assert "stands still" in told_of()["message"]
     until(lambda: health(stack)[0] == 200, "the server to be ready again", 30)
 
     def scheduled() -> list[str]:

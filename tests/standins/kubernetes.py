@@ -216,6 +216,18 @@ class Cluster:
         except KeyError:
             pass  # deleted meanwhile
 
+    def _await_its_end(self, pod: str) -> None:
+        """A kubelet tells how containers ended before their pod is gone."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline and not self._has_ended(pod):
+            time.sleep(0.01)
+
+    def _has_ended(self, pod: str) -> bool:
+        try:
+            return "terminated" in self._state_of(pod)["status"]["containerStatuses"][0]["state"]
+        except KeyError:
+            return True
+
     def _delete_pod(self, pod: dict[str, Any], grace: int | None) -> None:
         name = pod["metadata"]["name"]
         process = self.processes.get(name)
@@ -229,6 +241,7 @@ class Cluster:
                 except subprocess.TimeoutExpired:
                     self._signal(name, signal.SIGKILL)
                     process.wait(10)
+                self._await_its_end(name)
             try:
                 self.put("DELETED", "pods", self._state_of(name))
             except KeyError:

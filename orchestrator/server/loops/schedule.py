@@ -74,6 +74,8 @@ def slots(spec: ScheduleSpec, made_to: datetime | None, ahead: int, now: datetim
     """
     start = max(made_to or now, now)
     room = RUNS_MOST - ahead
+    if room <= 0:
+        return _missed(spec, made_to, now), start
     coming = next_times(spec, start, room, now + TIME_MOST)
     near = now + TIME_AHEAD + SLACK
     wanted = [slot for index, slot in enumerate(coming) if slot <= near or ahead + index < RUNS_AHEAD]

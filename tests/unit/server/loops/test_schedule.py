@@ -45,6 +45,11 @@ def test_it_goes_on_where_it_was() -> None:
     assert second[0] - first[-1] == timedelta(seconds=1)
 
 
+def test_a_dense_one_that_lost_no_run_waits_for_room() -> None:
+    made, reached = slots(every(seconds=1), None, 0, NOW)
+    assert slots(every(seconds=1), reached, len(made), NOW) == ([], reached)
+
+
 def test_one_that_never_fires_within_the_window_is_done_with_up_to_there() -> None:
     made, reached = slots(ScheduleSpec(cron="0 0 1 1 *"), None, 0, NOW)
     assert made == []
