@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import sqlalchemy
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from sqlalchemy import exc
 from sqlalchemy.engine import URL, make_url
 
@@ -16,6 +16,17 @@ from orchestrator.interfaces import Credentials
 
 from .sql.engines import Limits, make_engine, with_driver
 from .sql.errors import address, explained, hidden, missing_driver
+
+
+def _an_address(value: SecretStr | None) -> SecretStr | None:
+    if value is None or not value.get_secret_value():
+        return None
+    parse_url(value.get_secret_value())
+    return value
+
+
+#: An SQLAlchemy URL that is a secret, as it holds the password; an empty one is none.
+SecretUrl = Annotated[SecretStr, AfterValidator(_an_address)]
 
 
 class DatabaseCredentials(Block, Credentials):
@@ -48,7 +59,7 @@ class DatabaseCredentials(Block, Credentials):
     query: dict[str, str] = Field(
         default_factory=dict, description="Options of the driver, such as sslmode: require. No place for secrets."
     )
-    whole_url: SecretStr | None = Field(
+    whole_url: SecretUrl | None = Field(
         None,
         description="In place of all that is above: an SQLAlchemy URL, such as postgresql://user:password@host/name.",
     )
@@ -59,14 +70,6 @@ class DatabaseCredentials(Block, Credentials):
         if not re.fullmatch(r"[a-z][a-z0-9_]*(\+[a-z][a-z0-9_]*)?", dialect):
             raise ValueError("write a dialect as postgresql or mysql+pymysql")
         return dialect
-
-    @field_validator("whole_url")
-    @classmethod
-    def _a_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and value.get_secret_value():
-            parse_url(value.get_secret_value())
-            return value
-        return None
 
     @model_validator(mode="after")
     def _somewhere(self) -> DatabaseCredentials:

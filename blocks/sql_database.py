@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, model_validator
 from sqlalchemy.engine import URL
 
-from .database_credentials import DatabaseCredentials, parse_url, url_of
+from .database_credentials import DatabaseCredentials, SecretUrl, url_of
 from .sql.database import SQLAlchemyDatabase
 
 
@@ -32,18 +32,10 @@ class SQLDatabase(SQLAlchemyDatabase):
     credentials: DatabaseCredentials | None = Field(
         None, description="Where the database is, and the account; several databases may share one."
     )
-    connection_url: SecretStr | None = Field(
+    connection_url: SecretUrl | None = Field(
         None,
         description="In place of credentials: an SQLAlchemy URL, such as sqlite:////srv/shop.db.",
     )
-
-    @field_validator("connection_url")
-    @classmethod
-    def _a_url(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and value.get_secret_value():
-            parse_url(value.get_secret_value())
-            return value
-        return None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> SQLDatabase:

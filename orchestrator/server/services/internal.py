@@ -1,7 +1,7 @@
 """The flow of ours: errands (what agents do for the pages and for discovery) are runs of it.
 
 Lists, counts and events leave its runs and its deployments out; who asks for them by the flow's id gets them.
-Migration 0003 makes its row.
+The migration of discovery makes its row.
 """
 
 from __future__ import annotations
