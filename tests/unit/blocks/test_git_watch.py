@@ -19,12 +19,10 @@ from orchestrator.interfaces import Observed, Related, Resource
 
 from ...standins.git import commit, git_server, new_repository, tag
 
-# dulwich leaves the answer to a refused request to the garbage collector, which then is made to find it here.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
 
 @pytest.fixture(autouse=True)
 def collected() -> Iterator[None]:
+    """A connection that was left open is found in the test that left it."""
     yield
     gc.collect()
 
