@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+# Kombu loads it at the first connection; two threads that do so at once may find half a module.
+import kombu.transport.redis  # noqa: F401
 from celery import Celery
 from kombu import Exchange, Queue
 
