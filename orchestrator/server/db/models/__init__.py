@@ -1,5 +1,6 @@
 """One file a table; importing this package knows them all."""
 
+from .action import Action
 from .agent import Agent
 from .api_key import ApiKey
 from .artifact import Artifact
@@ -14,6 +15,7 @@ from .deployment import Deployment
 from .discovery import Discovery
 from .event import Event
 from .event_cursor import EventCursor
+from .firing import Firing
 from .flow import Flow
 from .flow_run import FlowRun
 from .flow_run_state import FlowRunState
@@ -30,10 +32,13 @@ from .task_run import TaskRun
 from .task_run_state import TaskRunState
 from .template_reference import TemplateReference
 from .tick import Tick
+from .trigger import Trigger
+from .trigger_bucket import TriggerBucket
 from .variable import Variable
 from .work_queue import WorkQueue
 
 __all__ = [
+    "Action",
     "Agent",
     "ApiKey",
     "Artifact",
@@ -49,6 +54,7 @@ __all__ = [
     "Discovery",
     "Event",
     "EventCursor",
+    "Firing",
     "Flow",
     "FlowRun",
     "FlowRunState",
@@ -65,6 +71,8 @@ __all__ = [
     "TaskRunState",
     "TemplateReference",
     "Tick",
+    "Trigger",
+    "TriggerBucket",
     "Variable",
     "WorkQueue",
 ]

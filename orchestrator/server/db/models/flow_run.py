@@ -60,6 +60,9 @@ class FlowRun(Base):
     #: The task run, in a parent flow run, that stands for this subflow.
     parent_task_run_id: Mapped[uuid.UUID | None]
     parent_flow_run_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("flow_run.id", ondelete="SET NULL"))
+    #: The chain of firings that it follows from, and how many stand before it; see :class:`.Firing`.
+    chain_id: Mapped[uuid.UUID | None]
+    chain_depth: Mapped[int] = mapped_column(server_default="0", default=0)
     created: Mapped[Created]
     #: ``{"type": "api-key|schedule|user|process", "id": ..., "name": ...}``
     created_by: Mapped[Json]
@@ -91,5 +94,6 @@ class FlowRun(Base):
         Index("ix_flow_run_parent", "parent_flow_run_id", postgresql_where=text("parent_flow_run_id IS NOT NULL")),
         Index("ix_flow_run_agent", "agent_id", postgresql_where=text("agent_id IS NOT NULL")),
         Index("ix_flow_run_ended", "ended", postgresql_where=text("ended IS NOT NULL")),
+        Index("ix_flow_run_chain", "chain_id", postgresql_where=text("chain_id IS NOT NULL")),
         Index("ix_flow_run_tags", "tags", postgresql_using="gin"),
     )
