@@ -5,8 +5,20 @@ from __future__ import annotations
 from .documents import TriggerSpec, read, read_condition
 from .explaining import Verdict, explain
 from .index import Index
-from .machine import Firing, Outcome, Over, advance, begin, is_concerned, key_text, measure, pass_time, remembers
-from .matching import matches, matches_related, meets
+from .machine import (
+    Firing,
+    Outcome,
+    Over,
+    advance,
+    begin,
+    is_concerned,
+    key_text,
+    key_values,
+    measure,
+    pass_time,
+    remembers,
+)
+from .matching import is_exact, matches, matches_related, meets
 from .seen import Seen, instant, span, stamp
 from .sentences import reason, sentence
 
@@ -23,7 +35,9 @@ __all__ = [
     "explain",
     "instant",
     "is_concerned",
+    "is_exact",
     "key_text",
+    "key_values",
     "matches",
     "matches_related",
     "measure",

@@ -99,12 +99,12 @@ def read(document: Mapping[str, Any]) -> TriggerSpec:
     return spec
 
 
-def read_condition(when: Mapping[str, Any], for_what: str = "when") -> TriggerSpec:
+def read_condition(when: Mapping[str, Any], debounce: float = 0.0) -> TriggerSpec:
     """Read the condition alone, as it is stored. Raises InvalidInput as :func:`read`."""
     reader = Reader()
     condition, for_each = _root(reader, when)
-    reader.finish(for_what)
-    return TriggerSpec("", condition, for_each, when)
+    reader.finish("when")
+    return TriggerSpec("", condition, for_each, when, debounce=debounce)
 
 
 _NEVER = parse_schedule({"interval": 86400})

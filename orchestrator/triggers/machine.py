@@ -75,6 +75,11 @@ def key_text(spec: TriggerSpec, event: Seen) -> str | None:
     return text
 
 
+def key_values(key: str) -> list[str]:
+    """The values that a key was made of; one entry of a key that was too long."""
+    return [str(value) for value in json.loads(key)]
+
+
 def is_concerned(spec: TriggerSpec, event: Seen) -> bool:
     """Whether an event counts for a trigger that knows its key."""
     return concerns(spec.condition, event)
