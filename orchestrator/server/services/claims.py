@@ -13,7 +13,7 @@ from ...errors import Conflict, NotFound
 from ...records import Infrastructure, Job, Reference, Results, State, Storage
 from ...states import StateType
 from ..config import current
-from .statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch
+from .statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch, wake_readers
 
 #: Finds the agent, and locks the limited queues among those asked for. It has to be a statement before the claim's:
 #: the count of runs that occupy slots must be taken from a snapshot made after the lock was granted, or a burst would
@@ -103,6 +103,7 @@ def claim(
         raise NotFound(f"there is no agent {agent_id}: register anew")
     for queue in _by_urgency(session, parameters, preferred):
         for found in fetch(session, _CLAIM, {**parameters, "queue": queue}):
+            wake_readers(session)
             return _job(found._mapping, queue, now, issue_token(found.id, found.attempt))
     return None
 

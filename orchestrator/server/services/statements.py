@@ -17,7 +17,9 @@ import psycopg
 from sqlalchemy.orm import Session
 
 from ...states import TERMINAL
+from .. import hints
 from ..db.json_text import json_text
+from ..db.session import after_commit
 from .internal import FLOW_ID
 
 #: SQL list of the terminal types.
@@ -134,7 +136,17 @@ def insert_runs(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[uuid
     Returns:
         The ids that are new.
     """
-    return {run_id for (run_id,) in fetch(session, _INSERT_RUNS, {"rows": json_text(list(rows))})}
+    made = {run_id for (run_id,) in fetch(session, _INSERT_RUNS, {"rows": json_text(list(rows))})}
+    if made:
+        wake_readers(session)
+    return made
+
+
+def wake_readers(session: Session) -> None:
+    """Have those who read events look at once, when this transaction, which writes some, is committed."""
+    if not session.info.get("readers_woken"):
+        session.info["readers_woken"] = True
+        after_commit(session, hints.wake, "triggers")
 
 
 def copy_rows(session: Session, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
