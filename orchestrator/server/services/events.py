@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,8 +17,9 @@ from ..config import current
 from ..db.json_text import json_text
 from ..db.models import Event
 from ..schemas.events import EventIn, Refusal, read_event
+from .observing import observe
 from .paging import Page, check_limit, decode_id, page
-from .statements import copy_rows, execute
+from .statements import copy_rows, execute, fetch
 
 _COLUMNS = ("id", "event", "occurred", "received", "resource_id", "resource", "related", "payload", "follows")
 #: An id may be this much ahead of the server's clock.
@@ -106,15 +107,18 @@ def accept(event: EventIn, now: datetime) -> EventRecord:
         if told < now - current().event_retention + _MARGIN:
             raise Refusal("id-expired", f"id: its time {told:%Y-%m-%dT%H:%M:%SZ} is older than events are kept")
     return EventRecord(
-        event.event, event.resource, event.related, event.payload, event.occurred, identifier, event.follows
+        event.event, event.resource, event.related, event.payload, event.occurred, identifier or uuid7(), event.follows
     )
 
 
-def store(session: Session, events: Sequence[EventRecord], now: datetime) -> int:
-    """Write checked events in the order of their ids, those that are stored already left out; returns how many."""
+def store(session: Session, events: Sequence[EventRecord], now: datetime) -> set[uuid.UUID]:
+    """Write checked events in the order of their ids, those that are stored already left out; returns the ids that
+    are new. What these tell of resources is kept.
+    """
     if not events:
-        return 0
-    rows = sorted((_row(event, now) for event in events), key=lambda row: row[0])
+        return set()
+    told = {item.id: item for item in (event if event.id else replace(event, id=uuid7()) for event in reversed(events))}
+    rows = [_row(event, now) for event in reversed(told.values())]
     execute(
         session,
         "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_event (id uuid, event text, occurred timestamptz,"
@@ -124,12 +128,15 @@ def store(session: Session, events: Sequence[EventRecord], now: datetime) -> int
     )
     copy_rows(session, "incoming_event", _COLUMNS, rows)
     columns = ", ".join(_COLUMNS)
-    return execute(
+    fresh = fetch(
         session,
         f"WITH taken AS (DELETE FROM incoming_event RETURNING {columns})"
-        f" INSERT INTO event ({columns}) SELECT {columns} FROM taken ORDER BY id ON CONFLICT DO NOTHING",
+        f" INSERT INTO event ({columns}) SELECT {columns} FROM taken ORDER BY id ON CONFLICT DO NOTHING RETURNING id",
         {},
     )
+    ids = {row[0] for row in fresh}
+    observe(session, [event for event in reversed(told.values()) if event.id in ids], now)
+    return ids
 
 
 def get(session: Session, event_id: uuid.UUID) -> Event:
