@@ -15,7 +15,7 @@ from types import ModuleType
 from ..db import session as database
 from ..services import ticks
 from ..services.statements import fetch
-from . import discovery, dispatch, late, leases, notifications, partitions, retention, schedule, triggers
+from . import discovery, dispatch, late, leases, notifications, partitions, resources, retention, schedule, triggers
 
 LOOPS: dict[str, ModuleType] = {
     "schedule": schedule,
@@ -27,6 +27,7 @@ LOOPS: dict[str, ModuleType] = {
     "discovery": discovery,
     "notifications": notifications,
     "triggers": triggers,
+    "resources": resources,
 }
 
 #: Advisory lock class of the loops (two-int form); the second number is the loop's place.

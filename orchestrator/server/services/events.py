@@ -18,6 +18,7 @@ from ..db.json_text import json_text
 from ..db.models import Event
 from ..event_catalogue import is_reserved
 from ..schemas.events import EventIn, Refusal, read_event
+from .observing import observe
 from .paging import Page, check_limit, decode_id, page
 from .statements import copy_rows, execute, fetch, wake_readers
 
@@ -154,7 +155,9 @@ def store(session: Session, events: Sequence[EventRecord], now: datetime) -> lis
     )
     if stored:
         wake_readers(session)
-    return [replace(told[key], id=key) for (key,) in stored]
+    fresh = [replace(told[key], id=key) for (key,) in stored]
+    observe(session, fresh, now)
+    return fresh
 
 
 def get(session: Session, event_id: uuid.UUID) -> Event:

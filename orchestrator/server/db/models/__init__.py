@@ -12,6 +12,7 @@ from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
 from .deployment import Deployment
+from .deployment_resource import DeploymentResource
 from .discovery import Discovery
 from .event import Event
 from .event_cursor import EventCursor
@@ -27,6 +28,8 @@ from .producer import Producer
 from .relation import Relation
 from .resource import Resource
 from .resource_limit import ResourceLimit
+from .resource_rule import ResourceRule
+from .resource_state import ResourceState
 from .schedule import Schedule
 from .task_run import TaskRun
 from .task_run_state import TaskRunState
@@ -51,6 +54,7 @@ __all__ = [
     "BlockType",
     "Deployment",
     "DeploymentNotification",
+    "DeploymentResource",
     "Discovery",
     "Event",
     "EventCursor",
@@ -66,6 +70,8 @@ __all__ = [
     "Relation",
     "Resource",
     "ResourceLimit",
+    "ResourceRule",
+    "ResourceState",
     "Schedule",
     "TaskRun",
     "TaskRunState",
