@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -17,8 +17,8 @@ from . import sandbox
 
 #: What templates of actions know; :mod:`.action_templates` says what each is.
 KNOWN = (
-    "action", "agent", "context", "deployment", "event", "firing", "flow", "flow_run", "key", "labels", "now",
-    "resource", "trigger", "work_queue",
+    "action", "agent", "context", "deployment", "event", "expectation", "firing", "flow", "flow_run", "key", "labels",
+    "now", "resource", "trigger", "work_queue",
 )  # fmt: skip
 #: The role by which an event names the chain of causes that it belongs to.
 CHAIN = "chain"
@@ -92,9 +92,11 @@ class Asked:
     #: Values by the names of the kind's fields.
     values: Mapping[str, Any]
     firing_id: uuid.UUID
+    #: ``fire`` or ``resolve``.
+    moment: str
     event_id: uuid.UUID | None
     #: Labels of the event's resource and of its related ones, the event's resource first.
-    involved: list[Mapping[str, str]]
+    involved: list[dict[str, str]]
     actor: Actor
     trigger_id: uuid.UUID | None
     chain_id: uuid.UUID
@@ -113,15 +115,7 @@ class Asked:
 
     def ours(self, kind: str) -> uuid.UUID | None:
         """The id of the first thing of ours, of a kind, that the event is about or related to."""
-        start = f"orchestrator.{kind}."
-        for labels in self.involved:
-            identifier = labels.get("resource.id", "")
-            if identifier.startswith(start):
-                try:
-                    return uuid.UUID(identifier[len(start) :])
-                except ValueError:
-                    continue
-        return None
+        return first_of(kind, self.involved)
 
 
 class Kind:
@@ -170,6 +164,10 @@ class Kind:
         """What it acts upon, for its circuit breaker; nothing where it has none."""
         return str(document.get("block", "")) if self.outgoing else ""
 
+    def needs(self, document: Mapping[str, Any]) -> set[str]:
+        """The names that templates know which :meth:`act` or :meth:`content` look at themselves."""
+        return set()
+
     def read(self, values: Mapping[str, Any], place: str) -> None:
         """Check the values that templates became. Raises InvalidInput."""
         for item in self.fields:
@@ -188,6 +186,19 @@ class Kind:
 
 class Nothing(Exception):
     """There is nothing to do, and the text says why: the action is skipped."""
+
+
+def first_of(kind: str, involved: Iterable[Mapping[str, Any]]) -> uuid.UUID | None:
+    """The id of the first of our own things of a kind among the labels of resources."""
+    start = f"orchestrator.{kind}."
+    for labels in involved:
+        identifier = str(labels.get("resource.id", ""))
+        if identifier.startswith(start):
+            try:
+                return uuid.UUID(identifier[len(start) :])
+            except ValueError:
+                continue
+    return None
 
 
 def _problem(item: Field, value: Any) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from ...errors import Conflict, NotFound
 from ...ids import uuid7
 from ...records import Actor
-from ..db.models import Action, Firing, Trigger
+from ..db.models import Action, Event, Firing, Trigger
 from . import action_kinds
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode_id, page
@@ -34,7 +34,10 @@ class ActionFilter:
     kind: str | None = None
     firing_id: uuid.UUID | None = None
     trigger_id: uuid.UUID | None = None
+    #: Owner of the trigger.
     deployment_id: uuid.UUID | None = None
+    #: The run that the event was about.
+    flow_run_id: uuid.UUID | None = None
     target: str | None = None
 
 
@@ -105,6 +108,9 @@ def listing(
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.flow_run_id is not None:
+        about = Event.resource_id == f"orchestrator.flow-run.{wanted.flow_run_id}"
+        query = query.where(Firing.event_id.in_(select(Event.id).where(about)))
     if cursor:
         query = query.where(Action.id < decode_id(cursor))
     found = session.execute(query.order_by(Action.id.desc()).limit(check_limit(limit) + 1)).all()

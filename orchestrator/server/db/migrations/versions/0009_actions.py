@@ -23,8 +23,10 @@ def upgrade() -> None:
     op.add_column(
         "action", sa.Column("rendered", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True)
     )
+    op.create_index("ix_firing_event", "firing", ["event_id"], postgresql_where=sa.text("event_id IS NOT NULL"))
 
 
 def downgrade() -> None:
+    op.drop_index("ix_firing_event", table_name="firing", postgresql_where=sa.text("event_id IS NOT NULL"))
     op.drop_column("action", "rendered")
     op.drop_table("action_target")
