@@ -53,12 +53,18 @@ class ActionRow:
 def queue(
     session: Session, firing: Firing, moment: str, documents: Sequence[dict[str, Any]], now: datetime
 ) -> list[uuid.UUID]:
-    """Ask for actions, in the transaction that writes the firing; what was asked for before is not asked for again.
+    """As :func:`queue_all`, for one firing."""
+    return queue_all(session, [(firing.id, documents)], moment, now)
+
+
+def queue_all(
+    session: Session, wanted: Sequence[tuple[uuid.UUID, Sequence[dict[str, Any]]]], moment: str, now: datetime
+) -> list[uuid.UUID]:
+    """Ask for actions, in the transaction that writes the firings; what was asked for before is not asked for again.
 
     Args:
-        firing: In the database already.
+        wanted: Ids of firings, in the database already, each with documents of actions, checked when they were saved.
         moment: ``fire`` or ``resolve``.
-        documents: Checked when they were saved.
 
     Returns:
         Ids of the actions that are new.
@@ -67,7 +73,7 @@ def queue(
     values = [
         {
             "id": uuid7(),
-            "firing_id": firing.id,
+            "firing_id": firing_id,
             "moment": moment,
             "position": position,
             "kind": document["do"],
@@ -76,6 +82,7 @@ def queue(
             "next_try": now,
             "created": now,
         }
+        for firing_id, documents in wanted
         for position, document in enumerate(documents)
     ]
     if not values:
