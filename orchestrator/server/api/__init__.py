@@ -1,6 +1,7 @@
 """The REST API: one file a resource."""
 
 from . import (
+    actions,
     agents,
     api_keys,
     artifacts,
@@ -45,6 +46,7 @@ RESOURCES = tuple(
         errands,
         discovery,
         notifications,
+        actions,
         reports,
         api_keys,
         secret_keys,

@@ -15,7 +15,19 @@ from types import ModuleType
 from ..db import session as database
 from ..services import ticks
 from ..services.statements import fetch
-from . import discovery, dispatch, late, leases, notifications, partitions, resources, retention, schedule, triggers
+from . import (
+    actions,
+    discovery,
+    dispatch,
+    late,
+    leases,
+    notifications,
+    partitions,
+    resources,
+    retention,
+    schedule,
+    triggers,
+)
 
 LOOPS: dict[str, ModuleType] = {
     "schedule": schedule,
@@ -28,6 +40,7 @@ LOOPS: dict[str, ModuleType] = {
     "notifications": notifications,
     "triggers": triggers,
     "resources": resources,
+    "actions": actions,
 }
 
 #: Advisory lock class of the loops (two-int form); the second number is the loop's place.

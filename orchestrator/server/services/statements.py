@@ -98,16 +98,18 @@ WITH given AS (
         idempotency_key text, schedule_id uuid, slot timestamptz, due timestamptz, started timestamptz,
         ended timestamptz, hinted timestamptz, hints int, parent_task_run_id uuid, parent_flow_run_id uuid,
         created timestamptz, created_by jsonb, details jsonb, stamp timestamptz, result jsonb,
-        lease_until timestamptz)
+        lease_until timestamptz, chain_id uuid, chain_depth int)
 ),
 fresh AS (
     INSERT INTO flow_run (id, flow_id, deployment_id, name, state_type, state_name, state_message, state_at, attempt,
         parameters, tags, work_queue_id, priority, idempotency_key, schedule_id, slot, due, started, ended, hinted,
-        hints, parent_task_run_id, parent_flow_run_id, created, created_by, result, lease_until)
+        hints, parent_task_run_id, parent_flow_run_id, created, created_by, result, lease_until,
+        chain_id, chain_depth)
     SELECT id, flow_id, deployment_id, name, state_type, state_name, coalesce(state_message, ''), state_at,
         coalesce(attempt, 0), coalesce(parameters, '{{}}'), coalesce(tags, '{{}}'), work_queue_id,
         coalesce(priority, 0), idempotency_key, schedule_id, slot, due, started, ended, hinted, coalesce(hints, 0),
-        parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result, lease_until
+        parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result, lease_until,
+        chain_id, coalesce(chain_depth, 0)
     FROM given ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING *

@@ -1,6 +1,7 @@
 """One file a table; importing this package knows them all."""
 
 from .action import Action
+from .action_target import ActionTarget
 from .agent import Agent
 from .api_key import ApiKey
 from .artifact import Artifact
@@ -42,6 +43,7 @@ from .work_queue import WorkQueue
 
 __all__ = [
     "Action",
+    "ActionTarget",
     "Agent",
     "ApiKey",
     "Artifact",
