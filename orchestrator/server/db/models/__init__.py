@@ -12,6 +12,7 @@ from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
 from .deployment import Deployment
+from .deployment_hold import DeploymentHold
 from .discovery import Discovery
 from .event import Event
 from .event_cursor import EventCursor
@@ -19,6 +20,7 @@ from .firing import Firing
 from .flow import Flow
 from .flow_run import FlowRun
 from .flow_run_state import FlowRunState
+from .hold import Hold
 from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
@@ -50,6 +52,7 @@ __all__ = [
     "BlockSchema",
     "BlockType",
     "Deployment",
+    "DeploymentHold",
     "DeploymentNotification",
     "Discovery",
     "Event",
@@ -58,6 +61,7 @@ __all__ = [
     "Flow",
     "FlowRun",
     "FlowRunState",
+    "Hold",
     "LimitLease",
     "Log",
     "LoginLink",
