@@ -15,7 +15,7 @@ from types import ModuleType
 from ..db import session as database
 from ..services import ticks
 from ..services.statements import fetch
-from . import discovery, dispatch, late, leases, notifications, partitions, retention, schedule
+from . import discovery, dispatch, holds, late, leases, notifications, partitions, retention, schedule
 
 LOOPS: dict[str, ModuleType] = {
     "schedule": schedule,
@@ -25,6 +25,7 @@ LOOPS: dict[str, ModuleType] = {
     "partitions": partitions,
     "retention": retention,
     "discovery": discovery,
+    "holds": holds,
     "notifications": notifications,
 }
 

@@ -12,6 +12,7 @@ from ...clock import to_text
 from ...errors import NotFound
 from ...records import WaitingReason
 from ...states import StateType
+from ...triggers.matching import selector_text
 from .. import hints
 from ..config import current
 from .statements import ACTIVE_TYPES, HELD_BY, fetch
@@ -35,7 +36,7 @@ WHERE r.id = %(id)s"""
 
 _HOLD = f"""
 SELECT x.* FROM flow_run r JOIN deployment d ON d.id = r.deployment_id CROSS JOIN LATERAL (
-    SELECT h.id, h.kind, h.slots, h.delay_s, h.reason, h.until, t.resource_id {HELD_BY}
+    SELECT h.id, h.kind, h.slots, h.delay_s, h.reason, h.until, h.match {HELD_BY}
     ORDER BY h.kind = 'stop' DESC, h.id LIMIT 1) AS x
 WHERE r.id = %(id)s"""
 
@@ -84,7 +85,8 @@ def _hold(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason |
             "delay": f"runs that touch it start {hold.delay_s:g} s later",
         }[hold.kind]
         until = f" Until {to_text(hold.until)}." if hold.until else ""
-        return WaitingReason("held", f"{hold.resource_id} is held ({hold.reason}): {how}.{until} Hold {hold.id}.")
+        told = f"{selector_text(hold.match)} is held ({hold.reason}): {how}.{until} Hold {hold.id}."
+        return WaitingReason("held", told)
     return None
 
 

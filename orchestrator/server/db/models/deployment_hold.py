@@ -17,5 +17,3 @@ class DeploymentHold(Base):
 
     deployment_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("deployment.id", ondelete="CASCADE"), primary_key=True)
     hold_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("hold.id", ondelete="CASCADE"), primary_key=True, index=True)
-    #: The resource by which it is held.
-    resource_id: Mapped[str]
