@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from orchestrator import block_kinds
 from orchestrator.clock import now, to_text
 from orchestrator.ids import uuid7
 from orchestrator.server import loops
@@ -25,6 +26,8 @@ from .test_waiting import AGENT, reason
 def admin(client_as: ClientAs) -> FlaskClient:
     """Two deployments: one stores its code in ``local-file-system/shared``, the other nowhere."""
     client = client_as("admin")
+    kind = block_kinds.find("local-file-system").type_facts()
+    assert client.post("/api/v1/block-types", json=kind).status_code in {200, 201}
     block = {"type": "local-file-system", "name": "shared", "data": {"basepath": "/srv/data"}}
     assert client.post("/api/v1/blocks", json=block).status_code == 201
     for name, storage in (("d", {"block": "local-file-system/shared", "path": "x"}), ("other", None)):
@@ -122,7 +125,7 @@ def test_a_delay_lets_runs_start_later(admin: FlaskClient, agent_id: str) -> Non
     hold = place(admin, kind="delay", delay_s=3600)
     run = start(admin)
     assert claimed(admin, agent_id) is None
-    assert "start 3600 s later" in reason(admin, run)["message"]
+    assert "start 3600.0 s later" in reason(admin, run)["message"]
     with transaction() as session:
         session.connection().exec_driver_sql("UPDATE flow_run SET due = due - interval '2 hours'")
     assert claimed(admin, agent_id) == run

@@ -82,7 +82,7 @@ def _hold(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason |
         how = {
             "stop": "no run that touches it starts",
             "limit": f"at most {hold.slots} runs that touch it go on at once",
-            "delay": f"runs that touch it start {hold.delay_s:g} s later",
+            "delay": f"runs that touch it start {hold.delay_s} s later",
         }[hold.kind]
         until = f" Until {to_text(hold.until)}." if hold.until else ""
         told = f"{selector_text(hold.match)} is held ({hold.reason}): {how}.{until} Hold {hold.id}."
