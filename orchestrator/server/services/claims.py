@@ -15,15 +15,19 @@ from ...states import StateType
 from ..config import current
 from .statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch, wake_readers
 
-#: Finds the agent, and locks the limited queues among those asked for. It has to be a statement before the claim's:
-#: the count of runs that occupy slots must be taken from a snapshot made after the lock was granted, or a burst would
-#: overshoot the limit.
+#: Finds the agent, and locks the limited queues among those asked for and the holds that limit. It has to be a
+#: statement before the claim's: the count of runs that occupy slots must be taken from a snapshot made after the lock
+#: was granted, or a burst would overshoot the limit.
 _AGENT_AND_LOCKS = """
 WITH limited AS MATERIALIZED (
     SELECT q.id FROM work_queue q WHERE q.name = ANY(%(queues)s) AND q.concurrency_limit IS NOT NULL
     ORDER BY q.id FOR NO KEY UPDATE
+),
+held AS MATERIALIZED (
+    SELECT id FROM hold WHERE released IS NULL AND kind = 'limit' ORDER BY id FOR NO KEY UPDATE
 )
-SELECT (SELECT count(*) FROM limited) FROM agent WHERE id = %(agent)s AND stopped IS NULL"""
+SELECT (SELECT count(*) FROM limited), (SELECT count(*) FROM held) FROM agent
+WHERE id = %(agent)s AND stopped IS NULL"""
 
 #: The most urgent run of each queue.
 _HEADS = f"""

@@ -13,6 +13,7 @@ from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
 from .deployment import Deployment
+from .deployment_hold import DeploymentHold
 from .deployment_resource import DeploymentResource
 from .discovery import Discovery
 from .event import Event
@@ -21,6 +22,7 @@ from .firing import Firing
 from .flow import Flow
 from .flow_run import FlowRun
 from .flow_run_state import FlowRunState
+from .hold import Hold
 from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
@@ -55,6 +57,7 @@ __all__ = [
     "BlockSchema",
     "BlockType",
     "Deployment",
+    "DeploymentHold",
     "DeploymentNotification",
     "DeploymentResource",
     "Discovery",
@@ -64,6 +67,7 @@ __all__ = [
     "Flow",
     "FlowRun",
     "FlowRunState",
+    "Hold",
     "LimitLease",
     "Log",
     "LoginLink",
