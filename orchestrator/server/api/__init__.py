@@ -21,6 +21,7 @@ from . import (
     secret_keys,
     task_runs,
     variables,
+    webhooks,
     work_queues,
 )
 
@@ -44,6 +45,7 @@ RESOURCES = tuple(
         limits,
         errands,
         discovery,
+        webhooks,
         notifications,
         reports,
         api_keys,

@@ -35,6 +35,8 @@ from .tick import Tick
 from .trigger import Trigger
 from .trigger_bucket import TriggerBucket
 from .variable import Variable
+from .webhook import Webhook
+from .webhook_delivery import WebhookDelivery
 from .work_queue import WorkQueue
 
 __all__ = [
@@ -74,5 +76,7 @@ __all__ = [
     "Trigger",
     "TriggerBucket",
     "Variable",
+    "Webhook",
+    "WebhookDelivery",
     "WorkQueue",
 ]
