@@ -203,7 +203,7 @@ def attempt(hook: Webhook, template: str, came: Incoming, now: datetime, deliver
         made = _rendered(hook, template, came)
         for index, event in enumerate(made.events):
             try:
-                events.accept(read_event(event), now)
+                events.accept(read_event(event), now, "webhook")
             except Refusal as refusal:
                 reason = f"event {index + 1}: {refusal}"
                 return Trial([_shown(one) for one in made.events], reason, made.rendered, delivery_id)
@@ -272,7 +272,7 @@ def _written(session: Session, judged: Judged, now: datetime) -> Judged:
     if not judged.events:
         return judged
     point = session.begin_nested()
-    taken = events.ingest(session, judged.events, now)
+    taken = events.ingest(session, judged.events, now, "webhook")
     if not taken.refused:
         point.commit()
         return judged
