@@ -48,6 +48,7 @@ NOUNS: dict[str, Noun] = {
     "resource": Noun("resource", "group", "Look at what was found in systems: buckets, tables, pods."),
     "notification": Noun("notification", "group", "Look at messages about runs, and at what became of them."),
     "action": Noun("action", "group", "Look at what triggers had done; do again what was given up."),
+    "webhook": Noun("webhook", "group", "Take deliveries of other systems and make events of them."),
     "event": Noun("event", "group", "Emit and list events."),
     "artifact": Noun("artifact", "group", "Read what runs have published: tables, markdown, links."),
     "api-key": Noun("api_key", "group", "Create, list and revoke API keys."),

@@ -23,6 +23,7 @@ from . import (
     secret_keys,
     task_runs,
     variables,
+    webhooks,
     work_queues,
 )
 
@@ -47,6 +48,7 @@ RESOURCES = tuple(
         holds,
         errands,
         discovery,
+        webhooks,
         notifications,
         actions,
         reports,

@@ -41,6 +41,8 @@ from .tick import Tick
 from .trigger import Trigger
 from .trigger_bucket import TriggerBucket
 from .variable import Variable
+from .webhook import Webhook
+from .webhook_delivery import WebhookDelivery
 from .work_queue import WorkQueue
 
 __all__ = [
@@ -86,5 +88,7 @@ __all__ = [
     "Trigger",
     "TriggerBucket",
     "Variable",
+    "Webhook",
+    "WebhookDelivery",
     "WorkQueue",
 ]
