@@ -65,4 +65,5 @@ def send_events() -> Response:
 def present(event: Event) -> dict[str, Any]:
     """An event as JSON."""
     shown = ("id", "event", "occurred", "received", "resource", "related", "payload", "follows")
+    shown += ("kind", "source", "relations")
     return {name: getattr(event, name) for name in shown}
