@@ -5,7 +5,6 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from ..db.models.event import KINDS, SOURCES
-
 from .base import Instant, Mapping, PageQuery, Strict, page_of
 
 

@@ -17,8 +17,11 @@ from .events import Ingested, RefusedEvent
 Mapping = Callable[[Any, datetime], Sequence[dict[str, Any]]]
 
 
-def ingest(session: Session, documents: Sequence[Any], mapping: Mapping, now: datetime) -> Ingested:
+def ingest(session: Session, documents: Sequence[Any], mapping: Mapping, now: datetime, source: str) -> Ingested:
     """Take in documents of another system; one that cannot be taken is refused alone, by its place in the list.
+
+    Args:
+        source: As :func:`.events.ingest` has it.
 
     Returns:
         How many documents were taken, and why the others were not.
@@ -34,7 +37,7 @@ def ingest(session: Session, documents: Sequence[Any], mapping: Mapping, now: da
             continue
         ours.extend(mapped)
         places.extend([place] * len(mapped))
-    taken = events.ingest(session, ours, now)
+    taken = events.ingest(session, ours, now, source)
     refused += [replace(problem, index=places[problem.index]) for problem in taken.refused]
-    first = {problem.index: problem for problem in reversed(sorted(refused, key=lambda problem: problem.index))}
+    first = {problem.index: problem for problem in reversed(refused)}
     return Ingested(len(documents) - len(first), [first[place] for place in sorted(first)])
