@@ -70,6 +70,4 @@ def send_events() -> Response:
 
 def present(event: Event) -> dict[str, Any]:
     """An event as JSON."""
-    shown: tuple[str, ...] = ("id", "event", "occurred", "received", "resource", "related", "payload", "follows")
-    shown += ("kind", "source", "relations")
-    return {name: getattr(event, name) for name in shown}
+    return {name: getattr(event, name) for name in EventSchema._declared_fields}
