@@ -128,10 +128,12 @@ def _payload(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _data_of(kind: str, body: bytes) -> dict[str, Any]:
-    if kind == "application/json" or kind.endswith("+json"):
+    if not kind or kind == "application/json" or kind.endswith("+json"):
         try:
             return {"data": orjson.loads(body)}
         except ValueError as error:
+            if not kind:
+                return {"data_base64": base64.b64encode(body).decode()}
             raise Refusal("invalid", f"data: is not the JSON that its Content-Type says: {error}") from None
     if kind.startswith("text/") or kind.endswith(("+xml", "/xml")):
         return {"data": body.decode("utf-8", "replace")}

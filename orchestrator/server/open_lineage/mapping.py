@@ -65,7 +65,8 @@ def _about_job(found: RunEvent | JobEvent, now: datetime) -> Iterator[Event]:
 
 def _about_datasets(found: RunEvent, now: datetime) -> Iterator[Event]:
     """What a run did to its datasets, told of them."""
-    above = [_job(found.job, "job"), *_above(found.run)[:1]]
+    runs = [one for one in _above(found.run) if one["resource.role"] != "part-of"]
+    above = [_job(found.job, "job"), *runs]
     if found.type == "COMPLETE":
         for output in _once(found.outputs):
             name, payload = _written(output)
@@ -110,20 +111,29 @@ def _dataset_described(found: DatasetEvent, now: datetime) -> Event:
 
 
 def _above(run: Run | None) -> list[dict[str, str]]:
-    """The run, and what it is part of; a parent in our own namespace is one of our runs."""
+    """The run, and what it is part of: the job above it, and the run of ours at the root of it all."""
     if run is None:
         return []
     related = [{"resource.id": f"run:{run.run_id}", "resource.kind": "lineage.run", "resource.role": "run"}]
     parent = facet_of(run.facets, "parent")
-    job, parent_run = parent.get("job"), parent.get("run")
-    if not (isinstance(job, dict) and isinstance(parent_run, dict) and job.get("namespace") and job.get("name")):
-        return related
-    identifier = _uuid(parent_run.get("runId"))
-    if job["namespace"] == _OURS and identifier is not None:
-        about = {"resource.id": f"orchestrator.flow-run.{identifier}", "resource.name": str(job["name"])[:1000]}
-        return [*related, {**about, "resource.role": "flow-run"}]
-    above = Job(namespace=str(job["namespace"])[:1000], name=str(job["name"])[:1000])
-    return [*related, {**_job(above), "resource.role": "part-of"}]
+    above, root = _named(parent), _named(parent.get("root"))
+    top, run_id = root or above or (None, None)
+    if top is not None and run_id is not None and top.namespace == _OURS:
+        about = {"resource.id": f"orchestrator.flow-run.{run_id}", "resource.name": top.name}
+        related.append({**about, "resource.role": "flow-run"})
+        if above is not None and above[1] == run_id:
+            return related
+    # Jobs that run below ours may be named in our namespace: the parent's is inherited, so it says nothing of them.
+    return [*related, {**_job(above[0]), "resource.role": "part-of"}] if above is not None else related
+
+
+def _named(facet: Any) -> tuple[Job, uuid.UUID | None] | None:
+    """The job and the run that a parent's facet names."""
+    job, run = (facet.get("job"), facet.get("run")) if isinstance(facet, dict) else (None, None)
+    if not (isinstance(job, dict) and isinstance(run, dict) and job.get("namespace") and job.get("name")):
+        return None
+    found = Job(namespace=str(job["namespace"])[:1000], name=str(job["name"])[:1000])
+    return found, _uuid(run.get("runId"))
 
 
 def _uuid(text: Any) -> uuid.UUID | None:
