@@ -55,7 +55,7 @@ def _meaning(verb: str) -> tuple[str, int | None]:
 
 def _tail() -> str:
     """The end of the body; it may be larger than any other: a job's output is passed on whole."""
-    request.max_content_length = None
+    request.max_content_length = 2**62
     kept, seen = b"", 0
     while seen < READ_MAX and (chunk := request.stream.read(_CHUNK)):
         seen += len(chunk)
