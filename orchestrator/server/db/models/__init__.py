@@ -27,6 +27,7 @@ from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
 from .notification import DeploymentNotification, Notification
+from .ping import Ping
 from .producer import Producer
 from .relation import Relation
 from .resource import Resource
@@ -74,6 +75,7 @@ __all__ = [
     "Log",
     "LoginLink",
     "Notification",
+    "Ping",
     "Producer",
     "Relation",
     "Resource",
