@@ -48,8 +48,8 @@ EXAMPLES: list[tuple[dict[str, Any], str, str]] = [
             "each_of": ["17", "18", "19", "20"],
         },
         TIMETABLE,
-        "An event file.created with env prod or not test by 06:00 UTC, each day from 22:00 UTC, for each of 17, 18, 19 and"
-        " 1 more.",
+        "An event file.created with env prod or not test by 06:00 UTC, each day from 22:00 UTC, for each of 17, 18, 19"
+        " and 1 more.",
     ),
     (
         {"run": {"tags": ["dwh"], "state": "completed"}, "every": {"interval": "1h"}, "by": "1h", "count": 3},

@@ -11,10 +11,13 @@ from .block_load import BlockLoad
 from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
+from .calendar import CalendarDays
 from .deployment import Deployment
 from .discovery import Discovery
 from .event import Event
 from .event_cursor import EventCursor
+from .expectation import Expectation
+from .expectation_occurrence import ExpectationOccurrence
 from .firing import Firing
 from .flow import Flow
 from .flow_run import FlowRun
@@ -49,11 +52,14 @@ __all__ = [
     "BlockReference",
     "BlockSchema",
     "BlockType",
+    "CalendarDays",
     "Deployment",
     "DeploymentNotification",
     "Discovery",
     "Event",
     "EventCursor",
+    "Expectation",
+    "ExpectationOccurrence",
     "Firing",
     "Flow",
     "FlowRun",
