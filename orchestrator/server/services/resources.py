@@ -175,13 +175,13 @@ def _changes(before: Resource, item: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 def _event(name: str, block: Block, item: Mapping[str, Any], payload: dict[str, Any]) -> EventRecord:
-    return EventRecord(name, labels_of(item), related_of(block, item), payload)
+    return EventRecord(name, labels_of(item), related_of(block, item), payload, source="block")
 
 
 def _gone(row: Any, block: Block | None, why: str) -> EventRecord:
     item = {"id": row.id, "name": row.name, "kind": row.kind}
     payload = {"last_seen": row.last_seen, "why": why}
-    return EventRecord("resource.vanished", labels_of(item), related_of(block, item), payload)
+    return EventRecord("resource.vanished", labels_of(item), related_of(block, item), payload, source="block")
 
 
 def source_label(session: Session, block_id: uuid.UUID | None) -> str | None:
