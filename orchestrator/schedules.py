@@ -139,7 +139,7 @@ def zone_of(name: str) -> zoneinfo.ZoneInfo:
 
 
 def instant_of(local: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
-    """The instant, in UTC, of a local time without a zone: the first of two, or the end of the gap that swallowed it."""
+    """The instant (UTC) of a local time without a zone: the first of two, or the end of the gap that swallowed it."""
     return _instant(local, zone)
 
 

@@ -15,7 +15,7 @@ from types import ModuleType
 from ..db import session as database
 from ..services import ticks
 from ..services.statements import fetch
-from . import discovery, dispatch, late, leases, notifications, partitions, retention, schedule
+from . import discovery, dispatch, expectations, late, leases, notifications, partitions, retention, schedule
 
 LOOPS: dict[str, ModuleType] = {
     "schedule": schedule,
@@ -26,6 +26,7 @@ LOOPS: dict[str, ModuleType] = {
     "retention": retention,
     "discovery": discovery,
     "notifications": notifications,
+    "expectations": expectations,
 }
 
 #: Advisory lock class of the loops (two-int form); the second number is the loop's place.

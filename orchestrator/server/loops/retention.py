@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from ..config import current
-from ..services import block_history, block_usage
+from ..services import block_history, block_usage, occurrences
 from ..services.internal import FLOW_ID
 from ..services.statements import TERMINAL_TYPES, execute, fetch
 
@@ -57,4 +57,5 @@ def step(session: Session, now: datetime) -> int:
     execute(session, _LINKS, {"now": now})
     loads = block_usage.forget(session, now, BATCH)
     changes = block_history.forget(session, now, BATCH)
-    return max(runs, producers, agents, errands, resources, loads, changes)
+    expected = occurrences.forget(session, now, BATCH)
+    return max(runs, producers, agents, errands, resources, loads, changes, expected)

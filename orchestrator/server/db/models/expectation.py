@@ -29,8 +29,9 @@ class Expectation(Base):
     since: Mapped[datetime] = mapped_column(server_default=text("now()"))
     #: Misses until then are noted, but nothing is done.
     muted_until: Mapped[datetime | None]
-    #: The slot up to which occurrences are made; of runs: up to when runs were looked at. None: none yet.
+    #: The slot up to which occurrences are made (None: none yet), and when more are to be made (None: never).
     materialised_to: Mapped[datetime | None]
+    refill: Mapped[datetime | None]
     created: Mapped[Created]
     updated: Mapped[datetime] = mapped_column(server_default=text("now()"))
 
