@@ -6,9 +6,9 @@ from __future__ import annotations
 #: our own events trigger.
 FAMILIES = frozenset(
     {
-        "action", "agent", "api-key", "artifact", "block", "block-type", "deployment", "discovery", "expectation",
-        "firing", "flow-run", "hold", "limit", "log", "notification", "ping", "resource", "schedule", "secret-key",
-        "task-run", "trigger", "user", "variable", "webhook", "work-queue",
+        "action", "agent", "api-key", "artifact", "block", "block-type", "calendar", "deployment", "discovery",
+        "expectation", "firing", "flow-run", "hold", "limit", "log", "notification", "ping", "resource", "schedule",
+        "secret-key", "task-run", "trigger", "user", "variable", "webhook", "work-queue",
     }
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from ..config import current
-from ..services import block_history, block_usage, deliveries, resource_edits, resource_states
+from ..services import block_history, block_usage, deliveries, occurrences, resource_edits, resource_states
 from ..services.internal import FLOW_ID
 from ..services.statements import TERMINAL_TYPES, execute, fetch
 
@@ -61,5 +61,6 @@ def step(session: Session, now: datetime) -> int:
         resource_edits.forget(session, now, BATCH * 10) // 10,
         resource_states.forget(session, now - current().resource_retention, BATCH),
         deliveries.forget(session, now),
+        occurrences.forget(session, now, BATCH),
     ]
     return max(gone)
