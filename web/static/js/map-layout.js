@@ -1,0 +1,105 @@
+// Where things stand on the stack map. Nothing here is random: the same stack gives the same picture.
+"use strict";
+
+const MapLayout = (() => {
+  // Of these relations the target is what is read: data goes from it to the source.
+  const BACKWARDS = new Set(["reads", "read", "uses", "loads", "consumes"]);
+  // The two ends of an edge, in the direction in which data go.
+  const flow = ([source, target, role]) => BACKWARDS.has(role) ? [target, source] : [source, target];
+
+  const WIDE = { columns: 4, width: 190, height: 32 }, DENSE = { width: 74, height: 46 };
+  const HEAD = 34, PAD = 22, GAP = 46;
+
+  // How much of a kind's edges lead away from it: sources stand first, what is made of them last.
+  function upstream(kinds, nodes, edges) {
+    const out = new Map(), all = new Map();
+    const add = (table, kind) => table.set(kind, (table.get(kind) || 0) + 1);
+    for (const edge of edges) {
+      const [from, to] = flow(edge).map((index) => nodes[index][2]);
+      if (from === to) continue;
+      add(out, from); add(all, from); add(all, to);
+    }
+    return new Map(kinds.map((kind) => [kind, all.has(kind) ? (out.get(kind) || 0) / all.get(kind) : 0.5]));
+  }
+  function box(members, aspect) {
+    const small = members.length <= 60;
+    const cell = small ? WIDE : DENSE;
+    const columns = small
+      ? Math.min(WIDE.columns, Math.ceil(members.length / 12))
+      : Math.ceil(Math.sqrt(members.length * aspect * DENSE.height / DENSE.width));
+    const rows = Math.ceil(members.length / columns);
+    return { members, small, cell, columns, rows, width: columns * cell.width + 2 * PAD, height: rows * cell.height + HEAD + PAD };
+  }
+  // Shelves from top to bottom; how wide they may be follows from the window's shape.
+  function shelves(boxes, aspect) {
+    const area = boxes.reduce((sum, one) => sum + (one.width + GAP) * (one.height + GAP), 0);
+    const most = Math.max(Math.sqrt(area * aspect) * 1.08, ...boxes.map((one) => one.width));
+    let x = 0, y = 0, tall = 0;
+    for (const one of boxes) {
+      if (x > 0 && x + one.width > most) { x = 0; y += tall + GAP; tall = 0; }
+      one.x = x; one.y = y;
+      x += one.width + GAP; tall = Math.max(tall, one.height);
+    }
+  }
+  // Every node in the box of its kind. Gives positions by index and the boxes.
+  function clusters(nodes, edges, aspect) {
+    const byKind = new Map();
+    nodes.forEach((node, index) => byKind.has(node[2]) ? byKind.get(node[2]).push(index) : byKind.set(node[2], [index]));
+    const kinds = [...byKind.keys()];
+    const rank = upstream(kinds, nodes, edges);
+    kinds.sort((a, b) => rank.get(b) - rank.get(a) || byKind.get(b).length - byKind.get(a).length || a.localeCompare(b));
+    const boxes = kinds.map((kind) => {
+      const members = byKind.get(kind).sort((a, b) => nodes[a][1].localeCompare(nodes[b][1]));
+      return { kind, ...box(members, 1.6) };
+    });
+    shelves(boxes, aspect);
+    const at = new Array(nodes.length);
+    for (const one of boxes) {
+      one.members.forEach((index, n) => {
+        // Down the columns where names are read, along the rows where there are many.
+        const column = one.small ? Math.floor(n / one.rows) : n % one.columns;
+        const row = one.small ? n % one.rows : Math.floor(n / one.columns);
+        at[index] = {
+          x: one.x + PAD + column * one.cell.width + (one.small ? 8 : one.cell.width / 2),
+          y: one.y + HEAD + row * one.cell.height + one.cell.height / 2 - 4,
+        };
+      });
+    }
+    return { at, boxes };
+  }
+  // What is within some hops of one node: where it comes from on the left, what is made of it on the right.
+  function around(focus, edges, hops) {
+    const next = new Map(), back = new Map();
+    const link = (table, from, to) => table.has(from) ? table.get(from).push(to) : table.set(from, [to]);
+    for (const edge of edges) { const [from, to] = flow(edge); link(next, from, to); link(back, to, from); }
+    const level = new Map([[focus, 0]]);
+    for (const [table, step] of [[back, -1], [next, 1]]) {
+      let edge = [focus];
+      for (let hop = 1; hop <= hops; hop++) {
+        const found = [];
+        for (const index of edge) for (const other of table.get(index) || []) {
+          if (level.has(other)) continue;
+          level.set(other, step * hop);
+          found.push(other);
+        }
+        edge = found;
+      }
+    }
+    return level;
+  }
+  function levels(nodes, level) {
+    const columns = new Map();
+    for (const [index, at] of level) columns.has(at) ? columns.get(at).push(index) : columns.set(at, [index]);
+    const at = new Map();
+    for (const [column, members] of columns) {
+      members.sort((a, b) => nodes[a][2].localeCompare(nodes[b][2]) || nodes[a][1].localeCompare(nodes[b][1]));
+      const most = 26, wide = Math.ceil(members.length / most), rows = Math.ceil(members.length / wide);
+      members.forEach((index, n) => at.set(index, {
+        x: column * 330 + (Math.floor(n / rows) - (wide - 1) / 2) * 200,
+        y: (n % rows - (rows - 1) / 2) * 44,
+      }));
+    }
+    return at;
+  }
+  return { flow, clusters, around, levels };
+})();

@@ -1,0 +1,275 @@
+// The stack map: every resource in the box of its kind, how they are related, how well they are, and events on their way.
+"use strict";
+
+document.addEventListener("DOMContentLoaded", () => {
+  const box = document.getElementById("map");
+  if (!box) return;
+  const $ = (name) => document.querySelector(`[data-map-${name}]`);
+  const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+  const HEALTH = JSON.parse(box.dataset.health);
+  const MANY = 700, NAMED = 40;
+  const asked = new URLSearchParams(location.search);
+  let data = { nodes: [], edges: [], signs: {} }, tag = null, shown = "", byId = new Map(), boxes = [];
+  let focus = asked.get("focus") || "", hops = +asked.get("hops") || 2, asOf = asked.get("as_of") || "", chosen = "", after = "";
+
+  const graph = cytoscape({
+    container: box, minZoom: .03, maxZoom: 3, boxSelectionEnabled: false, autoungrabify: true,
+    hideEdgesOnViewport: true, textureOnViewport: false, pixelRatio: "auto", style: [],
+  });
+  const pulses = MapPulses(graph, box);
+
+  // ------------------------------------------------------------------ looks
+  const SHAPES = { good: "ellipse", bad: "diamond", late: "triangle", gone: "ellipse", none: "ellipse" };
+  function style() {
+    const ink = css("--ink"), soft = css("--ink-soft"), line = css("--line"), panel = css("--panel");
+    const colour = { good: css("--c-completed"), bad: css("--c-failed"), late: css("--c-late"), gone: panel, none: css("--c-pending") };
+    const many = graph.nodes().length > MANY;
+    const font = css("--tblr-font-sans-serif");
+    return [
+      { selector: "node", style: { width: 13, height: 13, "background-color": colour.none, "border-width": 0, label: "data(name)", color: ink, "font-size": 11, "font-family": font, "min-zoomed-font-size": 6.5, "text-halign": "right", "text-valign": "center", "text-margin-x": 5, "text-wrap": "ellipsis", "text-max-width": 145, "overlay-opacity": 0 } },
+      { selector: "node.dense", style: { "text-halign": "center", "text-valign": "bottom", "text-margin-x": 0, "text-margin-y": 3, "font-size": 9.5, "text-max-width": 68 } },
+      ...Object.keys(SHAPES).map((key) => ({ selector: `node.${key}`, style: { "background-color": colour[key], shape: SHAPES[key] } })),
+      { selector: "node.bad", style: { width: 18, height: 18, color: css("--t-failed"), "font-weight": 600 } },
+      { selector: "node.late", style: { width: 17, height: 16, color: css("--t-late") } },
+      { selector: "node.gone", style: { "border-width": 1.5, "border-style": "dashed", "border-color": soft, color: soft } },
+      { selector: "node.box", style: { shape: "round-rectangle", width: "data(w)", height: "data(h)", "background-color": panel, "background-opacity": .75, "border-width": 1.5, "border-color": line, label: "data(name)", "text-halign": "center", "text-valign": "top", "text-margin-y": 24, "text-margin-x": 0, "font-size": 15, "font-weight": 600, color: soft, "text-max-width": "data(w)", "min-zoomed-font-size": 5, events: "no", "z-index-compare": "manual", "z-index": 0 } },
+      { selector: "node.item", style: { "z-index-compare": "manual", "z-index": 20 } },
+      { selector: "edge", style: { "curve-style": many ? "haystack" : "straight", "haystack-radius": 0, width: many ? 1 : 1.3, "line-color": soft, opacity: many ? .28 : .5, events: "no", "overlay-opacity": 0, "z-index-compare": "manual", "z-index": 10, ...(!many && { "target-arrow-shape": "triangle", "target-arrow-color": soft, "arrow-scale": .75 }) } },
+      { selector: "edge.said", style: { label: "data(role)", "font-size": 9, "font-family": font, color: soft, "text-background-color": css("--ground"), "text-background-opacity": 1, "text-background-padding": 2, "curve-style": "bezier", "target-arrow-shape": "triangle", "target-arrow-color": soft, opacity: .8 } },
+      { selector: ".faint", style: { opacity: .12 } },
+      { selector: "edge.near", style: { "line-color": css("--tblr-link-color"), "target-arrow-color": css("--tblr-link-color"), width: 2, opacity: 1 } },
+      { selector: "node.chosen", style: { "border-width": 3, "border-color": css("--tblr-link-color"), "border-style": "solid" } },
+      { selector: "node.found", style: { "border-width": 3, "border-color": css("--c-paused"), "border-style": "solid" } },
+    ];
+  }
+
+  // ---------------------------------------------------------------- drawing
+  const health = (node) => node[3] || "none";
+  function elements() {
+    const middle = byId.get(focus);
+    const level = middle === undefined ? null : MapLayout.around(middle, data.edges, hops);
+    const aspect = Math.max(box.clientWidth / Math.max(box.clientHeight, 1), .5);
+    const laid = level ? null : MapLayout.clusters(data.nodes, data.edges, aspect);
+    const at = level ? MapLayout.levels(data.nodes, level) : laid.at;
+    boxes = laid ? laid.boxes : [];
+    const dense = new Set(boxes.filter((one) => !one.small).map((one) => one.kind));
+    const made = boxes.map((one) => ({
+      group: "nodes", classes: "box", data: { id: "box:" + one.kind, name: `${one.kind}  ${one.members.length}`, w: one.width, h: one.height },
+      position: { x: one.x + one.width / 2, y: one.y + one.height / 2 },
+    }));
+    data.nodes.forEach((node, index) => {
+      if (level && !level.has(index)) return;
+      made.push({
+        group: "nodes", classes: `item ${health(node)}${dense.has(node[2]) ? " dense" : ""}`,
+        data: { id: node[0], name: node[1] }, position: level ? at.get(index) : at[index],
+      });
+    });
+    data.edges.forEach((edge, number) => {
+      if (level && !(level.has(edge[0]) && level.has(edge[1]))) return;
+      const [from, to] = MapLayout.flow(edge).map((index) => data.nodes[index][0]);
+      made.push({ group: "edges", classes: level && level.size <= NAMED ? "said" : "", data: { id: "edge:" + number, source: from, target: to, role: edge[2] } });
+    });
+    return made;
+  }
+  function draw(fit) {
+    const view = { zoom: graph.zoom(), pan: { ...graph.pan() } };
+    const made = elements();
+    pulses.clear();
+    graph.batch(() => { graph.elements().remove(); graph.add(made); });
+    graph.style().fromJson(style()).update();
+    if (fit) all(); else graph.viewport(view);
+    mark();
+    tell();
+  }
+  // Everything in view, but a handful of things not larger than life.
+  function all() {
+    graph.fit(undefined, 26);
+    if (graph.zoom() > 1.25) { graph.zoom(1.25); graph.center(); }
+  }
+  function repaint() {
+    graph.batch(() => data.nodes.forEach((node) => {
+      const found = graph.getElementById(node[0]);
+      if (found.empty() || found.hasClass(health(node))) return;
+      found.removeClass(Object.keys(SHAPES)).addClass(health(node));
+      pulses.ring(found, css(HEALTH[health(node)].colour));
+    }));
+    tell();
+  }
+  function mark() {
+    graph.batch(() => {
+      graph.elements().removeClass("faint near chosen");
+      const node = chosen ? graph.getElementById(chosen) : graph.collection();
+      if (node.empty()) return;
+      const near = node.closedNeighborhood();
+      graph.elements().not(near).not(".box").addClass("faint");
+      near.edges().addClass("near");
+      node.addClass("chosen");
+    });
+  }
+
+  // ----------------------------------------------------------- what is told
+  const part = (tagName, text, name = "") => Object.assign(document.createElement(tagName), { textContent: text, className: name });
+  function sign(key) {
+    const made = part("span", "", `state state-small state-${HEALTH[key].css}`);
+    made.innerHTML = data.signs[key] || HEALTH[key].sign;
+    made.append(part("span", HEALTH[key].name));
+    return made;
+  }
+  function tell() {
+    const count = { good: 0, bad: 0, late: 0, gone: 0, none: 0 }, ill = [];
+    for (const node of data.nodes) { count[health(node)]++; if (health(node) === "bad" || health(node) === "late") ill.push(node); }
+    for (const key in count) { const place = document.querySelector(`[data-count=${key}]`); if (place) place.textContent = count[key].toLocaleString("en").replaceAll(",", "\u202f"); }
+    $("empty").hidden = data.nodes.length > 0;
+    const list = $("ill");
+    list.replaceChildren(...ill.slice(0, 12).map((node) => {
+      const row = document.createElement("li"), pick = part("button", node[1], "name");
+      pick.type = "button";
+      pick.addEventListener("click", () => choose(node[0], true));
+      row.append(sign(health(node)), pick);
+      return row;
+    }));
+    if (!ill.length) list.append(part("li", data.nodes.length ? "Nothing is known to be wrong." : "Nothing is here.", "text-secondary"));
+    if (ill.length > 12) list.append(part("li", `and ${ill.length - 12} more`, "text-secondary"));
+    describe();
+  }
+  function describe() {
+    const node = data.nodes[byId.get(chosen || focus)], card = $("card");
+    card.hidden = !node;
+    if (!node) return;
+    const [id, name, kind] = node, index = byId.get(id);
+    card.querySelector("h2").textContent = name;
+    card.querySelector("[data-is]").replaceChildren(sign(health(node)), part("span", kind), part("code", id));
+    const others = data.edges.filter((edge) => edge[0] === index || edge[1] === index);
+    const list = card.querySelector("ul");
+    list.replaceChildren(...others.slice(0, 8).map((edge) => {
+      const out = edge[0] === index, other = data.nodes[edge[out ? 1 : 0]];
+      const row = part("li", out ? `${edge[2]} ` : ""), pick = part("button", other[1], "name");
+      pick.type = "button";
+      pick.addEventListener("click", () => choose(other[0], true));
+      row.append(pick, ...(out ? [] : [part("span", ` ${edge[2]} it`)]));
+      return row;
+    }));
+    if (others.length > 8) list.append(part("li", `and ${others.length - 8} more`, "text-secondary"));
+    card.querySelector("[data-open-it]").href = `${box.dataset.page}?id=${encodeURIComponent(id)}`;
+    const focusing = card.querySelector("[data-focus-it]");
+    focusing.hidden = focus === id;
+    $("whole").hidden = !focus;
+  }
+  function choose(id, go = false) {
+    chosen = id;
+    if (id && graph.getElementById(id).empty() && focus) { focus = ""; remember(); draw(true); }
+    mark(); describe();
+    const node = id ? graph.getElementById(id) : graph.collection();
+    if (go && node.nonempty()) graph.animate({ center: { eles: node }, zoom: Math.max(graph.zoom(), .9) }, { duration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 260 });
+  }
+  function remember() {
+    const kept = new URLSearchParams(location.search);
+    for (const [name, value] of [["focus", focus], ["hops", focus && hops !== 2 ? hops : ""], ["as_of", asOf]]) value ? kept.set(name, value) : kept.delete(name);
+    history.replaceState(null, "", location.pathname + (kept.size ? "?" + kept : ""));
+  }
+
+  // ---------------------------------------------------------------- feeding
+  async function fetchMap() {
+    const query = new URLSearchParams(location.search);
+    const answer = await Orchestrator.fetchJson(`${box.dataset.address}?${query}`, tag);
+    if (!answer) { box.dataset.ready ||= data.nodes.length ? "yes" : ""; return; }
+    tag = answer.tag;
+    data = answer.data;
+    data.signs = {};
+    byId = new Map(data.nodes.map((node, index) => [node[0], index]));
+    const form = JSON.stringify([data.nodes.map((node) => node.slice(0, 3)), data.edges]);
+    const first = !shown;
+    if (form !== shown) { shown = form; draw(first); } else repaint();
+    $("cut").hidden = !data.more;
+    box.dataset.ready = "yes";
+  }
+  function tellEvent([, name, about, related]) {
+    const here = [about, ...related].map((id) => graph.getElementById(id)).filter((node) => node.nonempty());
+    if (!here.length) return;
+    const bad = /fail|crash|vanish|missed|error/.test(name), colour = css(bad ? "--c-failed" : /complet|pass|healthy|resolved/.test(name) ? "--c-completed" : "--c-running");
+    let node = here[0], gone = 0;
+    const known = new Set(here.map((one) => one.id()));
+    for (const edge of here.flatMap((one) => one.connectedEdges().toArray())) {
+      if (known.has(edge.source().id()) && known.has(edge.target().id()) && gone < 12) { pulses.travel(edge.source(), edge.target(), colour, gone++ * 40); }
+    }
+    if (gone) return;
+    pulses.ring(node, colour);
+    const begins = /running|started|pending/.test(name);
+    (begins ? node.incomers("edge") : node.outgoers("edge")).slice(0, 8).forEach((edge, n) => pulses.travel(edge.source(), edge.target(), colour, n * 60));
+  }
+  async function fetchEvents() {
+    const answer = asOf || document.hidden ? null : await Orchestrator.fetchJson(`${box.dataset.events}${after ? "?after=" + after : ""}`);
+    if (!answer) return;
+    after = answer.data.after || after;
+    answer.data.events.forEach(tellEvent);
+  }
+  async function rounds(step, every) { try { if (!document.hidden) await step(); } finally { setTimeout(() => rounds(step, every), every); } }
+
+  // --------------------------------------------------------------- controls
+  const search = $("search"), hits = $("hits");
+  function find() {
+    const text = search.value.trim().toLowerCase();
+    graph.nodes(".found").removeClass("found");
+    const found = text ? data.nodes.filter((node) => node[1].toLowerCase().includes(text) || node[0].toLowerCase().includes(text)) : [];
+    graph.batch(() => found.slice(0, 300).forEach((node) => graph.getElementById(node[0]).addClass("found")));
+    hits.hidden = !text;
+    hits.replaceChildren(...found.slice(0, 8).map((node) => {
+      const row = document.createElement("li"), pick = part("button", node[1]);
+      pick.type = "button";
+      pick.append(part("small", node[2]));
+      pick.addEventListener("click", () => { choose(node[0], true); hits.hidden = true; });
+      row.append(pick);
+      return row;
+    }), ...(found.length > 8 ? [part("li", `and ${found.length - 8} more`, "text-secondary")] : []), ...(text && !found.length ? [part("li", "Nothing here is called that.", "text-secondary")] : []));
+  }
+  search.addEventListener("input", find);
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") { event.preventDefault(); hits.querySelector("button")?.click(); }
+    if (event.key === "Escape") { search.value = ""; find(); }
+  });
+  const range = $("time"), when = $("when"), live = $("live");
+  function tellTime() {
+    const minutes = +range.value;
+    when.textContent = asOf ? Orchestrator.absolute(new Date(asOf)) : "now";
+    range.setAttribute("aria-valuetext", when.textContent);
+    live.hidden = !asOf;
+    return minutes;
+  }
+  let waiting = 0;
+  range.addEventListener("input", () => {
+    const minutes = +range.value;
+    asOf = minutes ? new Date(Math.floor(Orchestrator.now() / 60000 + minutes) * 60000).toISOString() : "";
+    tellTime();
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { remember(); pulses.clear(); tag = null; fetchMap(); }, 180);
+  });
+  live.addEventListener("click", () => { range.value = 0; range.dispatchEvent(new Event("input")); range.focus(); });
+  $("hops").value = String(hops);
+  $("hops").addEventListener("change", (event) => { hops = +event.target.value; remember(); if (focus) draw(true); });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-focus-it]")) { focus = chosen || focus; chosen = ""; remember(); draw(true); }
+    if (event.target.closest("[data-map-whole]")) { chosen = focus; focus = ""; remember(); draw(true); }
+    const zoom = event.target.closest("[data-zoom]")?.dataset.zoom;
+    if (zoom === "fit") all();
+    else if (zoom) graph.zoom({ level: graph.zoom() * +zoom, renderedPosition: { x: box.clientWidth / 2, y: box.clientHeight / 2 } });
+  });
+  box.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: [70, 0], ArrowRight: [-70, 0], ArrowUp: [0, 70], ArrowDown: [0, -70] }[event.key];
+    if (step) { event.preventDefault(); graph.panBy({ x: step[0], y: step[1] }); }
+    if (event.key === "+" || event.key === "-") document.querySelector(`[data-zoom="${event.key === "+" ? 1.3 : .77}"]`).click();
+    if (event.key === "0") all();
+    if (event.key === "Escape") choose("");
+  });
+  graph.on("tap", "node.item", (event) => choose(event.target.id()));
+  graph.on("tap", (event) => event.target === graph && choose(""));
+  graph.on("dbltap", "node.item", (event) => { focus = event.target.id(); chosen = ""; remember(); draw(true); });
+  graph.on("mouseover", "node.item", () => { box.style.cursor = "pointer"; });
+  graph.on("mouseout", "node.item", () => { box.style.cursor = ""; });
+  document.addEventListener("orchestrator:theme", () => graph.style().fromJson(style()).update());
+  document.addEventListener("orchestrator:preferences", tellTime);
+  if (asOf) range.value = Math.max(Math.round((Date.parse(asOf) - Orchestrator.now()) / 60000), +range.min);
+  tellTime();
+  box.graph = graph;
+  rounds(fetchMap, 4000);
+  rounds(fetchEvents, 1000);
+});
