@@ -7,30 +7,30 @@ const MapLayout = (() => {
   // The two ends of an edge, in the direction in which data go.
   const flow = ([source, target, role]) => BACKWARDS.has(role) ? [target, source] : [source, target];
 
-  const WIDE = { columns: 4, width: 190, height: 32 }, DENSE = { width: 74, height: 46 };
-  const HEAD = 34, PAD = 22, GAP = 46;
+  // Up to this many, everything is a card with its name on it; beyond, dots whose names show when one comes nearer.
+  const CARDS = 260;
+  const CARD = { width: 150, height: 24 }, ROOM = { width: 176, height: 34 }, DOT = { width: 74, height: 46 };
+  const HEAD = 34, PAD = 22, GAP = 40, LANE = 96;
+  const isFlow = (edge) => edge[2] !== "part-of";
 
   // How much of a kind's edges lead away from it: sources stand first, what is made of them last.
   function upstream(kinds, nodes, edges) {
     const out = new Map(), all = new Map();
     const add = (table, kind) => table.set(kind, (table.get(kind) || 0) + 1);
-    for (const edge of edges) {
+    for (const edge of edges.filter(isFlow)) {
       const [from, to] = flow(edge).map((index) => nodes[index][2]);
       if (from === to) continue;
       add(out, from); add(all, from); add(all, to);
     }
-    return new Map(kinds.map((kind) => [kind, all.has(kind) ? (out.get(kind) || 0) / all.get(kind) : 0.5]));
+    return new Map(kinds.map((kind) => [kind, all.has(kind) ? (out.get(kind) || 0) / all.get(kind) : -1]));
   }
-  function box(members, aspect) {
-    const small = members.length <= 60;
-    const cell = small ? WIDE : DENSE;
-    const columns = small
-      ? Math.min(WIDE.columns, Math.ceil(members.length / 12))
-      : Math.ceil(Math.sqrt(members.length * aspect * DENSE.height / DENSE.width));
+  function box(members, cards) {
+    const cell = cards ? ROOM : DOT;
+    const columns = cards ? Math.ceil(members.length / 16) : Math.ceil(Math.sqrt(members.length * 1.6 * DOT.height / DOT.width));
     const rows = Math.ceil(members.length / columns);
-    return { members, small, cell, columns, rows, width: columns * cell.width + 2 * PAD, height: rows * cell.height + HEAD + PAD };
+    return { members, cards, cell, columns, rows, width: columns * cell.width + 2 * PAD - (cards ? ROOM.width - CARD.width : 0), height: rows * cell.height + HEAD + PAD };
   }
-  // Shelves from top to bottom; how wide they may be follows from the window's shape.
+  // Boxes of dots on shelves from top to bottom; how wide they may be follows from the window's shape.
   function shelves(boxes, aspect) {
     const area = boxes.reduce((sum, one) => sum + (one.width + GAP) * (one.height + GAP), 0);
     const most = Math.max(Math.sqrt(area * aspect) * 1.08, ...boxes.map((one) => one.width));
@@ -41,31 +41,55 @@ const MapLayout = (() => {
       x += one.width + GAP; tall = Math.max(tall, one.height);
     }
   }
+  // Boxes of cards in columns from left to right, with lanes for the edges between them.
+  function columns(boxes, aspect) {
+    const area = boxes.reduce((sum, one) => sum + (one.width + LANE) * (one.height + GAP), 0);
+    const most = Math.max(Math.sqrt(area / aspect), ...boxes.map((one) => one.height));
+    let x = 0, y = 0, wide = 0, column = [];
+    const close = () => { column.forEach((one) => { one.y += (most - y + GAP) / 2; }); x += wide + LANE; y = 0; wide = 0; column = []; };
+    for (const one of boxes) {
+      if (y > 0 && y + one.height > most) close();
+      one.x = x; one.y = y;
+      y += one.height + GAP; wide = Math.max(wide, one.width);
+      column.push(one);
+    }
+    close();
+  }
   // Every node in the box of its kind. Gives positions by index and the boxes.
   function clusters(nodes, edges, aspect) {
-    const byKind = new Map();
+    const byKind = new Map(), cards = nodes.length <= CARDS;
     nodes.forEach((node, index) => byKind.has(node[2]) ? byKind.get(node[2]).push(index) : byKind.set(node[2], [index]));
     const kinds = [...byKind.keys()];
     const rank = upstream(kinds, nodes, edges);
     kinds.sort((a, b) => rank.get(b) - rank.get(a) || byKind.get(b).length - byKind.get(a).length || a.localeCompare(b));
-    const boxes = kinds.map((kind) => {
-      const members = byKind.get(kind).sort((a, b) => nodes[a][1].localeCompare(nodes[b][1]));
-      return { kind, ...box(members, 1.6) };
-    });
-    shelves(boxes, aspect);
+    const boxes = kinds.map((kind) => ({ kind, ...box(byKind.get(kind).sort((a, b) => nodes[a][1].localeCompare(nodes[b][1])), cards) }));
+    (cards ? columns : shelves)(boxes, aspect);
     const at = new Array(nodes.length);
     for (const one of boxes) {
       one.members.forEach((index, n) => {
         // Down the columns where names are read, along the rows where there are many.
-        const column = one.small ? Math.floor(n / one.rows) : n % one.columns;
-        const row = one.small ? n % one.rows : Math.floor(n / one.columns);
+        const column = cards ? Math.floor(n / one.rows) : n % one.columns;
+        const row = cards ? n % one.rows : Math.floor(n / one.columns);
         at[index] = {
-          x: one.x + PAD + column * one.cell.width + (one.small ? 8 : one.cell.width / 2),
+          x: one.x + PAD + column * one.cell.width + (cards ? CARD.width : one.cell.width) / 2,
           y: one.y + HEAD + row * one.cell.height + one.cell.height / 2 - 4,
         };
       });
     }
-    return { at, boxes };
+    return { at, boxes, cards };
+  }
+  // A curve between two cards that leaves and arrives level. In the terms of an unbundled bezier.
+  function curve(a, b) {
+    const half = CARD.width / 2, side = Math.abs(b.x - a.x) < CARD.width ? 0 : b.x > a.x ? 1 : -1;
+    const start = { x: a.x + half * (side || 1), y: a.y }, end = { x: b.x - half * (side || -1), y: b.y };
+    const dx = end.x - start.x, dy = end.y - start.y, length = dx * dx + dy * dy || 1;
+    const bend = side ? dx / 2 : 34;
+    const points = [{ x: bend, y: 0 }, { x: side ? bend : dx + bend, y: dy }];
+    return {
+      from: side < 0 ? "-50% 0%" : "50% 0%", to: side < 0 ? "50% 0%" : side > 0 ? "-50% 0%" : "50% 0%",
+      weights: points.map((point) => (point.x * dx + point.y * dy) / length),
+      distances: points.map((point) => (point.y * dx - point.x * dy) / Math.sqrt(length)),
+    };
   }
   // What is within some hops of one node: where it comes from on the left, what is made of it on the right.
   function around(focus, edges, hops) {
@@ -93,13 +117,13 @@ const MapLayout = (() => {
     const at = new Map();
     for (const [column, members] of columns) {
       members.sort((a, b) => nodes[a][2].localeCompare(nodes[b][2]) || nodes[a][1].localeCompare(nodes[b][1]));
-      const most = 26, wide = Math.ceil(members.length / most), rows = Math.ceil(members.length / wide);
+      const most = 22, wide = Math.ceil(members.length / most), rows = Math.ceil(members.length / wide);
       members.forEach((index, n) => at.set(index, {
-        x: column * 330 + (Math.floor(n / rows) - (wide - 1) / 2) * 200,
-        y: (n % rows - (rows - 1) / 2) * 44,
+        x: column * 222 + (Math.floor(n / rows) - (wide - 1) / 2) * ROOM.width,
+        y: (n % rows - (rows - 1) / 2) * 42,
       }));
     }
     return at;
   }
-  return { flow, clusters, around, levels };
+  return { flow, isFlow, clusters, around, levels, curve, CARD, CARDS };
 })();

@@ -7,9 +7,9 @@ document.addEventListener("DOMContentLoaded", () => {
   const $ = (name) => document.querySelector(`[data-map-${name}]`);
   const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
   const HEALTH = JSON.parse(box.dataset.health);
-  const MANY = 700, NAMED = 40;
+  const NAMED = 40, SIGNS = { bad: "\u2715 ", late: "\u25b2 ", good: "\u2713 " };
   const asked = new URLSearchParams(location.search);
-  let data = { nodes: [], edges: [], signs: {} }, tag = null, shown = "", byId = new Map(), boxes = [];
+  let data = { nodes: [], edges: [], signs: {} }, tag = null, shown = "", byId = new Map();
   let focus = asked.get("focus") || "", hops = +asked.get("hops") || 2, asOf = asked.get("as_of") || "", chosen = "", after = "";
 
   const graph = cytoscape({
@@ -23,21 +23,27 @@ document.addEventListener("DOMContentLoaded", () => {
   function style() {
     const ink = css("--ink"), soft = css("--ink-soft"), line = css("--line"), panel = css("--panel");
     const colour = { good: css("--c-completed"), bad: css("--c-failed"), late: css("--c-late"), gone: panel, none: css("--c-pending") };
-    const many = graph.nodes().length > MANY;
     const font = css("--tblr-font-sans-serif");
     return [
-      { selector: "node", style: { width: 13, height: 13, "background-color": colour.none, "border-width": 0, label: "data(name)", color: ink, "font-size": 11, "font-family": font, "min-zoomed-font-size": 6.5, "text-halign": "right", "text-valign": "center", "text-margin-x": 5, "text-wrap": "ellipsis", "text-max-width": 145, "overlay-opacity": 0 } },
-      { selector: "node.dense", style: { "text-halign": "center", "text-valign": "bottom", "text-margin-x": 0, "text-margin-y": 3, "font-size": 9.5, "text-max-width": 68 } },
-      ...Object.keys(SHAPES).map((key) => ({ selector: `node.${key}`, style: { "background-color": colour[key], shape: SHAPES[key] } })),
-      { selector: "node.bad", style: { width: 18, height: 18, color: css("--t-failed"), "font-weight": 600 } },
-      { selector: "node.late", style: { width: 17, height: 16, color: css("--t-late") } },
-      { selector: "node.gone", style: { "border-width": 1.5, "border-style": "dashed", "border-color": soft, color: soft } },
-      { selector: "node.box", style: { shape: "round-rectangle", width: "data(w)", height: "data(h)", "background-color": panel, "background-opacity": .75, "border-width": 1.5, "border-color": line, label: "data(name)", "text-halign": "center", "text-valign": "top", "text-margin-y": 24, "text-margin-x": 0, "font-size": 15, "font-weight": 600, color: soft, "text-max-width": "data(w)", "min-zoomed-font-size": 5, events: "no", "z-index-compare": "manual", "z-index": 0 } },
-      { selector: "node.item", style: { "z-index-compare": "manual", "z-index": 20 } },
-      { selector: "edge", style: { "curve-style": many ? "haystack" : "straight", "haystack-radius": 0, width: many ? 1 : 1.3, "line-color": soft, opacity: many ? .28 : .5, events: "no", "overlay-opacity": 0, "z-index-compare": "manual", "z-index": 10, ...(!many && { "target-arrow-shape": "triangle", "target-arrow-color": soft, "arrow-scale": .75 }) } },
-      { selector: "edge.said", style: { label: "data(role)", "font-size": 9, "font-family": font, color: soft, "text-background-color": css("--ground"), "text-background-opacity": 1, "text-background-padding": 2, "curve-style": "bezier", "target-arrow-shape": "triangle", "target-arrow-color": soft, opacity: .8 } },
+      { selector: "node", style: { "font-family": font, color: ink, label: "data(name)", "overlay-opacity": 0, "text-wrap": "ellipsis", "z-index-compare": "manual" } },
+      { selector: "node.dot", style: { width: 13, height: 13, "min-zoomed-font-size": 6.5, "text-valign": "bottom", "text-margin-y": 3, "font-size": 9.5, "text-max-width": 68, "z-index": 20 } },
+      ...Object.keys(SHAPES).map((key) => ({ selector: `node.dot.${key}`, style: { "background-color": colour[key], shape: SHAPES[key] } })),
+      { selector: "node.dot.bad", style: { width: 18, height: 18, color: css("--t-failed"), "font-weight": 600 } },
+      { selector: "node.dot.late", style: { width: 17, height: 16, color: css("--t-late") } },
+      { selector: "node.dot.gone", style: { "border-width": 1.5, "border-style": "dashed", "border-color": soft, color: soft } },
+      { selector: "node.card", style: { ...MapLayout.CARD, shape: "round-rectangle", "background-color": panel, "border-width": 1.5, "text-valign": "center", "text-halign": "center", "font-size": 12.5, "text-max-width": MapLayout.CARD.width - 12, label: (node) => (SIGNS[health(data.nodes[byId.get(node.id())] || [])] || "") + node.data("name"), "z-index": 20 } },
+      ...Object.keys(SHAPES).map((key) => ({ selector: `node.card.${key}`, style: { "border-color": key === "gone" || key === "none" ? soft : colour[key] } })),
+      { selector: "node.card.none", style: { "border-width": 1, "border-opacity": .55 } },
+      { selector: "node.card.bad", style: { "border-width": 2.5, color: css("--t-failed"), "font-weight": 600 } },
+      { selector: "node.card.late", style: { "border-width": 2.5, color: css("--t-late") } },
+      { selector: "node.card.gone", style: { "border-style": "dashed", color: soft } },
+      { selector: "node.box", style: { shape: "round-rectangle", width: "data(w)", height: "data(h)", "background-color": panel, "background-opacity": .6, "border-width": 1.5, "border-color": line, "text-halign": "center", "text-valign": "top", "text-margin-y": 24, "font-size": "data(size)", "font-weight": 600, color: soft, "text-max-width": "data(w)", "min-zoomed-font-size": 5, events: "no", "z-index": 0 } },
+      { selector: "edge", style: { "curve-style": "haystack", "haystack-radius": 0, width: 1, "line-color": soft, opacity: .28, events: "no", "overlay-opacity": 0, "z-index-compare": "manual", "z-index": 10 } },
+      { selector: "edge.curve", style: { "curve-style": "unbundled-bezier", "edge-distances": "endpoints", "control-point-distances": "data(distances)", "control-point-weights": "data(weights)", "source-endpoint": "data(from)", "target-endpoint": "data(to)", width: 1.3, opacity: .6, "target-arrow-shape": "triangle", "target-arrow-color": soft, "arrow-scale": .7 } },
+      { selector: "edge.part", style: { "line-style": "dashed", "line-dash-pattern": [3, 4], "target-arrow-shape": "none", opacity: .3 } },
+      { selector: "edge.said", style: { label: "data(role)", "font-size": 9, "font-family": font, color: soft, "text-background-color": css("--ground"), "text-background-opacity": 1, "text-background-padding": 2 } },
       { selector: ".faint", style: { opacity: .12 } },
-      { selector: "edge.near", style: { "line-color": css("--tblr-link-color"), "target-arrow-color": css("--tblr-link-color"), width: 2, opacity: 1 } },
+      { selector: "edge.near", style: { "line-style": "solid", "line-color": css("--tblr-link-color"), "target-arrow-color": css("--tblr-link-color"), width: 2, opacity: 1 } },
       { selector: "node.chosen", style: { "border-width": 3, "border-color": css("--tblr-link-color"), "border-style": "solid" } },
       { selector: "node.found", style: { "border-width": 3, "border-color": css("--c-paused"), "border-style": "solid" } },
     ];
@@ -49,25 +55,21 @@ document.addEventListener("DOMContentLoaded", () => {
     const middle = byId.get(focus);
     const level = middle === undefined ? null : MapLayout.around(middle, data.edges, hops);
     const aspect = Math.max(box.clientWidth / Math.max(box.clientHeight, 1), .5);
-    const laid = level ? null : MapLayout.clusters(data.nodes, data.edges, aspect);
-    const at = level ? MapLayout.levels(data.nodes, level) : laid.at;
-    boxes = laid ? laid.boxes : [];
-    const dense = new Set(boxes.filter((one) => !one.small).map((one) => one.kind));
-    const made = boxes.map((one) => ({
-      group: "nodes", classes: "box", data: { id: "box:" + one.kind, name: `${one.kind}  ${one.members.length}`, w: one.width, h: one.height },
-      position: { x: one.x + one.width / 2, y: one.y + one.height / 2 },
+    const laid = level ? { boxes: [], cards: level.size <= MapLayout.CARDS } : MapLayout.clusters(data.nodes, data.edges, aspect);
+    const at = level ? MapLayout.levels(data.nodes, level) : new Map(laid.at.entries());
+    const made = laid.boxes.map((one) => ({
+      group: "nodes", classes: "box", position: { x: one.x + one.width / 2, y: one.y + one.height / 2 },
+      data: { id: "box:" + one.kind, name: `${one.kind}  ${one.members.length}`, w: one.width, h: one.height, size: laid.cards ? 13 : Math.max(15, Math.min(one.width / 12, 60)) },
     }));
-    data.nodes.forEach((node, index) => {
-      if (level && !level.has(index)) return;
-      made.push({
-        group: "nodes", classes: `item ${health(node)}${dense.has(node[2]) ? " dense" : ""}`,
-        data: { id: node[0], name: node[1] }, position: level ? at.get(index) : at[index],
-      });
-    });
+    for (const [index, position] of at) {
+      const [id, name] = data.nodes[index];
+      made.push({ group: "nodes", classes: `item ${laid.cards ? "card" : "dot"} ${health(data.nodes[index])}`, data: { id, name }, position });
+    }
     data.edges.forEach((edge, number) => {
-      if (level && !(level.has(edge[0]) && level.has(edge[1]))) return;
-      const [from, to] = MapLayout.flow(edge).map((index) => data.nodes[index][0]);
-      made.push({ group: "edges", classes: level && level.size <= NAMED ? "said" : "", data: { id: "edge:" + number, source: from, target: to, role: edge[2] } });
+      const [from, to] = MapLayout.flow(edge);
+      if (from === to || !at.has(from) || !at.has(to)) return;
+      const classes = [laid.cards ? "curve" : "", MapLayout.isFlow(edge) ? "" : "part", level && level.size <= NAMED ? "said" : ""].join(" ");
+      made.push({ group: "edges", classes, data: { id: "edge:" + number, source: data.nodes[from][0], target: data.nodes[to][0], role: edge[2], ...(laid.cards && MapLayout.curve(at.get(from), at.get(to))) } });
     });
     return made;
   }
@@ -98,6 +100,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function mark() {
     graph.batch(() => {
       graph.elements().removeClass("faint near chosen");
+      if (focus && !chosen) graph.getElementById(focus).addClass("chosen");
       const node = chosen ? graph.getElementById(chosen) : graph.collection();
       if (node.empty()) return;
       const near = node.closedNeighborhood();
