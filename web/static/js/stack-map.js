@@ -9,14 +9,14 @@ document.addEventListener("DOMContentLoaded", () => {
   const HEALTH = JSON.parse(box.dataset.health);
   const NAMED = 40, SIGNS = { bad: "\u2715 ", late: "\u25b2 ", good: "\u2713 " };
   const asked = new URLSearchParams(location.search);
-  let data = { nodes: [], edges: [], signs: {} }, tag = null, shown = "", byId = new Map();
+  let data = { nodes: [], edges: [], signs: {} }, tag = null, shown = "", byId = new Map(), links = new Map(), cards = true;
   let focus = asked.get("focus") || "", hops = +asked.get("hops") || 2, asOf = asked.get("as_of") || "", chosen = "", after = "";
 
   const graph = cytoscape({
     container: box, minZoom: .03, maxZoom: 3, boxSelectionEnabled: false, autoungrabify: true,
-    hideEdgesOnViewport: true, textureOnViewport: false, pixelRatio: "auto", style: [],
+    pixelRatio: "auto", style: [],
   });
-  const pulses = MapPulses(graph, box);
+  const pulses = MapPulses(graph, box), threads = MapThreads(graph, box);
 
   // ------------------------------------------------------------------ looks
   const SHAPES = { good: "ellipse", bad: "diamond", late: "triangle", gone: "ellipse", none: "ellipse" };
@@ -37,13 +37,14 @@ document.addEventListener("DOMContentLoaded", () => {
       { selector: "node.card.bad", style: { "border-width": 2.5, color: css("--t-failed"), "font-weight": 600 } },
       { selector: "node.card.late", style: { "border-width": 2.5, color: css("--t-late") } },
       { selector: "node.card.gone", style: { "border-style": "dashed", color: soft } },
-      { selector: "node.box", style: { shape: "round-rectangle", width: "data(w)", height: "data(h)", "background-color": panel, "background-opacity": .6, "border-width": 1.5, "border-color": line, "text-halign": "center", "text-valign": "top", "text-margin-y": 24, "font-size": "data(size)", "font-weight": 600, color: soft, "text-max-width": "data(w)", "min-zoomed-font-size": 5, events: "no", "z-index": 0 } },
-      { selector: "edge", style: { "curve-style": "haystack", "haystack-radius": 0, width: 1, "line-color": soft, opacity: .28, events: "no", "overlay-opacity": 0, "z-index-compare": "manual", "z-index": 10 } },
+      { selector: "node.box", style: { shape: "round-rectangle", width: "data(w)", height: "data(h)", "background-color": panel, "background-opacity": .35, "border-width": 1.5, "border-color": line, "text-halign": "center", "text-valign": "top", "text-margin-y": 24, "font-size": "data(size)", "font-weight": 600, color: soft, "text-max-width": "data(w)", "min-zoomed-font-size": 5, events: "no", "z-index": 0 } },
+      { selector: "edge", style: { "line-color": soft, events: "no", "overlay-opacity": 0, "z-index-compare": "manual", "z-index": 10 } },
       { selector: "edge.curve", style: { "curve-style": "unbundled-bezier", "edge-distances": "endpoints", "control-point-distances": "data(distances)", "control-point-weights": "data(weights)", "source-endpoint": "data(from)", "target-endpoint": "data(to)", width: 1.3, opacity: .6, "target-arrow-shape": "triangle", "target-arrow-color": soft, "arrow-scale": .7 } },
       { selector: "edge.part", style: { "line-style": "dashed", "line-dash-pattern": [3, 4], "target-arrow-shape": "none", opacity: .3 } },
       { selector: "edge.said", style: { label: "data(role)", "font-size": 9, "font-family": font, color: soft, "text-background-color": css("--ground"), "text-background-opacity": 1, "text-background-padding": 2 } },
       { selector: ".faint", style: { opacity: .12 } },
       { selector: "edge.near", style: { "line-style": "solid", "line-color": css("--tblr-link-color"), "target-arrow-color": css("--tblr-link-color"), width: 2, opacity: 1 } },
+      { selector: "node.dot.near", style: { "border-width": 2.5, "border-color": css("--tblr-link-color"), "z-index": 25 } },
       { selector: "node.chosen", style: { "border-width": 3, "border-color": css("--tblr-link-color"), "border-style": "solid" } },
       { selector: "node.found", style: { "border-width": 3, "border-color": css("--c-paused"), "border-style": "solid" } },
     ];
@@ -65,12 +66,20 @@ document.addEventListener("DOMContentLoaded", () => {
       const [id, name] = data.nodes[index];
       made.push({ group: "nodes", classes: `item ${laid.cards ? "card" : "dot"} ${health(data.nodes[index])}`, data: { id, name }, position });
     }
+    links = new Map([...at.keys()].map((index) => [data.nodes[index][0], []]));
+    const lines = [];
     data.edges.forEach((edge, number) => {
       const [from, to] = MapLayout.flow(edge);
       if (from === to || !at.has(from) || !at.has(to)) return;
-      const classes = [laid.cards ? "curve" : "", MapLayout.isFlow(edge) ? "" : "part", level && level.size <= NAMED ? "said" : ""].join(" ");
-      made.push({ group: "edges", classes, data: { id: "edge:" + number, source: data.nodes[from][0], target: data.nodes[to][0], role: edge[2], ...(laid.cards && MapLayout.curve(at.get(from), at.get(to))) } });
+      const source = data.nodes[from][0], target = data.nodes[to][0], link = { source, target, line: [at.get(from), at.get(to)] };
+      links.get(source).push(link);
+      links.get(target).push(link);
+      if (!laid.cards) { lines.push(link.line); return; }
+      const classes = ["curve", MapLayout.isFlow(edge) ? "" : "part", level && level.size <= NAMED ? "said" : ""].join(" ");
+      made.push({ group: "edges", classes, data: { id: "edge:" + number, source, target, role: edge[2], ...MapLayout.curve(at.get(from), at.get(to)) } });
     });
+    threads.set(lines);
+    cards = laid.cards;
     return made;
   }
   function draw(fit) {
@@ -78,7 +87,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const made = elements();
     pulses.clear();
     graph.batch(() => { graph.elements().remove(); graph.add(made); });
-    graph.style().fromJson(style()).update();
+    graph.renderer().textureOnViewport = !cards;
     if (fit) all(); else graph.viewport(view);
     mark();
     tell();
@@ -98,16 +107,17 @@ document.addEventListener("DOMContentLoaded", () => {
     tell();
   }
   function mark() {
+    const around = links.get(chosen) || [], near = new Set([chosen, ...around.flatMap((link) => [link.source, link.target])]);
     graph.batch(() => {
-      graph.elements().removeClass("faint near chosen");
+      graph.elements(".faint, .near, .chosen").removeClass("faint near chosen");
       if (focus && !chosen) graph.getElementById(focus).addClass("chosen");
-      const node = chosen ? graph.getElementById(chosen) : graph.collection();
-      if (node.empty()) return;
-      const near = node.closedNeighborhood();
-      graph.elements().not(near).not(".box").addClass("faint");
-      near.edges().addClass("near");
-      node.addClass("chosen");
+      if (!links.has(chosen)) return;
+      graph.getElementById(chosen).addClass("chosen");
+      if (!cards) { near.forEach((id) => graph.getElementById(id).addClass("near")); return; }
+      graph.nodes(".item").filter((node) => !near.has(node.id())).addClass("faint");
+      graph.edges().forEach((edge) => edge.addClass(edge.source().id() === chosen || edge.target().id() === chosen ? "near" : "faint"));
     });
+    if (!cards) threads.near(around.map((link) => link.line));
   }
 
   // ----------------------------------------------------------- what is told
@@ -190,15 +200,14 @@ document.addEventListener("DOMContentLoaded", () => {
     const here = [about, ...related].map((id) => graph.getElementById(id)).filter((node) => node.nonempty());
     if (!here.length) return;
     const bad = /fail|crash|vanish|missed|error/.test(name), colour = css(bad ? "--c-failed" : /complet|pass|healthy|resolved/.test(name) ? "--c-completed" : "--c-running");
-    let node = here[0], gone = 0;
-    const known = new Set(here.map((one) => one.id()));
-    for (const edge of here.flatMap((one) => one.connectedEdges().toArray())) {
-      if (known.has(edge.source().id()) && known.has(edge.target().id()) && gone < 12) { pulses.travel(edge.source(), edge.target(), colour, gone++ * 40); }
-    }
-    if (gone) return;
-    pulses.ring(node, colour);
-    const begins = /running|started|pending/.test(name);
-    (begins ? node.incomers("edge") : node.outgoers("edge")).slice(0, 8).forEach((edge, n) => pulses.travel(edge.source(), edge.target(), colour, n * 60));
+    const send = ({ source, target }, wait) => pulses.travel(graph.getElementById(source), graph.getElementById(target), colour, wait);
+    const known = new Set(here.map((node) => node.id())), begins = /running|started|pending/.test(name);
+    const among = new Set(here.flatMap((node) => links.get(node.id())).filter((link) => known.has(link.source) && known.has(link.target)));
+    if (among.size) { [...among].slice(0, 12).forEach((link, n) => send(link, n * 40)); return; }
+    // Of one resource alone: what begins comes in, what was done goes out.
+    const id = here[0].id();
+    pulses.ring(here[0], colour);
+    links.get(id).filter((link) => (begins ? link.target : link.source) === id).slice(0, 8).forEach((link, n) => send(link, n * 60));
   }
   async function fetchEvents() {
     const answer = asOf || document.hidden ? null : await Orchestrator.fetchJson(`${box.dataset.events}${after ? "?after=" + after : ""}`);
@@ -268,7 +277,12 @@ document.addEventListener("DOMContentLoaded", () => {
   graph.on("dbltap", "node.item", (event) => { focus = event.target.id(); chosen = ""; remember(); draw(true); });
   graph.on("mouseover", "node.item", () => { box.style.cursor = "pointer"; });
   graph.on("mouseout", "node.item", () => { box.style.cursor = ""; });
-  document.addEventListener("orchestrator:theme", () => graph.style().fromJson(style()).update());
+  function dress() {
+    graph.style().fromJson(style()).update();
+    threads.look({ line: css("--ink-soft"), near: css("--tblr-link-color") });
+  }
+  dress();
+  document.addEventListener("orchestrator:theme", dress);
   document.addEventListener("orchestrator:preferences", tellTime);
   if (asOf) range.value = Math.max(Math.round((Date.parse(asOf) - Orchestrator.now()) / 60000), +range.min);
   tellTime();
