@@ -9,8 +9,8 @@ const MapLayout = (() => {
 
   // Up to this many, everything is a card with its name on it; beyond, dots whose names show when one comes nearer.
   const CARDS = 260;
-  const CARD = { width: 150, height: 24 }, ROOM = { width: 176, height: 34 }, DOT = { width: 74, height: 46 };
-  const HEAD = 34, PAD = 22, GAP = 40, LANE = 96;
+  const CARD = { width: 150, height: 24 }, ROOM = { width: 176, height: 34 }, DOT = { width: 52, height: 42 };
+  const HEAD = 34, PAD = 22, GAP = 40, LANE = 96, TITLE = 92, STREET = 110;
   const isFlow = (edge) => edge[2] !== "part-of";
 
   // How much of a kind's edges lead away from it: sources stand first, what is made of them last.
@@ -28,17 +28,17 @@ const MapLayout = (() => {
     const cell = cards ? ROOM : DOT;
     const columns = cards ? Math.ceil(members.length / 16) : Math.ceil(Math.sqrt(members.length * 1.6 * DOT.height / DOT.width));
     const rows = Math.ceil(members.length / columns);
-    return { members, cards, cell, columns, rows, width: columns * cell.width + 2 * PAD - (cards ? ROOM.width - CARD.width : 0), height: rows * cell.height + HEAD + PAD };
+    return { members, cards, cell, columns, rows, width: columns * cell.width + 2 * PAD - (cards ? ROOM.width - CARD.width : 0), head: cards ? HEAD : TITLE, height: rows * cell.height + (cards ? HEAD : TITLE) + PAD };
   }
   // Boxes of dots on shelves from top to bottom; how wide they may be follows from the window's shape.
   function shelves(boxes, aspect) {
-    const area = boxes.reduce((sum, one) => sum + (one.width + GAP) * (one.height + GAP), 0);
+    const area = boxes.reduce((sum, one) => sum + (one.width + STREET) * (one.height + STREET), 0);
     const most = Math.max(Math.sqrt(area * aspect) * 1.08, ...boxes.map((one) => one.width));
     let x = 0, y = 0, tall = 0;
     for (const one of boxes) {
-      if (x > 0 && x + one.width > most) { x = 0; y += tall + GAP; tall = 0; }
+      if (x > 0 && x + one.width > most) { x = 0; y += tall + STREET; tall = 0; }
       one.x = x; one.y = y;
-      x += one.width + GAP; tall = Math.max(tall, one.height);
+      x += one.width + STREET; tall = Math.max(tall, one.height);
     }
   }
   // Boxes of cards in columns from left to right, with lanes for the edges between them.
@@ -72,11 +72,23 @@ const MapLayout = (() => {
         const row = cards ? n % one.rows : Math.floor(n / one.columns);
         at[index] = {
           x: one.x + PAD + column * one.cell.width + (cards ? CARD.width : one.cell.width) / 2,
-          y: one.y + HEAD + row * one.cell.height + one.cell.height / 2 - 4,
+          y: one.y + one.head + row * one.cell.height + one.cell.height / 2 - 4,
         };
       });
     }
     return { at, boxes, cards };
+  }
+  // How many relations lead from one kind's box to another's, as lines between their middles.
+  function bundles(nodes, edges, boxes) {
+    const middle = new Map(boxes.map((one) => [one.kind, { x: one.x + one.width / 2, y: one.y + one.height / 2 }]));
+    const found = new Map();
+    for (const edge of edges) {
+      const [from, to] = flow(edge).map((index) => nodes[index][2]);
+      if (from === to) continue;
+      const key = JSON.stringify([from, to]);
+      if (found.has(key)) found.get(key).count++; else found.set(key, { from: middle.get(from), to: middle.get(to), count: 1 });
+    }
+    return [...found.values()];
   }
   // A curve between two cards that leaves and arrives level. In the terms of an unbundled bezier.
   function curve(a, b) {
@@ -125,5 +137,5 @@ const MapLayout = (() => {
     }
     return at;
   }
-  return { flow, isFlow, clusters, around, levels, curve, CARD, CARDS };
+  return { flow, isFlow, clusters, around, levels, bundles, curve, CARD, CARDS };
 })();

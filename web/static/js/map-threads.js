@@ -8,7 +8,7 @@ const MapThreads = (() => function below(graph, box) {
   canvas.setAttribute("aria-hidden", "true");
   box.prepend(canvas);
   const pen = canvas.getContext("2d");
-  let lines = [], near = [], looks = {}, frame = 0;
+  let lines = [], near = [], bundles = [], looks = {}, frame = 0;
 
   function stroke(ends, colour, width, alpha, { x, y }, zoom) {
     if (!ends.length) return;
@@ -22,6 +22,19 @@ const MapThreads = (() => function below(graph, box) {
     }
     pen.stroke();
   }
+  // From afar: one arc from kind to kind, the thicker the more relations it stands for.
+  function arcs({ x, y }, zoom) {
+    pen.strokeStyle = looks.near;
+    pen.globalAlpha = near.length ? .08 : .3;
+    for (const { from, to, count } of bundles) {
+      const ax = from.x * zoom + x, ay = from.y * zoom + y, bx = to.x * zoom + x, by = to.y * zoom + y;
+      pen.lineWidth = 1 + Math.log2(1 + count) * .7;
+      pen.beginPath();
+      pen.moveTo(ax, ay);
+      pen.quadraticCurveTo((ax + bx) / 2 - (by - ay) * .18, (ay + by) / 2 + (bx - ax) * .18, bx, by);
+      pen.stroke();
+    }
+  }
   function draw() {
     frame = 0;
     const ratio = Math.min(devicePixelRatio || 1, 2), width = box.clientWidth, height = box.clientHeight;
@@ -32,13 +45,15 @@ const MapThreads = (() => function below(graph, box) {
     pen.setTransform(ratio, 0, 0, ratio, 0, 0);
     pen.clearRect(0, 0, width, height);
     const pan = graph.pan(), zoom = graph.zoom();
-    stroke(lines, looks.line, 1, near.length ? .1 : lines.length > 3000 ? .16 : .3, pan, zoom);
+    const dense = lines.length > 1500, far = dense && zoom < .55;
+    if (far) arcs(pan, zoom);
+    else stroke(lines, looks.line, 1, near.length ? .08 : dense ? .12 : .3, pan, zoom);
     stroke(near, looks.near, 2, 1, pan, zoom);
   }
   const soon = () => { frame ||= requestAnimationFrame(draw); };
   graph.on("viewport resize", soon);
   return {
-    set(all) { lines = all; near = []; soon(); },
+    set(all, between) { lines = all; bundles = between; near = []; soon(); },
     near(some) { near = some; soon(); },
     look(colours) { looks = colours; soon(); },
   };

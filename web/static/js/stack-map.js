@@ -26,10 +26,10 @@ document.addEventListener("DOMContentLoaded", () => {
     const font = css("--tblr-font-sans-serif");
     return [
       { selector: "node", style: { "font-family": font, color: ink, label: "data(name)", "overlay-opacity": 0, "text-wrap": "ellipsis", "z-index-compare": "manual" } },
-      { selector: "node.dot", style: { width: 13, height: 13, "min-zoomed-font-size": 6.5, "text-valign": "bottom", "text-margin-y": 3, "font-size": 9.5, "text-max-width": 68, "z-index": 20 } },
+      { selector: "node.dot", style: { width: 17, height: 17, "min-zoomed-font-size": 7, "text-valign": "bottom", "text-margin-y": 2, "font-size": 8, "text-max-width": 50, "z-index": 20 } },
       ...Object.keys(SHAPES).map((key) => ({ selector: `node.dot.${key}`, style: { "background-color": colour[key], shape: SHAPES[key] } })),
-      { selector: "node.dot.bad", style: { width: 18, height: 18, color: css("--t-failed"), "font-weight": 600 } },
-      { selector: "node.dot.late", style: { width: 17, height: 16, color: css("--t-late") } },
+      { selector: "node.dot.bad", style: { width: 25, height: 25, color: css("--t-failed"), "font-weight": 600 } },
+      { selector: "node.dot.late", style: { width: 23, height: 21, color: css("--t-late") } },
       { selector: "node.dot.gone", style: { "border-width": 1.5, "border-style": "dashed", "border-color": soft, color: soft } },
       { selector: "node.card", style: { ...MapLayout.CARD, shape: "round-rectangle", "background-color": panel, "border-width": 1.5, "text-valign": "center", "text-halign": "center", "font-size": 12.5, "text-max-width": MapLayout.CARD.width - 12, label: (node) => (SIGNS[health(data.nodes[byId.get(node.id())] || [])] || "") + node.data("name"), "z-index": 20 } },
       ...Object.keys(SHAPES).map((key) => ({ selector: `node.card.${key}`, style: { "border-color": key === "gone" || key === "none" ? soft : colour[key] } })),
@@ -37,7 +37,7 @@ document.addEventListener("DOMContentLoaded", () => {
       { selector: "node.card.bad", style: { "border-width": 2.5, color: css("--t-failed"), "font-weight": 600 } },
       { selector: "node.card.late", style: { "border-width": 2.5, color: css("--t-late") } },
       { selector: "node.card.gone", style: { "border-style": "dashed", color: soft } },
-      { selector: "node.box", style: { shape: "round-rectangle", width: "data(w)", height: "data(h)", "background-color": panel, "background-opacity": .35, "border-width": 1.5, "border-color": line, "text-halign": "center", "text-valign": "top", "text-margin-y": 24, "font-size": "data(size)", "font-weight": 600, color: soft, "text-max-width": "data(w)", "min-zoomed-font-size": 5, events: "no", "z-index": 0 } },
+      { selector: "node.box", style: { shape: "round-rectangle", width: "data(w)", height: "data(h)", "background-color": panel, "background-opacity": .35, "border-width": 1.5, "border-color": line, "text-halign": "center", "text-valign": "top", "text-margin-y": "data(down)", "font-size": "data(size)", "font-weight": 600, color: soft, "text-max-width": "data(w)", "min-zoomed-font-size": 5, events: "no", "z-index": 0 } },
       { selector: "edge", style: { "line-color": soft, events: "no", "overlay-opacity": 0, "z-index-compare": "manual", "z-index": 10 } },
       { selector: "edge.curve", style: { "curve-style": "unbundled-bezier", "edge-distances": "endpoints", "control-point-distances": "data(distances)", "control-point-weights": "data(weights)", "source-endpoint": "data(from)", "target-endpoint": "data(to)", width: 1.3, opacity: .6, "target-arrow-shape": "triangle", "target-arrow-color": soft, "arrow-scale": .7 } },
       { selector: "edge.part", style: { "line-style": "dashed", "line-dash-pattern": [3, 4], "target-arrow-shape": "none", opacity: .3 } },
@@ -60,7 +60,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const at = level ? MapLayout.levels(data.nodes, level) : new Map(laid.at.entries());
     const made = laid.boxes.map((one) => ({
       group: "nodes", classes: "box", position: { x: one.x + one.width / 2, y: one.y + one.height / 2 },
-      data: { id: "box:" + one.kind, name: `${one.kind}  ${one.members.length}`, w: one.width, h: one.height, size: laid.cards ? 13 : Math.max(15, Math.min(one.width / 12, 60)) },
+      data: { id: "box:" + one.kind, name: `${one.kind}  ${one.members.length}`, w: one.width, h: one.height, size: laid.cards ? 13 : Math.max(18, Math.min(one.width / 10, 58)), down: laid.cards ? 24 : Math.max(18, Math.min(one.width / 10, 58)) + 16 },
     }));
     for (const [index, position] of at) {
       const [id, name] = data.nodes[index];
@@ -78,7 +78,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const classes = ["curve", MapLayout.isFlow(edge) ? "" : "part", level && level.size <= NAMED ? "said" : ""].join(" ");
       made.push({ group: "edges", classes, data: { id: "edge:" + number, source, target, role: edge[2], ...MapLayout.curve(at.get(from), at.get(to)) } });
     });
-    threads.set(lines);
+    threads.set(lines, laid.cards || level ? [] : MapLayout.bundles(data.nodes, data.edges, laid.boxes));
     cards = laid.cards;
     return made;
   }
