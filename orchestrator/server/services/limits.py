@@ -17,9 +17,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ...clock import to_text
-from ...errors import TransitionRefused
+from ...errors import InvalidInput, NotFound, TransitionRefused
 from ...ids import uuid7
+from ...records import Actor
 from ..db.models import Block, ResourceLimit
+from .announcements import announce, resource
 from .block_lookup import label
 from .paging import Page, check_limit, decode, page
 from .statements import ACTIVE_TYPES, execute, fetch
@@ -114,6 +116,27 @@ def take(session: Session, block_ids: Iterable[uuid.UUID], attempt: Attempt, now
             raise TransitionRefused(_full(limit, holding), rule="limits", code=FULL)
         values = {"limit": limit.id, "run": attempt.run_id, "attempt": attempt.number, "now": now}
         execute(session, _TAKE, values)
+
+
+def set_slots(session: Session, limit_id: uuid.UUID, slots: int, actor: Actor, now: datetime) -> ResourceLimit:
+    """Let so many runs hold a limit at once, until its block is saved anew; those that hold it go on.
+
+    Raises:
+        NotFound: There is no such limit.
+        InvalidInput: There would be no slot.
+    """
+    if slots < 1:
+        raise InvalidInput("slots: a limit has at least one slot", {"slots": ["Must be at least 1."]})
+    found = session.get(ResourceLimit, limit_id)
+    if found is None:
+        raise NotFound(f"there is no limit {limit_id}")
+    if found.slots != slots:
+        before, found.slots, found.updated = found.slots, slots, now
+        session.flush()
+        announce(
+            session, "limit.updated", resource("limit", found.id, found.name), actor, now, before=before, after=slots
+        )
+    return found
 
 
 def listing(session: Session, limit: int = 50, cursor: str | None = None) -> Page[LimitRow]:
