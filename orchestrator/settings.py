@@ -96,6 +96,9 @@ class Settings:
     )
     spool_max: int = _setting(256 * 1024 * 1024, "Most that a producer spools while the API is away, in bytes.", int)
     event_retention: timedelta = _setting(timedelta(days=14), "How long events are kept.", duration)
+    heartbeat_retention: timedelta = _setting(
+        timedelta(days=1), "How long events of kind heartbeat are kept, at most as long as others.", duration
+    )
     log_retention: timedelta = _setting(timedelta(days=30), "How long logs are kept.", duration)
     run_retention: timedelta = _setting(timedelta(days=90), "How long ended runs are kept.", duration)
     log_prints: bool = _setting(True, "Whether print in a flow by hand reaches its log.", _flag)
