@@ -16,7 +16,7 @@ from orchestrator.ids import uuid7, uuid7_from
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event
 from orchestrator.server.services import events
-from orchestrator.server.services.events import EventFilter, Ingested
+from orchestrator.server.services.events import EventFilter, EventRecord, Ingested
 
 pytestmark = pytest.mark.usefixtures("database_url")
 NOW = now()
@@ -57,6 +57,29 @@ def test_the_same_event_again_is_stored_once() -> None:
     assert count() == 1
 
 
+def test_kind_source_and_relations_are_kept() -> None:
+    relations = [{"target": "t.raw", "role": "reads"}, {"source": "job", "target": "t.sales", "role": "writes"}]
+    with db.transaction() as session:
+        events.ingest(session, [event(kind="relationship", relations=relations)], NOW, "webhook")
+        events.record(session, [EventRecord("agent.online", {"resource.id": "orchestrator.agent.1"})], NOW)
+    with db.reading() as session:
+        ours, told = events.listing(session).items
+        assert (told.kind, told.source) == ("relationship", "webhook")
+        assert told.relations == [{"source": "t.sales", **relations[0]}, relations[1]]
+        assert (ours.kind, ours.source, ours.relations) == ("operation", "tower", [])
+
+
+def test_what_is_new_is_told_apart_from_what_was_there() -> None:
+    keys = sorted(uuid7(NOW) for _ in range(3))
+    records = [EventRecord("a.b", {"resource.id": "x"}, id=key) for key in (keys[2], keys[0], keys[2])]
+    with db.transaction() as session:
+        assert [one.id for one in events.store(session, records, NOW)] == [keys[0], keys[2]]
+        more = [*records, EventRecord("a.b", {"resource.id": "x"}, id=keys[1])]
+        assert [one.id for one in events.store(session, more, NOW)] == [keys[1]]
+        [fresh] = events.store(session, [EventRecord("a.b", {"resource.id": "x"})], NOW)
+        assert fresh.id is not None
+
+
 def test_batches_in_different_order_do_not_deadlock() -> None:
     told = [event(id=str(uuid7(NOW))) for _ in range(200)]
     with ThreadPoolExecutor(6) as pool:
@@ -76,6 +99,11 @@ def test_batches_in_different_order_do_not_deadlock() -> None:
         (event(resource={"resource.id": "x", "n": 3}), "invalid", "resource.n: "),
         (event(related=[{"resource.id": "x"}]), "invalid", "related.0: the label resource.role is missing"),
         (event(occurred="2026-03-01T00:00:00"), "invalid", "occurred: "),
+        (event(kind="rumour"), "invalid", "kind: "),
+        (event(relations=[{"target": "x"}]), "invalid", "relations.0.role: Field required"),
+        (event(relations=[{"target": "", "role": "reads"}]), "invalid", "relations.0.target: "),
+        (event(event="flow-run.completed"), "reserved", "names that begin with flow-run. are the server's own"),
+        (event(event="Block.deleted"), "reserved", "choose another"),
         (event(payload={"x": "a\x00b"}), "null-character", "U+0000"),
         (event(payload={"a\x00b": 1}), "null-character", "U+0000"),
         (event(payload={"x": "\ud800"}), "invalid", "no JSON form"),

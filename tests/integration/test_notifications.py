@@ -143,7 +143,11 @@ class TestWhatIsTold:
                 "orchestrator.flow-run." + "-" * 36,
             ):
                 made_up = {"event": "flow-run.failed", "resource": {"resource.id": about}}
-                assert events.ingest(session, [made_up], now()).accepted == 1
+                assert [item.code for item in events.ingest(session, [made_up], now()).refused] == ["reserved"]
+                # ... and even had it been taken:
+                events.store(
+                    session, [events.EventRecord("flow-run.failed", {"resource.id": about}, source="key")], now()
+                )
         turn()
         assert outbox() == []
 

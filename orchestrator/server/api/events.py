@@ -64,5 +64,4 @@ def send_events() -> Response:
 
 def present(event: Event) -> dict[str, Any]:
     """An event as JSON."""
-    shown = ("id", "event", "occurred", "received", "resource", "related", "payload", "follows")
-    return {name: getattr(event, name) for name in shown}
+    return {name: getattr(event, name) for name in EventSchema._declared_fields}

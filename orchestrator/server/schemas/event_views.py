@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
+from ..db.models.event import KINDS, SOURCES
 from .base import Instant, Mapping, PageQuery, Strict, page_of
 
 
 def _labels() -> fields.Dict:
     return fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
+class EventRelationSchema(Strict):
+    """What an event says that one resource is to another."""
+
+    source = fields.String(required=True)
+    target = fields.String(required=True)
+    role = fields.String(required=True)
 
 
 class EventSchema(Strict):
@@ -22,6 +31,9 @@ class EventSchema(Strict):
     related = fields.List(_labels(), required=True)
     payload = Mapping(required=True)
     follows = fields.UUID(required=True, allow_none=True)
+    kind = fields.String(required=True, validate=validate.OneOf(KINDS))
+    source = fields.String(required=True, validate=validate.OneOf(SOURCES))
+    relations = fields.List(fields.Nested(EventRelationSchema), required=True)
 
 
 class EventQuery(PageQuery):

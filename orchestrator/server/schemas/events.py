@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
@@ -25,6 +25,16 @@ class Refusal(Exception):
         self.code = code
 
 
+class RelationIn(BaseModel):
+    """What one resource is to another, such as the source of it; ``source`` is the event's own where none is given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Name | None = None
+    target: Name
+    role: Name
+
+
 class EventIn(BaseModel):
     """One event: a thing happened to ``resource``, with ``related`` ones in their roles."""
 
@@ -37,6 +47,8 @@ class EventIn(BaseModel):
     related: Annotated[list[Labels], Field(max_length=RELATED_MAX)] = []
     payload: dict[str, Any] = {}
     follows: uuid.UUID | None = None
+    kind: Literal["action", "operation", "heartbeat", "relationship"] = "operation"
+    relations: Annotated[list[RelationIn], Field(max_length=RELATED_MAX)] = []
 
 
 _ADAPTER = TypeAdapter(EventIn)

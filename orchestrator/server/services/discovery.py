@@ -153,7 +153,7 @@ def observed(
 ) -> events.Ingested:
     """Record what happened in a system; of one key once, however often it is told."""
     since = row.last_ok or row.created
-    return events.ingest(session, [_raw(block, item, since, now) for item in items], now)
+    return events.ingest(session, [_raw(block, item, since, now) for item in items], now, "block")
 
 
 def finish(

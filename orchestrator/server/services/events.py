@@ -16,12 +16,16 @@ from ...ids import time_of, uuid7, uuid7_floor
 from ..config import current
 from ..db.json_text import json_text
 from ..db.models import Event
+from ..event_catalogue import is_reserved
 from ..schemas.events import EventIn, Refusal, read_event
 from .observing import observe
 from .paging import Page, check_limit, decode_id, page
 from .statements import copy_rows, execute, fetch
 
-_COLUMNS = ("id", "event", "occurred", "received", "resource_id", "resource", "related", "payload", "follows")
+_COLUMNS = (
+    "id", "event", "occurred", "received", "resource_id", "resource", "related", "payload", "follows", "kind", "source",
+    "relations",
+)  # fmt: skip
 #: An id may be this much ahead of the server's clock.
 AHEAD_MAX = timedelta(minutes=5)
 #: The oldest partitions are dropped meanwhile; ids so near to the retention's end are refused as well.
@@ -42,6 +46,11 @@ class EventRecord:
     #: UUIDv7; None: a new one.
     id: uuid.UUID | None = None
     follows: uuid.UUID | None = None
+    #: One of :data:`..db.models.event.KINDS`, and of ``SOURCES`` there.
+    kind: str = "operation"
+    source: str = "tower"
+    #: ``{source, target, role}`` each.
+    relations: list[dict[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -78,25 +87,31 @@ def record(session: Session, events: Sequence[EventRecord], now: datetime) -> No
     copy_rows(session, "event", _COLUMNS, [_row(event, now) for event in events])
 
 
-def ingest(session: Session, items: Sequence[Any], now: datetime) -> Ingested:
+def ingest(session: Session, items: Sequence[Any], now: datetime, source: str = "key") -> Ingested:
     """Take in events from outside: each is checked by itself; an id that is stored already is taken as done.
 
     Args:
         items: Decoded JSON, one object an event.
+        source: How they come in: one of :data:`..db.models.event.SOURCES`.
     """
     taken: list[EventRecord] = []
     refused: list[RefusedEvent] = []
     for index, item in enumerate(items):
         try:
-            taken.append(accept(read_event(item), now))
+            taken.append(accept(read_event(item), now, source))
         except Refusal as refusal:
             refused.append(RefusedEvent(index, refusal.code, str(refusal)))
     store(session, taken, now)
     return Ingested(len(taken), refused)
 
 
-def accept(event: EventIn, now: datetime) -> EventRecord:
-    """Give a checked event its id and time. Raises Refusal for an id whose time has no partition."""
+def accept(event: EventIn, now: datetime, source: str) -> EventRecord:
+    """Give a checked event its id and time. Raises Refusal for an id whose time has no partition, and for a name that
+    only the server itself may use.
+    """
+    if is_reserved(event.event):
+        family = event.event.partition(".")[0]
+        raise Refusal("reserved", f"event: names that begin with {family}. are the server's own: choose another")
     identifier = event.id
     if identifier is not None and identifier.version != 7:
         raise Refusal("id-not-v7", "id: is no UUIDv7; leave it out, or make it from the event's time")
@@ -106,37 +121,41 @@ def accept(event: EventIn, now: datetime) -> EventRecord:
             raise Refusal("id-ahead", f"id: its time {told:%Y-%m-%dT%H:%M:%SZ} is more than 5 minutes ahead")
         if told < now - current().event_retention + _MARGIN:
             raise Refusal("id-expired", f"id: its time {told:%Y-%m-%dT%H:%M:%SZ} is older than events are kept")
+    about = event.resource["resource.id"]
+    relations = [{"source": to.source or about, "target": to.target, "role": to.role} for to in event.relations]
     return EventRecord(
-        event.event, event.resource, event.related, event.payload, event.occurred, identifier or uuid7(), event.follows
-    )
+        event.event, event.resource, event.related, event.payload, event.occurred, identifier or uuid7(),
+        event.follows, event.kind, source, relations,
+    )  # fmt: skip
 
 
-def store(session: Session, events: Sequence[EventRecord], now: datetime) -> set[uuid.UUID]:
-    """Write checked events in the order of their ids, those that are stored already left out; returns the ids that
-    are new. What these tell of resources is kept.
+def store(session: Session, events: Sequence[EventRecord], now: datetime) -> list[EventRecord]:
+    """Write checked events in the order of their ids; returns those that were not stored already, in that order. What
+    these tell of resources is kept with them.
     """
     if not events:
-        return set()
+        return []
     told = {item.id: item for item in (event if event.id else replace(event, id=uuid7()) for event in reversed(events))}
-    rows = [_row(event, now) for event in reversed(told.values())]
+    rows = [_row(event, now) for event in told.values()]
     execute(
         session,
         "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_event (id uuid, event text, occurred timestamptz,"
-        " received timestamptz, resource_id text, resource jsonb, related jsonb, payload jsonb, follows uuid)"
+        " received timestamptz, resource_id text, resource jsonb, related jsonb, payload jsonb, follows uuid,"
+        " kind text, source text, relations jsonb)"
         " ON COMMIT DELETE ROWS",
         {},
     )
     copy_rows(session, "incoming_event", _COLUMNS, rows)
     columns = ", ".join(_COLUMNS)
-    fresh = fetch(
+    stored = fetch(
         session,
         f"WITH taken AS (DELETE FROM incoming_event RETURNING {columns})"
         f" INSERT INTO event ({columns}) SELECT {columns} FROM taken ORDER BY id ON CONFLICT DO NOTHING RETURNING id",
         {},
     )
-    ids = {row[0] for row in fresh}
-    observe(session, [event for event in reversed(told.values()) if event.id in ids], now)
-    return ids
+    fresh = [told[key] for (key,) in stored]
+    observe(session, fresh, now)
+    return fresh
 
 
 def get(session: Session, event_id: uuid.UUID) -> Event:
@@ -178,5 +197,5 @@ def _row(event: EventRecord, now: datetime) -> tuple[Any, ...]:
     return (
         event.id or uuid7(), event.event, event.occurred or now, now, event.resource["resource.id"],
         json_text(event.resource), json_text(event.related), json_text(event.payload),
-        event.follows,
+        event.follows, event.kind, event.source, json_text(event.relations),
     )  # fmt: skip

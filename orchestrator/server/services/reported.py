@@ -170,7 +170,7 @@ class Writer:
         taken = []
         for item in items:
             try:
-                taken.append(events.accept(read_event(item.event), self._now))
+                taken.append(events.accept(read_event(item.event), self._now, "run"))
             except Refusal as refusal:
                 self._refuse(item, refusal)
         events.store(self._session, taken, self._now)
