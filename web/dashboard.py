@@ -25,12 +25,29 @@ from .views import (
     run,
     runs,
     tower,
+    webhook,
+    webhooks,
 )
 
 #: How long a browser stays logged in without a visit.
 SESSION_LIFE = timedelta(days=14)
 
-PAGES = (login, tower, runs, run, deployments, deployment_form, deployment, blocks, block_form, block, queues, agents)
+PAGES = (
+    login,
+    tower,
+    runs,
+    run,
+    deployments,
+    deployment_form,
+    deployment,
+    blocks,
+    block_form,
+    block,
+    queues,
+    agents,
+    webhooks,
+    webhook,
+)
 
 
 class Cookies(SecureCookieSessionInterface):

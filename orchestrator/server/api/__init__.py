@@ -1,6 +1,7 @@
 """The REST API: one file a resource."""
 
 from . import (
+    actions,
     agents,
     api_keys,
     artifacts,
@@ -13,6 +14,7 @@ from . import (
     flow_runs,
     flows,
     health,
+    holds,
     limits,
     logs,
     notifications,
@@ -43,10 +45,12 @@ RESOURCES = tuple(
         blocks,
         variables,
         limits,
+        holds,
         errands,
         discovery,
         webhooks,
         notifications,
+        actions,
         reports,
         api_keys,
         secret_keys,

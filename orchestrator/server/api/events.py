@@ -64,4 +64,4 @@ def send_events() -> Response:
 
 def present(event: Event) -> dict[str, Any]:
     """An event as JSON."""
-    return {name: getattr(event, name) for name in EventSchema._declared_fields}
+    return {name: getattr(event, name) for name in schemas.EventSchema._declared_fields}

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from ..config import current
-from ..services import block_history, block_usage, deliveries
+from ..services import block_history, block_usage, deliveries, resource_edits, resource_states
 from ..services.internal import FLOW_ID
 from ..services.statements import TERMINAL_TYPES, execute, fetch
 
@@ -33,7 +33,7 @@ _RESOURCES = """
 WITH gone AS (DELETE FROM resource WHERE id IN (
     SELECT id FROM resource WHERE vanished < %(before)s ORDER BY vanished LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
     RETURNING id),
-apart AS (DELETE FROM relation r USING gone WHERE r.source = gone.id)
+apart AS (DELETE FROM relation r USING gone WHERE r.source = gone.id OR r.target = gone.id)
 SELECT id FROM gone"""
 _PRODUCERS = """
 DELETE FROM producer WHERE id IN (
@@ -58,4 +58,6 @@ def step(session: Session, now: datetime) -> int:
     loads = block_usage.forget(session, now, BATCH)
     changes = block_history.forget(session, now, BATCH)
     hooked = deliveries.forget(session, now)
-    return max(runs, producers, agents, errands, resources, loads, changes, hooked)
+    silent = resource_edits.forget(session, now, BATCH * 10) // 10
+    states = resource_states.forget(session, now - current().resource_retention, BATCH)
+    return max(runs, producers, agents, errands, resources, loads, changes, silent, states, hooked)

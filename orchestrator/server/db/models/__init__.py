@@ -1,6 +1,7 @@
 """One file a table; importing this package knows them all."""
 
 from .action import Action
+from .action_target import ActionTarget
 from .agent import Agent
 from .api_key import ApiKey
 from .artifact import Artifact
@@ -12,6 +13,8 @@ from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
 from .deployment import Deployment
+from .deployment_hold import DeploymentHold
+from .deployment_resource import DeploymentResource
 from .discovery import Discovery
 from .event import Event
 from .event_cursor import EventCursor
@@ -19,6 +22,7 @@ from .firing import Firing
 from .flow import Flow
 from .flow_run import FlowRun
 from .flow_run_state import FlowRunState
+from .hold import Hold
 from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
@@ -27,6 +31,8 @@ from .producer import Producer
 from .relation import Relation
 from .resource import Resource
 from .resource_limit import ResourceLimit
+from .resource_rule import ResourceRule
+from .resource_state import ResourceState
 from .schedule import Schedule
 from .task_run import TaskRun
 from .task_run_state import TaskRunState
@@ -41,6 +47,7 @@ from .work_queue import WorkQueue
 
 __all__ = [
     "Action",
+    "ActionTarget",
     "Agent",
     "ApiKey",
     "Artifact",
@@ -52,7 +59,9 @@ __all__ = [
     "BlockSchema",
     "BlockType",
     "Deployment",
+    "DeploymentHold",
     "DeploymentNotification",
+    "DeploymentResource",
     "Discovery",
     "Event",
     "EventCursor",
@@ -60,6 +69,7 @@ __all__ = [
     "Flow",
     "FlowRun",
     "FlowRunState",
+    "Hold",
     "LimitLease",
     "Log",
     "LoginLink",
@@ -68,6 +78,8 @@ __all__ = [
     "Relation",
     "Resource",
     "ResourceLimit",
+    "ResourceRule",
+    "ResourceState",
     "Schedule",
     "TaskRun",
     "TaskRunState",
