@@ -46,6 +46,7 @@ NOUNS: dict[str, Noun] = {
     "limit": Noun("limit", "group", "Look at limits of blocks, and at the runs that hold them."),
     "resource": Noun("resource", "group", "Look at what was found in systems: buckets, tables, pods."),
     "notification": Noun("notification", "group", "Look at messages about runs, and at what became of them."),
+    "expectation": Noun("expectation", "group", "Say what should happen by when; see what became of it."),
     "event": Noun("event", "group", "Emit and list events."),
     "artifact": Noun("artifact", "group", "Read what runs have published: tables, markdown, links."),
     "api-key": Noun("api_key", "group", "Create, list and revoke API keys."),
