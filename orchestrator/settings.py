@@ -101,6 +101,14 @@ class Settings:
     event_retention: timedelta = _setting(timedelta(days=14), "How long events are kept.", duration)
     log_retention: timedelta = _setting(timedelta(days=30), "How long logs are kept.", duration)
     run_retention: timedelta = _setting(timedelta(days=90), "How long ended runs are kept.", duration)
+    trigger_lateness: timedelta = _setting(
+        timedelta(seconds=5), "How late an event may come and still count, before its absence is noted.", duration
+    )
+    trigger_depth_max: int = _setting(10, "How many firings may follow from one another before it is stopped.", int)
+    resource_retention: timedelta = _setting(
+        timedelta(days=90), "How long states are kept, and resources that only events named after the last.", duration
+    )
+    resources_max: int = _setting(100_000, "Most resources kept that only events named; the silent ones go.", int)
     log_prints: bool = _setting(True, "Whether print in a flow by hand reaches its log.", _flag)
 
     def path(self, *parts: str) -> Path:

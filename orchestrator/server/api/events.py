@@ -6,7 +6,7 @@ import uuid
 from dataclasses import asdict
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from ...clock import now
 from ...errors import InvalidInput
@@ -15,6 +15,7 @@ from ..db.session import reading, transaction
 from ..schemas import event_views as schemas
 from ..services import events
 from ..services.events import EventFilter
+from . import cloud_events
 from .access import needs
 from .docs import described_body, ref
 from .resource import Resource, answer, answer_page, json_body
@@ -51,7 +52,12 @@ def get_event(event_id: uuid.UUID) -> Response:
 @blueprint.response(202, schemas.EventsTakenSchema)
 @blueprint.doc(**described_body({"oneOf": [ref("EventIn"), {"type": "array", "items": ref("EventIn")}]}))
 def send_events() -> Response:
-    """Take in one event or a list; each is checked by itself, those refused are named by their index."""
+    """Take in one event or a list; each is checked by itself, those refused are named by their index.
+
+    CloudEvents 1.0 are understood as well: structured, batched and (by `ce-` header fields) binary.
+    """
+    if cloud_events.is_meant(request):
+        return cloud_events.take(request)
     body = json_body()
     items = body if isinstance(body, list) else [body]
     if body is None or len(items) > EVENTS_MAX:
@@ -64,4 +70,4 @@ def send_events() -> Response:
 
 def present(event: Event) -> dict[str, Any]:
     """An event as JSON."""
-    return {name: getattr(event, name) for name in EventSchema._declared_fields}
+    return {name: getattr(event, name) for name in schemas.EventSchema._declared_fields}

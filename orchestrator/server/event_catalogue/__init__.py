@@ -7,7 +7,7 @@ from __future__ import annotations
 FAMILIES = frozenset(
     {
         "action", "agent", "api-key", "artifact", "block", "block-type", "calendar", "deployment", "discovery",
-        "expectation", "firing", "flow-run", "hold", "limit", "log", "notification", "resource", "schedule",
+        "expectation", "firing", "flow-run", "hold", "limit", "log", "notification", "ping", "resource", "schedule",
         "secret-key", "task-run", "trigger", "user", "variable", "webhook", "work-queue",
     }
 )  # fmt: skip

@@ -51,4 +51,5 @@ class Firing(Base):
         Index("ix_firing_trigger", "trigger_id", text("id DESC")),
         Index("ix_firing_open", "trigger_id", "key", postgresql_where=text("state = 'open'")),
         Index("ix_firing_chain", "chain_id"),
+        Index("ix_firing_event", "event_id", postgresql_where=text("event_id IS NOT NULL")),
     )
