@@ -20,11 +20,14 @@ from ...triggers import TriggerSpec, stamp
 from ...triggers.conditions import Metric
 from ...triggers.documents import starts_itself
 from ..db.models import Deployment, Firing, Flow, Trigger, TriggerBucket
+from . import action_kinds
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode, page
 
 #: Triggers that one deployment may own.
 MOST = 100
+#: Names of the triggers that a deployment's ``notifications`` stand for begin with this.
+NOTIFIES = "notify "
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 8))")
 
@@ -54,6 +57,8 @@ class TriggerRow:
 def check(session: Session, document: Mapping[str, Any], owner: Deployment | None = None) -> TriggerSpec:
     """Read a document whole, with its actions. Raises InvalidInput with all problems by field."""
     spec = triggers.read(document)
+    action_kinds.check(spec.then, "then", session)
+    action_kinds.check(spec.on_resolve, "on_resolve", session)
     if owner is not None and starts_itself(spec):
         own = {str(owner.id), owner.name, f"{owner.flow.name}/{owner.name}"}
         for place, action in enumerate(spec.then):
@@ -197,11 +202,14 @@ def document(trigger: Trigger) -> dict[str, Any]:
 def replace_owned(
     session: Session, deployment: Deployment, documents: Sequence[Mapping[str, Any]], actor: Actor, now: datetime
 ) -> list[str]:
-    """Give a deployment, which is in the database, these triggers and no others; returns what changed, a line each.
+    """Give a deployment, which is in the database, these triggers and no others but those that its notifications
+    stand for; returns what changed, a line each.
 
     Raises:
         InvalidInput: A document is wrong, or two have one name.
     """
+    if len(documents) > MOST:
+        raise InvalidInput(f"triggers: {len(documents)} of them: at most {MOST}", {"triggers": ["Too many."]})
     wanted: dict[str, TriggerSpec] = {}
     for index, item in enumerate(documents):
         place = f"triggers.{index}"
@@ -210,10 +218,11 @@ def replace_owned(
         except InvalidInput as error:
             errors = {f"{place}.{key}": problems for key, problems in error.errors.items()}
             raise InvalidInput(f"{place}.{error}", errors) from None
-        if spec.name in wanted:
-            raise InvalidInput(f"{place}.name: {spec.name} stands there twice", {f"{place}.name": ["Stands twice."]})
+        if spec.name in wanted or spec.name.startswith(NOTIFIES):
+            problem = "Stands there twice." if spec.name in wanted else f"{NOTIFIES!r} begins those of notifications."
+            raise InvalidInput(f"{place}.name: {problem}", {f"{place}.name": [problem]})
         wanted[spec.name] = spec
-    present = {item.name: item for item in owned(session, deployment.id)}
+    present = {item.name: item for item in owned(session, deployment.id) if not item.name.startswith(NOTIFIES)}
     lines = []
     for name in sorted(present.keys() - wanted.keys()):
         delete_(session, present[name].id, actor, now)
