@@ -215,7 +215,7 @@ class TestPain66:
         # It hears of being stopped, too, and that is all.
         assert [(row.suppressed, row.depth) for row in rows if row.suppressed] == [("depth", 10), ("depth", 11)]
         [stopped] = told("trigger.stopped")
-        assert stopped.payload["by"] == "depth"
+        assert stopped.payload["why"] == "depth"
 
     def test_runs_pass_their_chain_on(self) -> None:
         make({"expect": "flow-run.completed"})
@@ -297,7 +297,8 @@ class TestChanges:
         step(5)
         assert len(fired()) == 1
         [event] = told("trigger.updated")
-        assert event.payload["changed"]["severity"] == {"before": "warning", "after": "critical"}
+        assert event.payload["before"] == {"severity": "warning", "hourly_max": 1000}
+        assert event.payload["after"] == {"severity": "critical", "hourly_max": 5}
 
     def test_names_are_unique_among_the_free(self) -> None:
         make({"expect": "f"})
