@@ -46,7 +46,6 @@ NOUNS: dict[str, Noun] = {
     "limit": Noun("limit", "group", "Look at limits of blocks, and at the runs that hold them."),
     "hold": Noun("hold", "group", "Have what touches a resource wait, until it is released."),
     "resource": Noun("resource", "group", "Look at what was found in systems: buckets, tables, pods."),
-    "notification": Noun("notification", "group", "Look at messages about runs, and at what became of them."),
     "action": Noun("action", "group", "Look at what triggers had done; do again what was given up."),
     "event": Noun("event", "group", "Emit and list events."),
     "artifact": Noun("artifact", "group", "Read what runs have published: tables, markdown, links."),

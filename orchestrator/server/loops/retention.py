@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from ...ids import uuid7_floor
 from ..config import current
 from ..services import block_history, block_usage, resource_edits, resource_states
 from ..services.internal import FLOW_ID
@@ -44,6 +45,12 @@ DELETE FROM agent WHERE id IN (
         AND NOT EXISTS (SELECT 1 FROM flow_run r WHERE r.agent_id = a.id
             AND r.state_type IN ('PENDING', 'RUNNING', 'CANCELLING'))
     ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+#: Firings with their actions, but for those that are open, or whose actions are still to be done.
+_FIRINGS = """
+DELETE FROM firing WHERE id IN (
+    SELECT f.id FROM firing f WHERE f.id < %(before)s AND f.state <> 'open' AND NOT EXISTS (
+        SELECT 1 FROM action a WHERE a.firing_id = f.id AND a.state IN ('waiting', 'running'))
+    ORDER BY f.id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
 _LINKS = "DELETE FROM login_link WHERE expires < %(now)s"
 
 
@@ -54,9 +61,10 @@ def step(session: Session, now: datetime) -> int:
     agents = execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH})
     errands = execute(session, _ERRANDS, {"before": now - ERRANDS, "batch": BATCH})
     resources = len(fetch(session, _RESOURCES, {"before": now - VANISHED, "batch": BATCH}))
+    firings = execute(session, _FIRINGS, {"before": uuid7_floor(now - current().run_retention), "batch": BATCH})
     execute(session, _LINKS, {"now": now})
     loads = block_usage.forget(session, now, BATCH)
     changes = block_history.forget(session, now, BATCH)
     silent = resource_edits.forget(session, now, BATCH * 10) // 10
     states = resource_states.forget(session, now - current().resource_retention, BATCH)
-    return max(runs, producers, agents, errands, resources, loads, changes, silent, states)
+    return max(runs, firings, producers, agents, errands, resources, loads, changes, silent, states)

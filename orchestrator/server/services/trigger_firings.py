@@ -24,7 +24,7 @@ from ...ids import uuid7, uuid7_floor
 from ...triggers import Over, Seen, instant
 from ..config import current
 from ..db.models import Event, Firing
-from . import firing_actions, trigger_chains
+from . import actions, trigger_chains
 from .announcements import resource
 from .events import EventRecord, record
 from .statements import fetch
@@ -122,7 +122,7 @@ def _insert(
         elif row["suppressed"] == "depth" or (row["suppressed"] == "rate" and item.known.id not in book.stopped):
             book.stopped.add(item.known.id)
             told.append(_event("trigger.stopped", item.known, row, now, by=row["suppressed"]))
-    firing_actions.queue_all(session, wanted, "fire", now)
+    actions.queue_all(session, wanted, "fire", now)
     record(session, told, now)
     return len(new)
 
@@ -205,7 +205,7 @@ def _resolve(session: Session, known: Known, over: Over, now: datetime) -> None:
         )
     )
     rows = [dict(row._mapping) for row in session.execute(statement)]
-    firing_actions.queue_all(session, [(row["id"], known.resolve_actions) for row in rows], "resolve", now)
+    actions.queue_all(session, [(row["id"], known.resolve_actions) for row in rows], "resolve", now)
     record(session, [_event("trigger.resolved", known, row, now) for row in rows], now)
 
 

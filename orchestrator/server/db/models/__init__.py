@@ -26,7 +26,6 @@ from .hold import Hold
 from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
-from .notification import DeploymentNotification, Notification
 from .producer import Producer
 from .relation import Relation
 from .resource import Resource
@@ -58,7 +57,6 @@ __all__ = [
     "BlockType",
     "Deployment",
     "DeploymentHold",
-    "DeploymentNotification",
     "DeploymentResource",
     "Discovery",
     "Event",
@@ -71,7 +69,6 @@ __all__ = [
     "LimitLease",
     "Log",
     "LoginLink",
-    "Notification",
     "Producer",
     "Relation",
     "Resource",
