@@ -71,20 +71,28 @@ class LimitRow:
     holders: list[dict[str, Any]] = field(default_factory=list)
 
 
-def declare(session: Session, block: Block, now: datetime) -> None:
+def declare(session: Session, block: Block, actor: Actor, now: datetime) -> None:
     """Bring the limit of a saved block to what its field says: make it, change it, or remove it."""
     slots = _slots(block.data) if INTERFACE in block.block_type.interfaces else None
+    found = session.scalar(select(ResourceLimit).where(ResourceLimit.block_id == block.id))
+    had = found.slots if found is not None else None
+    if slots == had:
+        return
     if slots is None:
         session.execute(delete(ResourceLimit).where(ResourceLimit.block_id == block.id))
-        return
-    found = session.scalar(select(ResourceLimit).where(ResourceLimit.block_id == block.id))
-    if found is None:
+    elif found is None:
         name = f"block/{label(block)}"
         found = ResourceLimit(id=uuid7(now), name=name, slots=slots, block_id=block.id, created=now, updated=now)
         session.add(found)
-    elif found.slots != slots:
+    else:
         found.slots, found.updated = slots, now
     session.flush()
+    assert found is not None
+    verb = "deleted" if slots is None else "created" if had is None else "updated"
+    related = [resource("block", block.id, label(block), "block")]
+    before, after = ({"slots": number} if number is not None else None for number in (had, slots))
+    about = resource("limit", found.id, found.name)
+    announce(session, f"limit.{verb}", about, actor, now, related, before=before, after=after)
 
 
 def _slots(data: Mapping[str, Any]) -> int | None:
@@ -133,9 +141,8 @@ def set_slots(session: Session, limit_id: uuid.UUID, slots: int, actor: Actor, n
     if found.slots != slots:
         before, found.slots, found.updated = found.slots, slots, now
         session.flush()
-        announce(
-            session, "limit.updated", resource("limit", found.id, found.name), actor, now, before=before, after=slots
-        )
+        about = resource("limit", found.id, found.name)
+        announce(session, "limit.updated", about, actor, now, before={"slots": before}, after={"slots": slots})
     return found
 
 

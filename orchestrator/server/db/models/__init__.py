@@ -12,12 +12,15 @@ from .block_load import BlockLoad
 from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
+from .calendar import CalendarDays
 from .deployment import Deployment
 from .deployment_hold import DeploymentHold
 from .deployment_resource import DeploymentResource
 from .discovery import Discovery
 from .event import Event
 from .event_cursor import EventCursor
+from .expectation import Expectation
+from .expectation_occurrence import ExpectationOccurrence
 from .firing import Firing
 from .flow import Flow
 from .flow_run import FlowRun
@@ -26,6 +29,7 @@ from .hold import Hold
 from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
+from .ping import Ping
 from .producer import Producer
 from .relation import Relation
 from .resource import Resource
@@ -40,6 +44,8 @@ from .tick import Tick
 from .trigger import Trigger
 from .trigger_bucket import TriggerBucket
 from .variable import Variable
+from .webhook import Webhook
+from .webhook_delivery import WebhookDelivery
 from .work_queue import WorkQueue
 
 __all__ = [
@@ -55,12 +61,15 @@ __all__ = [
     "BlockReference",
     "BlockSchema",
     "BlockType",
+    "CalendarDays",
     "Deployment",
     "DeploymentHold",
     "DeploymentResource",
     "Discovery",
     "Event",
     "EventCursor",
+    "Expectation",
+    "ExpectationOccurrence",
     "Firing",
     "Flow",
     "FlowRun",
@@ -69,6 +78,7 @@ __all__ = [
     "LimitLease",
     "Log",
     "LoginLink",
+    "Ping",
     "Producer",
     "Relation",
     "Resource",
@@ -83,5 +93,7 @@ __all__ = [
     "Trigger",
     "TriggerBucket",
     "Variable",
+    "Webhook",
+    "WebhookDelivery",
     "WorkQueue",
 ]
