@@ -9,7 +9,6 @@ import click
 from pydantic import ValidationError
 
 from .. import block_kinds
-from ..block import REFERENCE
 from ..block_schemas import rotated
 from ..client import Client
 from ..errors import InvalidInput, NotFound
@@ -91,7 +90,7 @@ def _save(
 ) -> dict[str, Any]:
     questions = Questions(client, lambda slugs: _in_place(client, slugs))
     given = questions.missing(given, kind["schema"], optional=not given)
-    data = _checked(kind["slug"], _referred(client, given, kind["schema"]))
+    data = _checked(kind["slug"], given, kind["schema"])
     if existing:
         return dict(client.put(f"blocks/{existing['id']}", {"data": data}))
     return dict(client.post("blocks", {"type": kind["slug"], "name": name, "data": data}))
@@ -119,17 +118,12 @@ def _find(client: Client, address: str) -> dict[str, Any] | None:
         return None
 
 
-def _referred(client: Client, given: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields that hold a block may be given as its TYPE/NAME."""
-    named = [key for key, value in given.items() if "x-block" in schema["properties"][key] and isinstance(value, str)]
-    return {**given, **{field: {REFERENCE: client.get(f"blocks/{given[field]}")["id"]} for field in named}}
-
-
-def _checked(slug: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Check the fields by the class, where this computer has it; the server checks by the schema in any case."""
-    if slug not in block_kinds.installed() or any(
-        isinstance(value, dict) and REFERENCE in value for value in given.values()
-    ):
+def _checked(slug: str, given: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the fields by the class, where this computer has it; the server checks by the schema in any case, and
+    knows the blocks that fields refer to.
+    """
+    refers = any("x-block" in schema["properties"][field] and value for field, value in given.items())
+    if slug not in block_kinds.installed() or refers:
         return given
     try:
         data: dict[str, Any] = block_kinds.find(slug).model_validate(given).to_document()["data"]

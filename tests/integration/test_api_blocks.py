@@ -127,6 +127,16 @@ def test_blocks_hold_blocks(editor: FlaskClient) -> None:
     assert editor.post("/api/v1/blocks/s3/dev/load").json["data"]["credentials"]["data"] == {"secret": "rotated"}
 
 
+def test_a_field_for_a_block_takes_its_address(editor: FlaskClient) -> None:
+    inner = save(editor, "credentials", "main", secret=CANARY)
+    outer = save(editor, "s3", "dev", bucket="credentials/main", credentials="credentials/main")
+    assert outer["data"]["credentials"] == {"$block": inner["id"]}
+    assert outer["data"]["bucket"] == "credentials/main"
+    body = {"type": "s3", "name": "x", "data": {"bucket": "b", "credentials": "credentials/nobody"}}
+    refused = editor.post("/api/v1/blocks", json=body)
+    assert (refused.status_code, list(refused.json["errors"])) == (422, ["data.credentials"])
+
+
 def test_blocks_cannot_hold_each_other_in_a_circle(editor: FlaskClient) -> None:
     a = save(editor, "credentials", "a", secret="x")
     b = save(editor, "credentials", "b", parent={"$block": a["id"]})

@@ -17,7 +17,7 @@ from ..schemas import event_views as schemas
 from ..schemas.events import TOO_LARGE
 from ..services import event_histogram, events
 from ..services.events import EventFilter, RefusedEvent
-from . import event_streams
+from . import cloud_events, event_streams
 from .access import needs
 from .docs import described_body, ref
 from .errors import Refused
@@ -78,7 +78,12 @@ def get_event(event_id: uuid.UUID) -> Response:
 @blueprint.response(202, schemas.EventsTakenSchema)
 @blueprint.doc(**described_body({"oneOf": [ref("EventIn"), {"type": "array", "items": ref("EventIn")}]}))
 def send_events() -> Response:
-    """Take in one event or a list; each is checked by itself, those refused are named by their index."""
+    """Take in one event or a list; each is checked by itself, those refused are named by their index.
+
+    CloudEvents 1.0 are understood as well: structured, batched and (by `ce-` header fields) binary.
+    """
+    if cloud_events.is_meant(request):
+        return cloud_events.take(request)
     body = json_body()
     items = body if isinstance(body, list) else [body]
     if body is None or len(items) > EVENTS_MAX:

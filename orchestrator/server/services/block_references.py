@@ -32,8 +32,13 @@ def held(session: Session, ids: Sequence[uuid.UUID]) -> set[uuid.UUID]:
     return set(session.scalars(_HELD, {"ids": list(ids)}))
 
 
-def resolved(session: Session, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[Path, Block]]]:
+def resolved(
+    session: Session, data: Mapping[str, Any], fields: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[tuple[Path, Block]]]:
     """The values with references by id, and what they refer to.
+
+    Args:
+        fields: The type's schema. Where it wants a block and no text, ``type/name`` is taken for the block's reference.
 
     Raises:
         InvalidInput: A block that they refer to is not there.
@@ -41,6 +46,8 @@ def resolved(session: Session, data: Mapping[str, Any]) -> tuple[dict[str, Any],
     found: list[tuple[Path, Block]] = []
 
     def walk(value: Any, path: Path) -> Any:
+        if isinstance(value, str) and _is_for_a_block(fields, path):
+            value = {REFERENCE: value}
         if isinstance(value, dict):
             if REFERENCE in value:
                 target = _target(session, value[REFERENCE], path)
@@ -116,14 +123,24 @@ def _field(path: Path) -> str:
     return "data." + ".".join(str(part) for part in path)
 
 
+def _is_for_a_block(schema: Mapping[str, Any], path: Path) -> bool:
+    options = _options(schema, path)
+    return any(option.get("x-block") for option in options) and not any(o.get("type") == "string" for o in options)
+
+
 def _wanted(schema: Mapping[str, Any], path: Path) -> str | None:
     """The type or interface that a schema wants of the block at a place; None where it says nothing."""
+    wanted = (option.get("x-block") for option in _options(schema, path))
+    return next((str(item) for item in wanted if item), None)
+
+
+def _options(schema: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
+    """The schemas of which the value at a place has to fit one."""
     definitions = schema.get("$defs", {})
     nodes: list[dict[str, Any]] = [dict(schema)]
     for part in path:
         nodes = [resolve(inner, definitions) for node in nodes for inner in _inside(node, part, definitions) if inner]
-    wanted = (option.get("x-block") for node in nodes for option in [node, *node.get("anyOf", [])])
-    return next((str(item) for item in wanted if item), None)
+    return [option for node in nodes for option in [node, *node.get("anyOf", [])]]
 
 
 def _inside(node: dict[str, Any], part: Any, definitions: Mapping[str, Any]) -> Iterator[Any]:

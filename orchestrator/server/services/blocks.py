@@ -260,7 +260,7 @@ def _fill(session: Session, block: Block, data: Mapping[str, Any], actor: Actor,
         old = None
     clear = _with_kept_secrets(block, data, paths)
     _refuse_unknown(block, clear)
-    clear, references = block_references.resolved(session, clear)
+    clear, references = block_references.resolved(session, clear, fields)
     block_references.check(session, block, references)
     found = problems(fields, clear)
     if found:

@@ -32,6 +32,7 @@ VERBS = {
     "browse": ("orchestrator.errands:browse_storage", "file-system"),
     "inspect": ("orchestrator.errands:inspect_storage", "file-system"),
     "notify": ("orchestrator.errands:notify", "notifier"),
+    "act": ("orchestrator.errands:act", ""),
 }
 DEFAULT_QUEUE = "default"
 #: Somebody waits for an answer, nobody for a look by the clock.

@@ -18,8 +18,9 @@ from ..db.json_text import json_text
 from ..db.models import Event
 from ..event_catalogue import is_reserved
 from ..schemas.events import EventIn, Refusal, read_event
+from .observing import observe
 from .paging import Page, check_limit, decode_id, page
-from .statements import copy_rows, execute, fetch
+from .statements import copy_rows, execute, fetch, wake_readers
 
 _COLUMNS = (
     "id", "event", "occurred", "received", "resource_id", "resource", "related", "payload", "follows", "kind", "source",
@@ -86,6 +87,8 @@ class EventFilter:
 def record(session: Session, events: Sequence[EventRecord], now: datetime) -> None:
     """Write events of our own, in the session's transaction; ids are new, so nothing is looked up."""
     copy_rows(session, "event", _COLUMNS, [_row(event, now) for event in events])
+    if events:
+        wake_readers(session)
 
 
 def ingest(session: Session, items: Sequence[Any], now: datetime, source: str = "key") -> Ingested:
@@ -152,7 +155,11 @@ def store(session: Session, events: Sequence[EventRecord], now: datetime) -> lis
         f" INSERT INTO event ({columns}) SELECT {columns} FROM taken ORDER BY id ON CONFLICT DO NOTHING RETURNING id",
         {},
     )
-    return [replace(told[key], id=key) for (key,) in stored]
+    if stored:
+        wake_readers(session)
+    fresh = [replace(told[key], id=key) for (key,) in stored]
+    observe(session, fresh, now)
+    return fresh
 
 
 def get(session: Session, event_id: uuid.UUID) -> Event:

@@ -86,6 +86,7 @@ def create(
     schedule_id: uuid.UUID | None = None,
     slot: datetime | None = None,
     again: bool = False,
+    chain: tuple[uuid.UUID, int] | None = None,
 ) -> tuple[uuid.UUID, bool]:
     """Create a run of a deployment, SCHEDULED; agents are told once the transaction is committed.
 
@@ -94,6 +95,7 @@ def create(
         due: Not to start before; now when not given.
         idempotency_key: A second call with the same one, for the same flow, finds the run of the first.
         again: They are those of an earlier run, templates of a schedule included.
+        chain: The chain of causes that the run belongs to, and how many firings are in it before.
 
     Returns:
         The run's id, and whether it is new.
@@ -108,6 +110,8 @@ def create(
     parameter_rules.check(deployment.parameter_schema, merged)
     row = new_row(deployment, merged, actor, now, name=name, tags=tags, due=due, priority=priority)
     row.update(idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot)
+    if chain is not None:
+        row.update(chain_id=chain[0], chain_depth=chain[1])
     hint_now = row["due"] <= now + current().dispatch_ahead
     if hint_now:
         row.update(hinted=now, hints=1)

@@ -17,7 +17,9 @@ import psycopg
 from sqlalchemy.orm import Session
 
 from ...states import TERMINAL
+from .. import hints
 from ..db.json_text import json_text
+from ..db.session import after_commit
 from .internal import FLOW_ID
 
 #: SQL list of the terminal types.
@@ -36,12 +38,20 @@ SUPERSEDED = f"""(r.schedule_id IS NOT NULL AND r.attempt = 0 AND r.due = r.slot
         SELECT 1 FROM flow_run n WHERE n.schedule_id = r.schedule_id AND n.slot > r.slot AND n.slot <= %(horizon)s
             AND n.state_type <> 'CANCELLED'))"""
 
+#: Which holds ``h`` keep a run ``r`` of deployment ``d`` from starting; needs the parameter ``horizon``.
+HELD_BY = f"""FROM deployment_hold t JOIN hold h ON h.id = t.hold_id
+    WHERE t.deployment_id = d.id AND h.released IS NULL AND (
+        h.kind = 'stop' OR (h.kind = 'delay' AND r.due + h.delay_s * interval '1 second' > %(horizon)s)
+        OR (h.kind = 'limit' AND h.slots <= (
+            SELECT count(*) FROM flow_run o JOIN deployment_hold u ON u.deployment_id = o.deployment_id
+            WHERE u.hold_id = h.id AND o.state_type IN ({ACTIVE_TYPES}))))"""
+
 #: When a run ``r`` of deployment ``d`` in queue ``q`` can be claimed; needs the parameter ``horizon``.
 CLAIMABLE = f"""r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s
     AND NOT d.paused AND d.not_ready IS NULL AND NOT q.paused
     AND (q.concurrency_limit IS NULL OR q.concurrency_limit > (
         SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})))
-    AND NOT {SUPERSEDED}"""
+    AND NOT EXISTS (SELECT 1 {HELD_BY}) AND NOT {SUPERSEDED}"""
 
 
 def uuid7_sql(instant: str) -> str:
@@ -107,16 +117,18 @@ WITH given AS (
         idempotency_key text, schedule_id uuid, slot timestamptz, due timestamptz, started timestamptz,
         ended timestamptz, hinted timestamptz, hints int, parent_task_run_id uuid, parent_flow_run_id uuid,
         created timestamptz, created_by jsonb, details jsonb, stamp timestamptz, result jsonb,
-        lease_until timestamptz)
+        lease_until timestamptz, chain_id uuid, chain_depth int)
 ),
 fresh AS (
     INSERT INTO flow_run (id, flow_id, deployment_id, name, state_type, state_name, state_message, state_at, attempt,
         parameters, tags, work_queue_id, priority, idempotency_key, schedule_id, slot, due, started, ended, hinted,
-        hints, parent_task_run_id, parent_flow_run_id, created, created_by, result, lease_until)
+        hints, parent_task_run_id, parent_flow_run_id, created, created_by, result, lease_until,
+        chain_id, chain_depth)
     SELECT id, flow_id, deployment_id, name, state_type, state_name, coalesce(state_message, ''), state_at,
         coalesce(attempt, 0), coalesce(parameters, '{{}}'), coalesce(tags, '{{}}'), work_queue_id,
         coalesce(priority, 0), idempotency_key, schedule_id, slot, due, started, ended, hinted, coalesce(hints, 0),
-        parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result, lease_until
+        parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result, lease_until,
+        chain_id, coalesce(chain_depth, 0)
     FROM given ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING *
@@ -145,7 +157,17 @@ def insert_runs(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[uuid
     Returns:
         The ids that are new.
     """
-    return {run_id for (run_id,) in fetch(session, _INSERT_RUNS, {"rows": json_text(list(rows))})}
+    made = {run_id for (run_id,) in fetch(session, _INSERT_RUNS, {"rows": json_text(list(rows))})}
+    if made:
+        wake_readers(session)
+    return made
+
+
+def wake_readers(session: Session) -> None:
+    """Have those who read events look at once, when this transaction, which writes some, is committed."""
+    if not session.info.get("readers_woken"):
+        session.info["readers_woken"] = True
+        after_commit(session, hints.wake, "triggers")
 
 
 def copy_rows(session: Session, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -81,11 +81,11 @@ def test_create_takes_fields_from_a_file_and_options_over_them(fake_api: FakeApi
     assert fake_api.blocks["process/a"]["data"] == Process(env={"A": "1"}, working_dir="/b").to_document()["data"]
 
 
-def test_create_refers_to_another_block_by_its_name(fake_api: FakeApi, cli: Cli, own_kind: None) -> None:
+def test_create_leaves_the_names_of_other_blocks_to_the_server(fake_api: FakeApi, cli: Cli, own_kind: None) -> None:
     assert cli("block", "create", "json/shared", "--set", 'value={"a": 1}').code == 0
     words = ["--set", "url=u", "--set", "token=t", "--set", "settings=json/shared"]
     assert cli("block", "create", "warehouse/a", *words).code == 0
-    assert fake_api.blocks["warehouse/a"]["data"]["settings"] == {"$block": fake_api.blocks["json/shared"]["id"]}
+    assert fake_api.blocks["warehouse/a"]["data"]["settings"] == "json/shared"
 
 
 @pytest.mark.parametrize(
