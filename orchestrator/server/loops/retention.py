@@ -66,6 +66,7 @@ def step(session: Session, now: datetime) -> int:
     execute(session, _LINKS, {"now": now})
     beats = {"before": uuid7_floor(now - current().heartbeat_retention), "batch": HEARTBEATS}
     gone = [
+        execute(session, _HEARTBEATS, beats) * BATCH // HEARTBEATS,
         execute(session, _RUNS, {"before": now - current().run_retention, "batch": BATCH}),
         execute(session, _PRODUCERS, {"before": now - PRODUCERS, "batch": BATCH}),
         execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH}),

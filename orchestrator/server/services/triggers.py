@@ -134,9 +134,10 @@ def mute(session: Session, ref: str | uuid.UUID, until: datetime | None, actor: 
 def delete_(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) -> None:
     """Delete a trigger with all it remembers and its firings. Raises as :func:`get`."""
     found = _locked(session, get(session, ref).id)
+    before = document(found)
     session.delete(found)
     session.flush()
-    announce(session, "trigger.deleted", resource("trigger", found.id, found.name), actor, now)
+    announce(session, "trigger.deleted", resource("trigger", found.id, found.name), actor, now, before=before)
 
 
 def get(session: Session, ref: str | uuid.UUID) -> Trigger:
@@ -269,7 +270,7 @@ def _create(
     session.add(made)
     session.flush()
     _begin(session, made, spec, now)
-    announce(session, "trigger.created", resource("trigger", made.id, made.name), actor, now)
+    announce(session, "trigger.created", resource("trigger", made.id, made.name), actor, now, after=document(made))
     return made
 
 
@@ -277,7 +278,7 @@ def _set(session: Session, found: Trigger, spec: TriggerSpec, actor: Actor, now:
     """Make a trigger, which is locked, be like a document; tells whether it was not. It begins anew when it is
     switched on, or waits for something else now.
     """
-    before, after = document(found), {**_columns(spec)}
+    before, after = document(found), _columns(spec)
     changed = [name for name, value in after.items() if getattr(found, name) != value]
     if not changed:
         return False
@@ -291,8 +292,8 @@ def _set(session: Session, found: Trigger, spec: TriggerSpec, actor: Actor, now:
         _begin(session, found, spec, now)
     session.flush()
     told = document(found)
-    parts = {key: {"before": before[key], "after": told[key]} for key in told if before[key] != told[key]}
-    announce(session, "trigger.updated", resource("trigger", found.id, found.name), actor, now, changed=parts)
+    about = resource("trigger", found.id, found.name)
+    announce(session, "trigger.updated", about, actor, now, before=before, after=told, changed=changed)
     return True
 
 
