@@ -139,8 +139,7 @@ class ResultsSchema(Strict):
 class NotificationSettingSchema(Strict):
     """A notifier that is told of runs."""
 
-    block = fields.String(required=True, allow_none=True)
-    block_id = fields.UUID(required=True)
+    block = fields.String(required=True)
     on = fields.List(fields.String(), required=True)
 
 
