@@ -27,7 +27,6 @@ from .paging import Page, check_limit, decode, page
 
 #: Triggers that one deployment may own.
 MOST = 100
-#: Names of the triggers that a deployment's ``notifications`` stand for begin with this.
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 8))")
 
