@@ -66,6 +66,7 @@ def step(session: Session, now: datetime) -> int:
         execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH}),
         execute(session, _ERRANDS, {"before": now - ERRANDS, "batch": BATCH}),
         len(fetch(session, _RESOURCES, {"before": now - VANISHED, "batch": BATCH})),
+        execute(session, _HEARTBEATS, beats) * BATCH // HEARTBEATS,
         block_usage.forget(session, now, BATCH),
         block_history.forget(session, now, BATCH),
         resource_edits.forget(session, now, BATCH * 10) // 10,

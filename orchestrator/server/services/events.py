@@ -128,17 +128,19 @@ def accept(event: EventIn, now: datetime, source: str) -> EventRecord:
     about = event.resource["resource.id"]
     relations = [{"source": to.source or about, "target": to.target, "role": to.role} for to in event.relations]
     return EventRecord(
-        event.event, event.resource, event.related, event.payload, event.occurred, identifier, event.follows,
-        event.kind, source, relations,
+        event.event, event.resource, event.related, event.payload, event.occurred, identifier or uuid7(),
+        event.follows, event.kind, source, relations,
     )  # fmt: skip
 
 
 def store(session: Session, events: Sequence[EventRecord], now: datetime) -> list[EventRecord]:
-    """Write checked events in the order of their ids; returns those that were not stored already, in that order."""
+    """Write checked events in the order of their ids; returns those that were not stored already, in that order. What
+    these tell of resources is kept with them.
+    """
     if not events:
         return []
-    told = {event.id or uuid7(): event for event in reversed(events)}
-    rows = [_row(replace(told[key], id=key), now) for key in sorted(told)]
+    told = {item.id: item for item in (event if event.id else replace(event, id=uuid7()) for event in reversed(events))}
+    rows = [_row(event, now) for event in told.values()]
     execute(
         session,
         "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_event (id uuid, event text, occurred timestamptz,"
@@ -157,7 +159,7 @@ def store(session: Session, events: Sequence[EventRecord], now: datetime) -> lis
     )
     if stored:
         wake_readers(session)
-    fresh = [replace(told[key], id=key) for (key,) in stored]
+    fresh = [told[key] for (key,) in stored]
     observe(session, fresh, now)
     return fresh
 

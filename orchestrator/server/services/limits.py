@@ -17,7 +17,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ...clock import to_text
-from ...errors import TransitionRefused
+from ...errors import InvalidInput, NotFound, TransitionRefused
 from ...ids import uuid7
 from ...records import Actor
 from ..db.models import Block, ResourceLimit
@@ -124,6 +124,26 @@ def take(session: Session, block_ids: Iterable[uuid.UUID], attempt: Attempt, now
             raise TransitionRefused(_full(limit, holding), rule="limits", code=FULL)
         values = {"limit": limit.id, "run": attempt.run_id, "attempt": attempt.number, "now": now}
         execute(session, _TAKE, values)
+
+
+def set_slots(session: Session, limit_id: uuid.UUID, slots: int, actor: Actor, now: datetime) -> ResourceLimit:
+    """Let so many runs hold a limit at once, until its block is saved anew; those that hold it go on.
+
+    Raises:
+        NotFound: There is no such limit.
+        InvalidInput: There would be no slot.
+    """
+    if slots < 1:
+        raise InvalidInput("slots: a limit has at least one slot", {"slots": ["Must be at least 1."]})
+    found = session.get(ResourceLimit, limit_id)
+    if found is None:
+        raise NotFound(f"there is no limit {limit_id}")
+    if found.slots != slots:
+        before, found.slots, found.updated = found.slots, slots, now
+        session.flush()
+        about = resource("limit", found.id, found.name)
+        announce(session, "limit.updated", about, actor, now, before={"slots": before}, after={"slots": slots})
+    return found
 
 
 def listing(session: Session, limit: int = 50, cursor: str | None = None) -> Page[LimitRow]:

@@ -291,6 +291,12 @@ def move(
     return apply(session, run_id, state, attempt=attempt, actor=actor, now=now, result=result).run
 
 
+def join(session: Session, run: FlowRun, chain_id: uuid.UUID, depth: int) -> None:
+    """Have a run that goes on belong to the chain of what moved it on."""
+    run.chain_id, run.chain_depth = chain_id, depth
+    session.flush()
+
+
 def drop_scheduled(session: Session, schedule_ids: Sequence[uuid.UUID], after: datetime | None = None) -> int:
     """Delete the runs that schedules made ahead and that nobody ever claimed; returns how many.
 
