@@ -44,7 +44,7 @@ NOUNS: dict[str, Noun] = {
     "block": Noun("block", "group", "Create and look at blocks: stored, typed configuration."),
     "variable": Noun("variable", "group", "Set and read variables: plain values by name."),
     "limit": Noun("limit", "group", "Look at limits of blocks, and at the runs that hold them."),
-    "resource": Noun("resource", "group", "Look at what was found in systems: buckets, tables, pods."),
+    "resource": Noun("resource", "group", "Look at what moves in the stack: buckets, tables, deployments."),
     "notification": Noun("notification", "group", "Look at messages about runs, and at what became of them."),
     "event": Noun("event", "group", "Emit and list events."),
     "artifact": Noun("artifact", "group", "Read what runs have published: tables, markdown, links."),

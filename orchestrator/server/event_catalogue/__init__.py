@@ -7,8 +7,8 @@ from __future__ import annotations
 FAMILIES = frozenset(
     {
         "action", "agent", "api-key", "artifact", "block", "block-type", "deployment", "discovery", "expectation",
-        "firing", "flow-run", "hold", "limit", "log", "notification", "resource", "resource-rule", "schedule", "secret-key", "task-run",
-        "trigger", "user", "variable", "webhook", "work-queue",
+        "firing", "flow-run", "hold", "limit", "log", "notification", "resource", "resource-rule", "schedule", "secret-key",
+        "task-run", "trigger", "user", "variable", "webhook", "work-queue",
     }
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ... import documents
 from ..db.models import Block, Deployment, Schedule
-from . import blocks, schedules
+from . import blocks, deployment_resources, schedules
 
 
 def of(session: Session, deployment: Deployment) -> dict[str, Any]:
@@ -38,6 +38,7 @@ def of(session: Session, deployment: Deployment) -> dict[str, Any]:
             {"block": blocks.label(blocks.get(session, item.block_id)), "on": [name.lower() for name in item.states]}
             for item in deployment.notifications
         ],
+        **deployment_resources.by_role(deployment),
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,
         "schedules": [_schedule(item) for item in deployment.schedules],

@@ -17,7 +17,16 @@ from ...ids import uuid7
 from ...records import Actor
 from ...states import WAITING
 from ..db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
-from . import deployment_blocks, deployment_notifications, deployment_templates, flows, runs, schedules, work_queues
+from . import (
+    deployment_blocks,
+    deployment_notifications,
+    deployment_resources,
+    deployment_templates,
+    flows,
+    runs,
+    schedules,
+    work_queues,
+)
 from .announcements import announce, resource
 from .internal import FLOW_ID, FLOW_NAME
 from .json_schemas import check_schema, parameter_problems
@@ -76,6 +85,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
     values = _values(session, document, now)
     lines = _choose_blocks(session, document, values, present, actor, now)
     told = deployment_notifications.read(session, document.get("notifications") or ())
+    declared = deployment_resources.read(session, document)
     wanted = schedules.read(document["schedules"]) if document.get("schedules") is not None else None
     if wanted is not None and len(wanted) > schedules.MOST:
         raise InvalidInput(f"{len(wanted)} schedules: at most {schedules.MOST}", {"schedules": ["Too many."]})
@@ -86,10 +96,12 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         session.flush()
         schedules.replace(session, made, wanted or [], now)
         deployment_notifications.replace(session, made, told)
+        deployment_resources.replace(session, made, declared, now)
         deployment_templates.note(session, made)
         _announce(session, "created", made, actor, now)
         return Applied(made, True, ["created"])
     lines += deployment_notifications.replace(session, present, told)
+    lines += deployment_resources.replace(session, present, declared, now)
     return _update(session, present, values, wanted, lines, actor, now)
 
 
@@ -114,7 +126,7 @@ def listing(
     """A page of deployments, by flow and name."""
     wanted = wanted or DeploymentFilter()
     query = select(Deployment).join(Flow, Flow.id == Deployment.flow_id)
-    query = query.options(selectinload(Deployment.notifications))
+    query = query.options(selectinload(Deployment.notifications), selectinload(Deployment.declared))
     query = query.where(Flow.name == wanted.flow) if wanted.flow is not None else query.where(Flow.id != FLOW_ID)
     if wanted.name is not None:
         query = query.where(Deployment.name.icontains(wanted.name, autoescape=True))

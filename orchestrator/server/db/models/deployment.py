@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .base import Base, Created, Json, Key, Tags
+from .deployment_resource import DeploymentResource
 from .flow import Flow
 from .notification import DeploymentNotification
 from .schedule import Schedule
@@ -57,6 +58,9 @@ class Deployment(Base):
     )
     notifications: Mapped[list[DeploymentNotification]] = relationship(
         lazy="select", order_by=DeploymentNotification.position, passive_deletes=True, cascade="all, delete-orphan"
+    )
+    declared: Mapped[list[DeploymentResource]] = relationship(
+        lazy="select", order_by=DeploymentResource.position, passive_deletes=True, cascade="all, delete-orphan"
     )
 
     __table_args__ = (UniqueConstraint("flow_id", "name"),)
