@@ -49,7 +49,8 @@ def test_a_resource_with_its_states_and_as_of(editor: FlaskClient) -> None:
     found = get(editor, resource(TABLE))
     assert (found["state"], found["state_since"], found["last_event"]) == ("healthy", HOUR_AGO, "table.passed")
     assert (found["kind"], found["labels"], found["origin"]) == ("db", {"env": "prod"}, "event")
-    assert [(item["state"], item["since"], item["until"]) for item in get(editor, f"{resource(TABLE)}/states")["items"]] == [
+    told = get(editor, f"{resource(TABLE)}/states")["items"]
+    assert [(item["state"], item["since"], item["until"]) for item in told] == [
         ("healthy", HOUR_AGO, None), ("failing", THREE_AGO, HOUR_AGO),
     ]  # fmt: skip
     then = get(editor, "resources", as_of=TWO_AGO)["items"]

@@ -1,6 +1,7 @@
 """One file a table; importing this package knows them all."""
 
 from .action import Action
+from .action_target import ActionTarget
 from .agent import Agent
 from .api_key import ApiKey
 from .artifact import Artifact
@@ -11,19 +12,25 @@ from .block_load import BlockLoad
 from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
+from .calendar import CalendarDays
 from .deployment import Deployment
+from .deployment_hold import DeploymentHold
 from .deployment_resource import DeploymentResource
 from .discovery import Discovery
 from .event import Event
 from .event_cursor import EventCursor
+from .expectation import Expectation
+from .expectation_occurrence import ExpectationOccurrence
 from .firing import Firing
 from .flow import Flow
 from .flow_run import FlowRun
 from .flow_run_state import FlowRunState
+from .hold import Hold
 from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
 from .notification import DeploymentNotification, Notification
+from .ping import Ping
 from .producer import Producer
 from .relation import Relation
 from .resource import Resource
@@ -38,10 +45,13 @@ from .tick import Tick
 from .trigger import Trigger
 from .trigger_bucket import TriggerBucket
 from .variable import Variable
+from .webhook import Webhook
+from .webhook_delivery import WebhookDelivery
 from .work_queue import WorkQueue
 
 __all__ = [
     "Action",
+    "ActionTarget",
     "Agent",
     "ApiKey",
     "Artifact",
@@ -52,20 +62,26 @@ __all__ = [
     "BlockReference",
     "BlockSchema",
     "BlockType",
+    "CalendarDays",
     "Deployment",
+    "DeploymentHold",
     "DeploymentNotification",
     "DeploymentResource",
     "Discovery",
     "Event",
     "EventCursor",
+    "Expectation",
+    "ExpectationOccurrence",
     "Firing",
     "Flow",
     "FlowRun",
     "FlowRunState",
+    "Hold",
     "LimitLease",
     "Log",
     "LoginLink",
     "Notification",
+    "Ping",
     "Producer",
     "Relation",
     "Resource",
@@ -80,5 +96,7 @@ __all__ = [
     "Trigger",
     "TriggerBucket",
     "Variable",
+    "Webhook",
+    "WebhookDelivery",
     "WorkQueue",
 ]
