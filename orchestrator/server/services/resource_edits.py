@@ -221,4 +221,4 @@ def _locked(session: Session, identifier: str) -> Resource:
 
 
 def _label(row: Resource) -> dict[str, str]:
-    return {"resource.id": row.id, "resource.name": row.name, "resource.kind": row.kind}
+    return {"resource.id": row.id, "resource.name": row.name}
