@@ -14,6 +14,7 @@ from ..db.models import Relation
 from ..db.models import Resource as Found
 from ..db.session import reading, transaction
 from ..schemas import resources as schemas
+from ..schemas.base import PageQuery
 from ..services import resource_edits, resource_rules, resource_states, resources, stack_map
 from ..services.resources import ResourceFilter
 from ..services.stack_map import MapFilter
@@ -72,7 +73,7 @@ def merge_resource(body: dict[str, Any], resource_id: str) -> Response:
 
 @blueprint.route("/resources/<path:resource_id>/states")
 @needs("viewer")
-@blueprint.arguments(schemas.PageQuery, location="query")
+@blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, schemas.StateIntervalPage)
 def list_states(query: dict[str, Any], resource_id: str) -> Response:
     """List the states of a resource, newest first."""
@@ -95,7 +96,7 @@ def list_relations(query: dict[str, Any]) -> Response:
 
 @blueprint.route("/resource-rules")
 @needs("viewer")
-@blueprint.arguments(schemas.PageQuery, location="query")
+@blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, schemas.ResourceRulePage)
 def list_rules(query: dict[str, Any]) -> Response:
     """List the rules about resources, by pattern."""

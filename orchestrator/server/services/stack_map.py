@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from ...errors import InvalidInput, NotFound
-from .resource_states import UNKNOWN
 from .statements import fetch
 
 #: Most resources that one map holds; those heard of last, where there are more.
@@ -80,32 +80,40 @@ def draw(session: Session, wanted: MapFilter | None = None) -> dict[str, Any]:
     if not 0 <= wanted.hops <= HOPS_MAX:
         message = f"hops is {wanted.hops}: give 0 to {HOPS_MAX}"
         raise InvalidInput(message, {"hops": [message]})
-    nodes = {row.id: row for row in fetch(session, _NODES, {"as_of": wanted.as_of})}
-    edges = [row for row in fetch(session, _EDGES, {"as_of": wanted.as_of}) if {row.source, row.target} <= nodes.keys()]
-    if wanted.kinds:
-        nodes = {key: row for key, row in nodes.items() if key == wanted.focus or _is_one(row.kind, wanted.kinds)}
-        edges = [row for row in edges if row.source in nodes and row.target in nodes]
+    nodes = {
+        key: {"id": key, "kind": kind, "name": name, "owner": owner, "state": state, "since": since}
+        for key, kind, name, owner, state, since in fetch(session, _NODES, {"as_of": wanted.as_of})
+        if not wanted.kinds or key == wanted.focus or _is_one(kind, wanted.kinds)
+    }
+    edges = _among(nodes, fetch(session, _EDGES, {"as_of": wanted.as_of}))
     if wanted.focus is not None:
         near = _near(wanted.focus, wanted.hops, nodes, edges)
-        nodes = {key: row for key, row in nodes.items() if key in near}
-    total = len(nodes)
-    shown = dict(list(nodes.items())[:MOST])
+        nodes = {key: node for key, node in nodes.items() if key in near}
+    shown = dict(islice(nodes.items(), MOST))
     return {
-        "nodes": [dict(row._mapping) for row in shown.values()],
-        "edges": [dict(row._mapping) for row in edges if row.source in shown and row.target in shown],
-        "clusters": _clusters(list(nodes.values())),
-        "total": total,
+        "nodes": list(shown.values()),
+        "edges": [
+            {"source": source, "target": target, "role": role, "weight": weight, "last_seen": last_seen}
+            for source, target, role, weight, last_seen in _among(shown, edges)
+        ],
+        "clusters": _clusters(nodes.values()),
+        "total": len(nodes),
         "as_of": wanted.as_of,
     }
 
 
-def _near(focus: str, hops: int, nodes: dict[str, Any], edges: Sequence[Any]) -> set[str]:
+def _among(nodes: Mapping[str, Any], edges: Iterable[Any]) -> list[Any]:
+    """Those of the edges whose ends are both there."""
+    return [edge for edge in edges if edge[0] in nodes and edge[1] in nodes]
+
+
+def _near(focus: str, hops: int, nodes: Mapping[str, Any], edges: Sequence[Any]) -> set[str]:
     if focus not in nodes:
         raise NotFound(f"there is no resource {focus} on the map at that time")
     neighbours: dict[str, list[str]] = {}
-    for row in edges:
-        neighbours.setdefault(row.source, []).append(row.target)
-        neighbours.setdefault(row.target, []).append(row.source)
+    for source, target, *_ in edges:
+        neighbours.setdefault(source, []).append(target)
+        neighbours.setdefault(target, []).append(source)
     found, edge = {focus}, {focus}
     for _ in range(hops):
         edge = {other for key in edge for other in neighbours.get(key, ())} - found
@@ -113,11 +121,11 @@ def _near(focus: str, hops: int, nodes: dict[str, Any], edges: Sequence[Any]) ->
     return found
 
 
-def _clusters(rows: Sequence[Any]) -> list[dict[str, Any]]:
+def _clusters(nodes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """How many there are of each kind, and in which states, the largest first."""
     states: dict[str, Counter[str]] = {}
-    for row in rows:
-        states.setdefault(row.kind, Counter())[row.state or UNKNOWN] += 1
+    for node in nodes:
+        states.setdefault(node["kind"], Counter())[node["state"]] += 1
     found = [{"kind": kind, "count": sum(counts.values()), "states": dict(counts)} for kind, counts in states.items()]
     return sorted(found, key=lambda item: (-item["count"], item["kind"]))
 
