@@ -120,7 +120,9 @@ def rotate(name: str, yes: bool, output: str) -> None:
 
 @group.command()
 @click.argument("name")
-@click.option("--outcome", type=click.Choice(["accepted", "ignored", "confirmed", "failed", "refused"]))
+@click.option(
+    "--outcome", type=click.Choice(["accepted", "ignored", "confirmed", "failed", "refused"]), help="Only these."
+)
 @limit_option
 @output_option
 def deliveries(name: str, outcome: str | None, limit: int, output: str) -> None:

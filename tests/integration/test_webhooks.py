@@ -20,6 +20,7 @@ from sqlalchemy import update
 from orchestrator.clock import now
 from orchestrator.records import Actor
 from orchestrator.server import config
+from orchestrator.server.app import Mounted
 from orchestrator.server.db.models import Webhook, WebhookDelivery
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.loops import retention
@@ -206,10 +207,18 @@ def test_a_wrong_address_is_not_found_whatever_the_reason(outside: FlaskClient, 
     ] * 4
 
 
-def test_addresses_follow_the_public_one(editor: FlaskClient) -> None:
-    config.use(Settings(public_url="https://tower.example.com/orchestrator"))
+def test_addresses_follow_the_public_one(editor: FlaskClient, app: Flask) -> None:
+    public = "https://tower.example.com/orchestrator"
+    config.use(Settings(public_url=public))
     made = editor.post("/api/v1/webhooks", json={"name": "hook", "template": STATIC}).json
-    assert made["url"].startswith("https://tower.example.com/orchestrator/hooks/")
+    assert made["url"].startswith(f"{public}/hooks/")
+    app.wsgi_app = Mounted(app.wsgi_app, public)  # type: ignore[method-assign]
+    trusted = {"Host": "tower.example.com"}
+    app.before_request_funcs[None] = [
+        check for check in app.before_request_funcs[None] if "lambda" not in check.__name__
+    ]
+    assert app.test_client().post(urlsplit(made["url"]).path, json={}, headers=trusted).status_code == 204
+    assert app.test_client().post("/orchestrator/hooks/none", json={}, headers=trusted).status_code == 404
 
 
 def signed(algorithm: str, body: bytes) -> bytes:
