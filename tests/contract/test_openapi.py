@@ -70,7 +70,7 @@ def test_every_operation_is_described(document: dict[str, Any]) -> None:
 
 def test_names_are_plural_nouns_with_hyphens(document: dict[str, Any]) -> None:
     for path in document["paths"]:
-        assert re.fullmatch(r"/(api/v1|health)(/[a-z-]+|/\{\w+\})+", path), path
+        assert re.fullmatch(r"/(api/v1|health|ping)(/[a-z-]+|/\{\w+\})+", path), path
 
 
 def test_every_list_pages(document: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ def environment(variable: str, package: str) -> Path:
 
 
 def dbt() -> Path:
-    """dbt-core and dbt-duckdb."""
+    """dbt-core, dbt-duckdb and openlineage-dbt."""
     return environment("ORCHESTRATOR_TEST_DBT", "dbt-duckdb")
 
 

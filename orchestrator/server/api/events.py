@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
-from flask import Response
+from flask import Response, request
 
 from ...clock import now
-from ...errors import InvalidInput
+from ...errors import InvalidInput, OrchestratorError
 from ..db.models import Event
 from ..db.session import reading, transaction
 from ..schemas import event_views as schemas
-from ..services import events
-from ..services.events import EventFilter
+from ..schemas.events import TOO_LARGE
+from ..services import event_histogram, events
+from ..services.events import EventFilter, RefusedEvent
+from . import cloud_events, event_streams
 from .access import needs
 from .docs import described_body, ref
+from .errors import Refused
 from .resource import Resource, answer, answer_page, json_body
 
 #: Most events in one request.
@@ -37,6 +41,29 @@ def list_events(query: dict[str, Any]) -> Response:
     return answer_page(found, present)
 
 
+@blueprint.route("/events/histogram")
+@needs("viewer")
+@blueprint.arguments(schemas.HistogramQuery, location="query")
+@blueprint.response(200, schemas.HistogramSchema)
+def count_events(query: dict[str, Any]) -> Response:
+    """Count events over time, by kind."""
+    buckets, before = query.pop("buckets"), query.pop("before") or now()
+    after = query.pop("after") or before - timedelta(hours=1)
+    with reading() as session:
+        return answer(asdict(event_histogram.count(session, EventFilter(after=after, before=before, **query), buckets)))
+
+
+@blueprint.route("/events/stream")
+@needs("viewer")
+@blueprint.arguments(schemas.StreamQuery, location="query")
+@blueprint.response(200, {"type": "string"}, content_type="text/event-stream")
+def stream_events(query: dict[str, Any]) -> Response:
+    """Follow events as they are stored, as server-sent events."""
+    since, after = query.pop("since"), query.pop("after")
+    last = request.headers.get("Last-Event-ID", "").strip()
+    return event_streams.stream(EventFilter(**query), since, last or after)
+
+
 @blueprint.route("/events/<uuid:event_id>")
 @needs("viewer")
 @blueprint.response(200, schemas.EventSchema)
@@ -51,7 +78,12 @@ def get_event(event_id: uuid.UUID) -> Response:
 @blueprint.response(202, schemas.EventsTakenSchema)
 @blueprint.doc(**described_body({"oneOf": [ref("EventIn"), {"type": "array", "items": ref("EventIn")}]}))
 def send_events() -> Response:
-    """Take in one event or a list; each is checked by itself, those refused are named by their index."""
+    """Take in one event or a list; each is checked by itself, those refused are named by their index.
+
+    CloudEvents 1.0 are understood as well: structured, batched and (by `ce-` header fields) binary.
+    """
+    if cloud_events.is_meant(request):
+        return cloud_events.take(request)
     body = json_body()
     items = body if isinstance(body, list) else [body]
     if body is None or len(items) > EVENTS_MAX:
@@ -59,7 +91,16 @@ def send_events() -> Response:
         raise InvalidInput(problem, {"body": [problem]})
     with transaction() as session:
         taken = events.ingest(session, items, now())
+    if taken.refused and not isinstance(body, list):
+        raise _refused(taken.refused[0])
     return answer(asdict(taken), 202)
+
+
+def _refused(one: RefusedEvent) -> OrchestratorError:
+    """Why the only event that was sent was not taken."""
+    if one.code == TOO_LARGE:
+        return Refused(413, f"the event was not taken: {one.message}")
+    return InvalidInput(f"the event was not taken: {one.message}", {one.code: [one.message]})
 
 
 def present(event: Event) -> dict[str, Any]:

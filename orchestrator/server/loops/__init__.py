@@ -19,6 +19,7 @@ from . import (
     actions,
     discovery,
     dispatch,
+    expectations,
     holds,
     late,
     leases,
@@ -43,6 +44,7 @@ LOOPS: dict[str, ModuleType] = {
     "triggers": triggers,
     "resources": resources,
     "actions": actions,
+    "expectations": expectations,
 }
 
 #: Advisory lock class of the loops (two-int form); the second number is the loop's place.

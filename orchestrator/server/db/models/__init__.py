@@ -12,12 +12,15 @@ from .block_load import BlockLoad
 from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
+from .calendar import CalendarDays
 from .deployment import Deployment
 from .deployment_hold import DeploymentHold
 from .deployment_resource import DeploymentResource
 from .discovery import Discovery
 from .event import Event
 from .event_cursor import EventCursor
+from .expectation import Expectation
+from .expectation_occurrence import ExpectationOccurrence
 from .firing import Firing
 from .flow import Flow
 from .flow_run import FlowRun
@@ -27,6 +30,7 @@ from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
 from .notification import DeploymentNotification, Notification
+from .ping import Ping
 from .producer import Producer
 from .relation import Relation
 from .resource import Resource
@@ -58,6 +62,7 @@ __all__ = [
     "BlockReference",
     "BlockSchema",
     "BlockType",
+    "CalendarDays",
     "Deployment",
     "DeploymentHold",
     "DeploymentNotification",
@@ -65,6 +70,8 @@ __all__ = [
     "Discovery",
     "Event",
     "EventCursor",
+    "Expectation",
+    "ExpectationOccurrence",
     "Firing",
     "Flow",
     "FlowRun",
@@ -74,6 +81,7 @@ __all__ = [
     "Log",
     "LoginLink",
     "Notification",
+    "Ping",
     "Producer",
     "Relation",
     "Resource",
