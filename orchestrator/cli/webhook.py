@@ -102,7 +102,7 @@ def inspect(name: str, output: str) -> None:
 @output_option
 def presets(output: str) -> None:
     """List the systems whose deliveries are known."""
-    found = Client.from_settings().get("webhook-presets")["items"]
+    found = list(Client.from_settings().pages("webhook-presets", {}))
     emit(found, output, columns={"slug": "Preset", "name": "System", "description": "What its deliveries become"})
 
 

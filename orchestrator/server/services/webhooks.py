@@ -126,7 +126,7 @@ def change(session: Session, ref: str | uuid.UUID, changes: Mapping[str, Any], a
     if after != before or fresh:
         hook.updated = now
         session.flush()
-        announce(session, "webhook.updated", about(hook), actor, now, before=before, after=after, new_secret=fresh)
+        announce(session, "webhook.updated", about(hook), actor, now, before=before, after=after, rekeyed=fresh)
     return hook
 
 
