@@ -21,7 +21,22 @@ EVENTS: dict[str, EventFacts] = {
     f"{family.name}.{event.verb}": event for family in FAMILIES.values() for event in family.events
 }
 #: Kept free for what the server may once say.
-_KEPT_FREE = frozenset({"action", "artifact", "expectation", "firing", "hold", "log", "tower", "trigger", "user"})
+_KEPT_FREE = frozenset(
+    {
+        "action",
+        "artifact",
+        "calendar",
+        "expectation",
+        "firing",
+        "hold",
+        "log",
+        "ping",
+        "tower",
+        "trigger",
+        "user",
+        "webhook",
+    }
+)
 
 
 def is_reserved(name: str) -> bool:
