@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr, model_validator
@@ -80,8 +81,11 @@ class Webhook(Block, Notifier):
         """Send the template, filled in."""
         self._send(self._filled(cut(body, self.max_length), subject))
 
-    def call(self, content: Any = None) -> Any:
+    def call(self, content: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         """Send ``content`` (bytes or a text as it is, all else as JSON; None: nothing) in place of the template.
+
+        Args:
+            headers: Header fields beside the block's own, which go before them.
 
         Returns:
             The answer's JSON, or its text where it is none.
@@ -94,7 +98,7 @@ class Webhook(Block, Notifier):
         else:
             text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
             sent = text.encode("utf-8", "replace")
-        answer = self._send(sent)
+        answer = self._send(sent, headers)
         found = answer.json()
         return answer.text if found is None else found
 
@@ -102,8 +106,11 @@ class Webhook(Block, Notifier):
         """Reach the host; sending is all that could be tried more."""
         return f"{self._api().reach()} answers; no request was sent."
 
-    def _send(self, body: bytes | None) -> Answer:
-        headers = {"Content-Type": self.content_type} if body is not None else {}
+    def _send(self, body: bytes | None, more: Mapping[str, str] | None = None) -> Answer:
+        own = {name.lower() for name in self._headers()}
+        headers = {name: value for name, value in (more or {}).items() if name.lower() not in own}
+        if body is not None:
+            headers["Content-Type"] = self.content_type
         if self.signing_secret:
             key = self.signing_secret.get_secret_value().encode()
             headers[self.signature_header] = "sha256=" + hmac.new(key, body or b"", hashlib.sha256).hexdigest()

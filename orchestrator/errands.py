@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import block_kinds as kinds
-from . import builds
+from . import builds, outgoing
 from .block import Block, current_store
 from .client import Client
 from .clock import to_text
@@ -103,6 +103,13 @@ def notify(block_id: str, notification_id: str) -> None:
         raise BlockError(f"the block is a {type(block).__name__}, which is no notifier")
     message = Client.from_settings().get(f"notifications/{notification_id}")
     block.notify(message["body"], message["subject"])
+
+
+@flow(name=NAME, timeout_seconds=120)
+def act(block_id: str, action_id: str) -> dict[str, Any]:
+    """Do an action by a block whose kind the server does not have; what came of it."""
+    action = Client.from_settings().get(f"actions/{action_id}")
+    return outgoing.send(action["kind"], load(block_id), action["rendered"])
 
 
 def load(block_id: str) -> Block:

@@ -78,6 +78,10 @@ class Masks:
         """The text, masked."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
+    def value(self, value: Any) -> Any:
+        """A JSON value, masked through and through."""
+        return value if self._pattern is None else self._walk(value)
+
     def uncut(self, text: str) -> str:
         """A text that was cut off, without the part of a value that may stand at its end."""
         longest = max(map(len, self._values), default=0)

@@ -133,6 +133,16 @@ def next_times(spec: ScheduleSpec, after: datetime, limit: int, until: datetime 
     return times
 
 
+def zone_of(name: str) -> zoneinfo.ZoneInfo:
+    """The time zone of an IANA name. Raises ScheduleError."""
+    return _zone(name)
+
+
+def instant_of(local: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
+    """The instant (UTC) of a local time without a zone: the first of two, or the end of the gap that swallowed it."""
+    return _instant(local, zone)
+
+
 def _fire(spec: ScheduleSpec, zone: zoneinfo.ZoneInfo, after: datetime) -> Iterator[datetime]:
     if spec.interval is not None:
         return _interval_times(spec.interval, spec.anchor or _default_anchor(zone), zone, after)

@@ -95,9 +95,23 @@ class Settings:
         timedelta(minutes=10), "How long loading a block waits while runs hold all slots of its limit.", duration
     )
     spool_max: int = _setting(256 * 1024 * 1024, "Most that a producer spools while the API is away, in bytes.", int)
+    expectation_lateness: timedelta = _setting(
+        timedelta(seconds=10), "How long after a deadline news of what happened before it are waited for.", duration
+    )
     event_retention: timedelta = _setting(timedelta(days=14), "How long events are kept.", duration)
+    heartbeat_retention: timedelta = _setting(
+        timedelta(days=1), "How long events of kind heartbeat are kept, at most as long as others.", duration
+    )
     log_retention: timedelta = _setting(timedelta(days=30), "How long logs are kept.", duration)
     run_retention: timedelta = _setting(timedelta(days=90), "How long ended runs are kept.", duration)
+    trigger_lateness: timedelta = _setting(
+        timedelta(seconds=5), "How late an event may come and still count, before its absence is noted.", duration
+    )
+    trigger_depth_max: int = _setting(10, "How many firings may follow from one another before it is stopped.", int)
+    resource_retention: timedelta = _setting(
+        timedelta(days=90), "How long states are kept, and resources that only events named after the last.", duration
+    )
+    resources_max: int = _setting(100_000, "Most resources kept that only events named; the silent ones go.", int)
     log_prints: bool = _setting(True, "Whether print in a flow by hand reaches its log.", _flag)
 
     def path(self, *parts: str) -> Path:

@@ -20,17 +20,42 @@ from .views import (
     deployment,
     deployment_form,
     deployments,
+    events,
     login,
     queues,
+    resource,
+    resources,
     run,
     runs,
+    stack_map,
     tower,
+    webhook,
+    webhooks,
 )
 
 #: How long a browser stays logged in without a visit.
 SESSION_LIFE = timedelta(days=14)
 
-PAGES = (login, tower, runs, run, deployments, deployment_form, deployment, blocks, block_form, block, queues, agents)
+PAGES = (
+    login,
+    tower,
+    runs,
+    run,
+    deployments,
+    deployment_form,
+    deployment,
+    blocks,
+    block_form,
+    block,
+    queues,
+    agents,
+    events,
+    resources,
+    resource,
+    stack_map,
+    webhooks,
+    webhook,
+)
 
 
 class Cookies(SecureCookieSessionInterface):

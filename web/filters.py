@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from orchestrator.clock import now
 from orchestrator.server.services.run_briefs import RunBrief
 
-from . import access, grids
+from . import access, grids, things
 from .headers import nonce
 from .icons import icon
 from .logos import logo
@@ -58,6 +58,13 @@ def install(app: Flask) -> None:
         icon_shapes=icon_shapes,
         logo=logo,
         in_order=in_order,
+        thing=things.address_of,
+        own_page=things.own_page,
+        thing_name=things.name_of,
+        kind_icon=lambda event: labels_icon(event.resource),
+        labels_icon=labels_icon,
+        kinds_icon=things.icon_of,
+        id_part=id_part,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 
@@ -161,6 +168,16 @@ def height(run: RunBrief, most: float) -> int:
 def is_web(address: Any) -> bool:
     """Whether an address may become a link: http and https only, never a script."""
     return str(address).lower().startswith(("https://", "http://"))
+
+
+def id_part(text: str) -> str:
+    """A text of any kind as a part of an element's id."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def labels_icon(labels: Mapping[str, Any]) -> str:
+    """The icon of what has these labels."""
+    return things.icon_of(str(labels.get("resource.kind") or things.kind_of(str(labels.get("resource.id", "")))))
 
 
 def icon_shapes(looks: dict[str, Look]) -> str:

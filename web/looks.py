@@ -99,3 +99,24 @@ def in_order(slugs: Iterable[str]) -> list[str]:
 def home_of(interfaces: list[str]) -> str:
     """The interface under which the catalogue shows a type; empty for none."""
     return next((slug for slug in [*INTERFACES, *interfaces] if slug in interfaces), "")
+
+
+@dataclass(frozen=True)
+class Health:
+    """How one sort of health of a resource looks."""
+
+    css: str
+    icon: str
+    name: str
+    #: The colour's name in the stylesheet.
+    colour: str
+
+
+#: Of resources, best known first.
+HEALTH: dict[str, Health] = {
+    "good": Health("good", "circle-check", "Healthy", "completed"),
+    "bad": Health("bad", "circle-x", "Failing", "failed"),
+    "late": Health("late", "alert-triangle", "Stale or late", "late"),
+    "gone": Health("off", "eye-off", "Vanished", "cancelled"),
+    "none": Health("off", "circle-dashed", "Not known", "pending"),
+}

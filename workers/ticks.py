@@ -31,6 +31,7 @@ class Steps:
         self._intervals = dict(intervals)
         self._step = step
         self._locks = {name: threading.Lock() for name in intervals}
+        self._wanted = dict.fromkeys(intervals, False)
         began = time.monotonic()
         self._last = dict.fromkeys(intervals, began)
         self._alone: set[str] = set()
@@ -65,17 +66,21 @@ class Steps:
             self._run(name)
 
     def _run(self, name: str) -> bool:
-        if not self._locks[name].acquire(blocking=False):
-            return False
-        try:
-            self._last[name] = time.monotonic()
-            self._step(name)
-        except Exception:
-            # The next tick tries again; the age of the last good step is in /health/ready.
-            log.exception("the step of %s failed", name)
-        finally:
-            self._locks[name].release()
-        return True
+        """Take a step; where one is being taken, whoever takes it takes another: it may have looked too early."""
+        taken = False
+        self._wanted[name] = True
+        while self._wanted[name] and self._locks[name].acquire(blocking=False):
+            taken = True
+            try:
+                self._wanted[name] = False
+                self._last[name] = time.monotonic()
+                self._step(name)
+            except Exception:
+                # The next tick tries again; the age of the last good step is in /health/ready.
+                log.exception("the step of %s failed", name)
+            finally:
+                self._locks[name].release()
+        return taken
 
 
 steps = Steps(

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from orchestrator.errors import NotFound, OrchestratorError
@@ -59,7 +60,9 @@ class Container:
         return -1 if self._code is None else self._code
 
     def logs(self) -> Iterator[tuple[str, bytes]]:
-        """Its output from the begin, also of a container that has ended."""
+        """Its output from the begin, also of a container that has ended; nothing of one that was removed."""
+        if self._gone:
+            return
         found: queue.Queue[tuple[str, bytes | None]] = queue.Queue(100)
         streams = {"stdout", "stderr"}
         for name in streams:
@@ -78,8 +81,12 @@ class Container:
         only = {"stdout": name == "stdout", "stderr": name == "stderr"}
         try:
             with explained(self._address):
-                for data in self._container.logs(stream=True, follow=True, **only):
-                    found.put((name, data))
+                stream = self._container.logs(stream=True, follow=True, **only)
+                try:
+                    for data in stream:
+                        found.put((name, data))
+                finally:
+                    _hang_up(stream)
         except OrchestratorError as error:
             log.warning("%s of %s cannot be read: %s", name, self.identifier, error)
         finally:
@@ -158,3 +165,9 @@ class Container:
             return False
         self._code, self._state = int(state.get("ExitCode", -1)), state
         return True
+
+
+def _hang_up(stream: Any) -> None:
+    """Close the connection of an output that was read, which the engine may leave open; over SSH that is not known."""
+    with suppress(Exception):
+        stream.close()

@@ -15,7 +15,7 @@ from .. import settings as settings_table
 from .._version import __version__
 from ..settings import Settings
 from . import config, hints
-from .api import RESOURCES, access, background, docs, errors
+from .api import RESOURCES, access, background, docs, errors, hooks
 from .api.resource import BODY_MAX
 from .db import session
 from .schemas.base import ErrorSchema, Instant
@@ -118,3 +118,4 @@ def _register(app: Flask) -> None:
     for blueprint in RESOURCES:
         api.register_blueprint(blueprint)
     docs.install(app, api)
+    app.register_blueprint(hooks.blueprint)

@@ -20,7 +20,9 @@ from typing import Any
 import redis
 from celery import Celery
 
-RUN, HEARTBEAT = "orchestrator.run", "orchestrator.heartbeat"
+RUN, HEARTBEAT, TICK = "orchestrator.run", "orchestrator.heartbeat", "orchestrator.tick"
+#: The Redis list of the services.
+SERVICES = "orchestrator.services"
 #: Seconds that anything with Redis may take.
 TIMEOUT_S = 1.0
 #: Hints that may wait to be sent.
@@ -32,6 +34,9 @@ WAITING_MAX = 10_000
 WORK_KEPT_S, CANCEL_KEPT_S = 24 * 3600, 120
 #: Seconds without a try after a failure: the first, and the most.
 REST_S, REST_MAX_S = 0.5, 15.0
+
+#: Seconds after which a wake is of no use: the loop has gone round by itself. And between two of one process.
+WAKE_KEPT_S, WAKES_APART_S = 1.0, 0.005
 
 #: In place of a hint: only asks Redis whether it is there.
 _ASK: tuple[str, list[str], str] = ("", [], "")
@@ -69,6 +74,13 @@ def run_queued(queue_name: str, run_id: uuid.UUID) -> None:
 def cancel_asked(agent_id: uuid.UUID) -> None:
     """Hint an agent to send a heartbeat at once: a cancel waits in its answer."""
     _put(HEARTBEAT, [], agent_list(agent_id))
+
+
+def wake(loop: str) -> None:
+    """Hint the services to step a loop now. Of many wakes at once, a few are sent, the last of them after the last."""
+    publisher = _current()
+    if publisher is not None:
+        publisher.wake(loop)
 
 
 def waiting(queue_names: Iterable[str]) -> dict[str, int] | None:
@@ -125,13 +137,25 @@ class _Publisher:
         self._app.conf.broker_transport_options = {**times, "retry_on_timeout": False, "max_retries": 0}
         self._redis = redis.Redis.from_url(url, **times)
         self._producer: Any = None
+        self._woken: set[str] = set()
+        self._wakes = threading.Condition()
+        self._stopped = False
         threading.Thread(target=self._run, name="hints", daemon=True).start()
+        threading.Thread(target=self._pass_wakes_on, name="wakes", daemon=True).start()
+
+    def wake(self, loop: str) -> None:
+        with self._wakes:
+            self._woken.add(loop)
+            self._wakes.notify()
 
     def put(self, item: tuple[str, list[str], str]) -> None:
         with suppress(queue.Full):  # dispatch hints again
             self._queue.put_nowait(item)
 
     def stop(self) -> None:
+        with self._wakes:
+            self._stopped = True
+            self._wakes.notify()
         with suppress(queue.Full):
             self._queue.put_nowait(None)
 
@@ -173,11 +197,23 @@ class _Publisher:
         self._queue.task_done()
         self._close()
 
+    def _pass_wakes_on(self) -> None:
+        while True:
+            with self._wakes:
+                self._wakes.wait_for(lambda: self._woken or self._stopped)
+                if self._stopped:
+                    return
+                loops, self._woken = sorted(self._woken), set()
+            for loop in loops:
+                self.put((TICK, [loop], SERVICES))
+            time.sleep(WAKES_APART_S)
+
     def _publish(self, task: str, arguments: list[str], list_name: str) -> None:
         if self._producer is None:
             connection = self._app.connection_for_write()
             self._producer = self._app.amqp.Producer(connection, auto_declare=False)
-        message = self._app.amqp.as_task_v2(str(uuid.uuid4()), task, arguments, ignore_result=True)
+        expires = WAKE_KEPT_S if task == TICK else None
+        message = self._app.amqp.as_task_v2(str(uuid.uuid4()), task, arguments, ignore_result=True, expires=expires)
         # The default exchange routes by the list's name alone: no binding is stored that a FLUSHALL could take away.
         self._producer.publish(
             message.body,
@@ -189,6 +225,8 @@ class _Publisher:
             retry=False,
             **message.properties,
         )
+        if task == TICK:
+            return  # beat puts ticks into that list all the time: it is kept short by those who serve it
         pipe = self._redis.pipeline(transaction=False)
         pipe.expire(list_name, WORK_KEPT_S if task == RUN else CANCEL_KEPT_S)
         pipe.ltrim(list_name, 0, WAITING_MAX - 1)  # new ones come in at the head

@@ -85,3 +85,12 @@ def _like(parts: tuple[str, ...], value: str) -> bool:
             return False
         at = found + len(part)
     return True
+
+
+def selector_text(selector: Selector) -> str:
+    """A selector in one line: ids by themselves, other labels as ``name=pattern``; several patterns by ``|``."""
+    parts = []
+    for name, patterns in selector.items():
+        told = "|".join(listed(patterns))
+        parts.append(told if name == "resource.id" else f"{name}={told}")
+    return ", ".join(parts)

@@ -35,11 +35,15 @@ from orchestrator.web.app import create_app
 from orchestrator.web.panels import tower
 
 from ..listening import Listener
-from . import blocks, seed
+from . import blocks, seed, stack
 
 # A computer that does other things beside may take its time.
 expect.set_options(timeout=20_000)
 
+#: Waits for the end of all transitions; animations that go on for ever are left alone.
+SETTLED = """() => Promise.all(document.getAnimations()
+    .filter(one => one.effect.getComputedTiming().endTime !== Infinity)
+    .map(one => one.finished.catch(() => null)))"""
 AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -106,6 +110,7 @@ def serve(
     if fill:
         with session.transaction() as writing:
             seeded.blocks = blocks.add(writing, now(), seeded.deployments)
+            stack.add(writing, now(), seeded.deployments)
     listener.app = wrap(app) if wrap else app
     thread = threading.Thread(target=listener.serve_forever, daemon=True)
     thread.start()
@@ -142,7 +147,8 @@ class Watched:
         return self.page
 
     def axe(self) -> list[str]:
-        """What axe-core finds wrong with the page as it is now."""
+        """What axe-core finds wrong with the page as it is now, once its colours have stopped to change."""
+        self.page.evaluate(SETTLED)
         self.page.evaluate(AXE.read_text("utf-8") + "; undefined")
         found = self.page.evaluate(
             "axe.run(document, {resultTypes: ['violations']}).then(all => all.violations.map("

@@ -49,7 +49,7 @@ TEAM = {"block": "slack/team"}
 @pytest.fixture
 def slack(app: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[messengers.Slack]:
     """Slack, its block ``slack/team``, and a loop that has been round once."""
-    monkeypatch.setattr(loop, "senders", Senders())
+    monkeypatch.setattr(loop, "senders", Senders(loop.send, notifications.AT_ONCE, 90))
     with messengers.Slack() as service:
         with db.transaction() as session:
             save(session, "slack", "team", webhook_url=f"{service.url}/services/T0/B0/{service.key}")

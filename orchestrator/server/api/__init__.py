@@ -1,6 +1,7 @@
 """The REST API: one file a resource."""
 
 from . import (
+    actions,
     agents,
     api_keys,
     artifacts,
@@ -10,9 +11,11 @@ from . import (
     discovery,
     errands,
     events,
+    expectations,
     flow_runs,
     flows,
     health,
+    holds,
     limits,
     lineage,
     logs,
@@ -24,6 +27,7 @@ from . import (
     secret_keys,
     task_runs,
     variables,
+    webhooks,
     work_queues,
 )
 
@@ -42,15 +46,19 @@ RESOURCES = tuple(
         lineage,
         pings,
         ping_calls,
+        expectations,
         work_queues,
         agents,
         block_types,
         blocks,
         variables,
         limits,
+        holds,
         errands,
         discovery,
+        webhooks,
         notifications,
+        actions,
         reports,
         api_keys,
         secret_keys,

@@ -99,13 +99,15 @@ def dispose() -> None:
 
 @contextmanager
 def transaction() -> Iterator[Session]:
-    """A writing transaction: commits at the end, rolls back on an error, then runs what :func:`after_commit` was
-    given. Holds the event lock, so that it may record events.
+    """A writing transaction: runs what :func:`before_commit` was given and commits at the end, rolls back on an error,
+    then runs what :func:`after_commit` was given. Holds the event lock, so that it may record events.
     """
     connection = engine().connect().execution_options(**{_BEGUN_BY: _BEGIN_WRITING})
     with connection, Session(connection, expire_on_commit=False) as session:
         with session.begin():
             yield session
+            for callback in session.info.pop("before_commit", ()):
+                callback()
         for callback in session.info.pop("after_commit", ()):
             callback()
 
@@ -133,6 +135,11 @@ def reading() -> Iterator[Session]:
 def after_commit(session: Session, function: Callable[..., Any], *args: Any) -> None:
     """Have ``function(*args)`` called once the transaction of ``session`` is committed, and not otherwise."""
     session.info.setdefault("after_commit", []).append(partial(function, *args))
+
+
+def before_commit(session: Session, function: Callable[..., Any], *args: Any) -> None:
+    """Have ``function(*args)`` called at the end of the transaction of ``session``, as its last work."""
+    session.info.setdefault("before_commit", []).append(partial(function, *args))
 
 
 def _prepare(connection: Any, _record: Any) -> None:

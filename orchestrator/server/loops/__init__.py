@@ -15,7 +15,21 @@ from types import ModuleType
 from ..db import session as database
 from ..services import ticks
 from ..services.statements import fetch
-from . import discovery, dispatch, late, leases, notifications, partitions, retention, schedule
+from . import (
+    actions,
+    discovery,
+    dispatch,
+    expectations,
+    holds,
+    late,
+    leases,
+    notifications,
+    partitions,
+    resources,
+    retention,
+    schedule,
+    triggers,
+)
 
 LOOPS: dict[str, ModuleType] = {
     "schedule": schedule,
@@ -25,7 +39,12 @@ LOOPS: dict[str, ModuleType] = {
     "partitions": partitions,
     "retention": retention,
     "discovery": discovery,
+    "holds": holds,
     "notifications": notifications,
+    "triggers": triggers,
+    "resources": resources,
+    "actions": actions,
+    "expectations": expectations,
 }
 
 #: Advisory lock class of the loops (two-int form); the second number is the loop's place.

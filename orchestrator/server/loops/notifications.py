@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from ... import outgoing as outgoing_ways
+from ...clock import now as present_instant
+from ..db import session as database
 from ..db.session import after_commit
 from ..services import notifications
-from .senders import Senders
+from .senders import Senders, deliver
 
 INTERVAL = timedelta(seconds=2)
 #: Events in one step.
@@ -16,7 +19,17 @@ BATCH = 1000
 #: Notifications that are begun or settled in one step.
 FEW = 100
 
-senders = Senders()
+
+def send(outgoing: notifications.Outgoing) -> None:
+    """Send a message, and note what became of it."""
+    wanted = {"subject": outgoing.subject, "body": outgoing.body}
+    error, _ = deliver(outgoing.document, lambda block: outgoing_ways.send("notify", block, wanted))
+    database.retried(
+        lambda session: notifications.finish(session, outgoing.id, outgoing.attempt, error, present_instant())
+    )
+
+
+senders = Senders(send, notifications.AT_ONCE, notifications.TIME_OUT.total_seconds())
 
 
 def step(session: Session, now: datetime) -> int:

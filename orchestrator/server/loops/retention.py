@@ -6,14 +6,17 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from ...ids import uuid7_floor
 from ..config import current
-from ..services import block_history, block_usage
+from ..services import block_history, block_usage, deliveries, occurrences, resource_edits, resource_states
 from ..services.internal import FLOW_ID
 from ..services.statements import TERMINAL_TYPES, execute, fetch
 
 INTERVAL = timedelta(minutes=1)
 #: Rows of each kind in one step. A run takes its tasks, history and artifacts with it.
 BATCH = 200
+#: Heartbeats in one step: there may be many, and nothing refers to them.
+HEARTBEATS = 5000
 
 #: How long producers of reports are remembered after they were last heard of, and agents after they stopped or fell
 #: silent.
@@ -33,7 +36,7 @@ _RESOURCES = """
 WITH gone AS (DELETE FROM resource WHERE id IN (
     SELECT id FROM resource WHERE vanished < %(before)s ORDER BY vanished LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
     RETURNING id),
-apart AS (DELETE FROM relation r USING gone WHERE r.source = gone.id)
+apart AS (DELETE FROM relation r USING gone WHERE r.source = gone.id OR r.target = gone.id)
 SELECT id FROM gone"""
 _PRODUCERS = """
 DELETE FROM producer WHERE id IN (
@@ -44,17 +47,30 @@ DELETE FROM agent WHERE id IN (
         AND NOT EXISTS (SELECT 1 FROM flow_run r WHERE r.agent_id = a.id
             AND r.state_type IN ('PENDING', 'RUNNING', 'CANCELLING'))
     ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+#: Other kinds of events go with their day.
+_HEARTBEATS = """
+DELETE FROM event WHERE id IN (
+    SELECT id FROM event WHERE kind = 'heartbeat' AND id < %(before)s ORDER BY id LIMIT %(batch)s)
+AND kind = 'heartbeat' AND id < %(before)s"""
 _LINKS = "DELETE FROM login_link WHERE expires < %(now)s"
 
 
 def step(session: Session, now: datetime) -> int:
     """Delete a batch of each kind; returns the size of the largest."""
-    runs = execute(session, _RUNS, {"before": now - current().run_retention, "batch": BATCH})
-    producers = execute(session, _PRODUCERS, {"before": now - PRODUCERS, "batch": BATCH})
-    agents = execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH})
-    errands = execute(session, _ERRANDS, {"before": now - ERRANDS, "batch": BATCH})
-    resources = len(fetch(session, _RESOURCES, {"before": now - VANISHED, "batch": BATCH}))
     execute(session, _LINKS, {"now": now})
-    loads = block_usage.forget(session, now, BATCH)
-    changes = block_history.forget(session, now, BATCH)
-    return max(runs, producers, agents, errands, resources, loads, changes)
+    beats = {"before": uuid7_floor(now - current().heartbeat_retention), "batch": HEARTBEATS}
+    gone = [
+        execute(session, _RUNS, {"before": now - current().run_retention, "batch": BATCH}),
+        execute(session, _PRODUCERS, {"before": now - PRODUCERS, "batch": BATCH}),
+        execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH}),
+        execute(session, _ERRANDS, {"before": now - ERRANDS, "batch": BATCH}),
+        len(fetch(session, _RESOURCES, {"before": now - VANISHED, "batch": BATCH})),
+        execute(session, _HEARTBEATS, beats) * BATCH // HEARTBEATS,
+        block_usage.forget(session, now, BATCH),
+        block_history.forget(session, now, BATCH),
+        resource_edits.forget(session, now, BATCH * 10) // 10,
+        resource_states.forget(session, now - current().resource_retention, BATCH),
+        deliveries.forget(session, now),
+        occurrences.forget(session, now, BATCH),
+    ]
+    return max(gone)

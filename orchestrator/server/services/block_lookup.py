@@ -14,7 +14,7 @@ from ..db.models import Block, BlockType
 
 def get(session: Session, ref: str | uuid.UUID) -> Block:
     """A document by id or ``type/name`` (``type/id`` of an anonymous one); its ``data`` are masked. Raises NotFound."""
-    found: Block | None = session.scalar(_wanted(ref))
+    found: Block | None = session.scalar(wanted(ref))
     if found is None:
         raise NotFound(f"there is no block {ref}")
     return found
@@ -38,7 +38,8 @@ def label(block: Block) -> str:
     return f"{block.block_type.slug}/{block.name or block.id}"
 
 
-def _wanted(ref: str | uuid.UUID) -> Select[Any]:
+def wanted(ref: str | uuid.UUID) -> Select[Any]:
+    """The query for a document, by id or ``type/name``."""
     identifier = ref if isinstance(ref, uuid.UUID) else _id(ref)
     if identifier is not None:
         return select_blocks().where(Block.id == identifier)

@@ -13,17 +13,21 @@ from ...errors import Conflict, NotFound
 from ...records import Infrastructure, Job, Reference, Results, State, Storage
 from ...states import StateType
 from ..config import current
-from .statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch
+from .statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch, wake_readers
 
-#: Finds the agent, and locks the limited queues among those asked for. It has to be a statement before the claim's:
-#: the count of runs that occupy slots must be taken from a snapshot made after the lock was granted, or a burst would
-#: overshoot the limit.
+#: Finds the agent, and locks the limited queues among those asked for and the holds that limit. It has to be a
+#: statement before the claim's: the count of runs that occupy slots must be taken from a snapshot made after the lock
+#: was granted, or a burst would overshoot the limit.
 _AGENT_AND_LOCKS = """
 WITH limited AS MATERIALIZED (
     SELECT q.id FROM work_queue q WHERE q.name = ANY(%(queues)s) AND q.concurrency_limit IS NOT NULL
     ORDER BY q.id FOR NO KEY UPDATE
+),
+held AS MATERIALIZED (
+    SELECT id FROM hold WHERE released IS NULL AND kind = 'limit' ORDER BY id FOR NO KEY UPDATE
 )
-SELECT (SELECT count(*) FROM limited) FROM agent WHERE id = %(agent)s AND stopped IS NULL"""
+SELECT (SELECT count(*) FROM limited), (SELECT count(*) FROM held) FROM agent
+WHERE id = %(agent)s AND stopped IS NULL"""
 
 #: The most urgent run of each queue.
 _HEADS = f"""
@@ -103,6 +107,7 @@ def claim(
         raise NotFound(f"there is no agent {agent_id}: register anew")
     for queue in _by_urgency(session, parameters, preferred):
         for found in fetch(session, _CLAIM, {**parameters, "queue": queue}):
+            wake_readers(session)
             return _job(found._mapping, queue, now, issue_token(found.id, found.attempt))
     return None
 

@@ -99,6 +99,11 @@ class Outgoing:
     subject: str
     body: str
 
+    @property
+    def target(self) -> str:
+        """What it is sent by."""
+        return str(self.block_id)
+
 
 def collect(session: Session, now: datetime, batch: int) -> int:
     """Read the next events, at most ``batch``, and write the messages that they ask for; returns how many it read."""
@@ -119,7 +124,7 @@ def collect(session: Session, now: datetime, batch: int) -> int:
 
 
 def begin_due(
-    session: Session, now: datetime, batch: int, room: Callable[[uuid.UUID], bool], hanging: Collection[uuid.UUID] = ()
+    session: Session, now: datetime, batch: int, room: Callable[[str], bool], hanging: Collection[str] = ()
 ) -> list[Outgoing]:
     """Begin the tries that are due: agents are sent for kinds that are not ours, the others are returned.
 
@@ -128,10 +133,10 @@ def begin_due(
         hanging: Blocks that this process still waits for in vain: a try by them fails at once.
     """
     due = fetch(session, _DUE, {"now": now, "at_once": AT_ONCE, "batch": batch})
-    ids = [row.id for row in due if row.block_id in hanging or room(row.block_id)]
+    ids = [row.id for row in due if str(row.block_id) in hanging or room(str(row.block_id))]
     query = select(Notification).where(Notification.id.in_(ids), Notification.state == "waiting")
     rows = session.scalars(query.order_by(Notification.next_try, Notification.id).with_for_update(skip_locked=True))
-    begun = [_begin(session, row, now, row.block_id in hanging) for row in rows.all()]
+    begun = [_begin(session, row, now, str(row.block_id) in hanging) for row in rows.all()]
     session.flush()
     return [item for item in begun if item is not None]
 

@@ -23,7 +23,7 @@ from ..db.models import Deployment, Flow, FlowRun, FlowRunState, WorkQueue
 from ..db.session import after_commit
 from . import deployment_templates
 from . import parameters as parameter_rules
-from .events import EventRecord, record
+from .announcements import announce, resource
 from .internal import FLOW_ID
 from .paging import Page, check_limit, decode_id, page
 from .statements import insert_runs
@@ -86,6 +86,7 @@ def create(
     schedule_id: uuid.UUID | None = None,
     slot: datetime | None = None,
     again: bool = False,
+    chain: tuple[uuid.UUID, int] | None = None,
 ) -> tuple[uuid.UUID, bool]:
     """Create a run of a deployment, SCHEDULED; agents are told once the transaction is committed.
 
@@ -94,6 +95,7 @@ def create(
         due: Not to start before; now when not given.
         idempotency_key: A second call with the same one, for the same flow, finds the run of the first.
         again: They are those of an earlier run, templates of a schedule included.
+        chain: The chain of causes that the run belongs to, and how many firings are in it before.
 
     Returns:
         The run's id, and whether it is new.
@@ -108,6 +110,8 @@ def create(
     parameter_rules.check(deployment.parameter_schema, merged)
     row = new_row(deployment, merged, actor, now, name=name, tags=tags, due=due, priority=priority)
     row.update(idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot)
+    if chain is not None:
+        row.update(chain_id=chain[0], chain_depth=chain[1])
     hint_now = row["due"] <= now + current().dispatch_ahead
     if hint_now:
         row.update(hinted=now, hints=1)
@@ -258,9 +262,10 @@ def delete(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> 
     run = get(session, run_id)
     if S(run.state_type) in ACTIVE:
         raise Conflict(f"the run is {run.state_type}: cancel it first")
+    flow = session.scalar(select(Flow.name).where(Flow.id == run.flow_id))
     session.execute(delete_from(FlowRun).where(FlowRun.id == run_id))
-    resource = {"resource.id": f"orchestrator.flow-run.{run_id}", "resource.name": run.name}
-    record(session, [EventRecord("flow-run.deleted", resource, payload={"by": actor.write()})], now)
+    gone = {"flow": flow, "state": run.state_type, "tags": run.tags}
+    announce(session, "flow-run.deleted", resource("flow-run", run_id, run.name), actor, now, before=gone)
 
 
 def move(
@@ -284,6 +289,12 @@ def move(
         message = "attempt is missing: say which attempt of the run this is about"
         raise InvalidInput(message, {"attempt": [message]})
     return apply(session, run_id, state, attempt=attempt, actor=actor, now=now, result=result).run
+
+
+def join(session: Session, run: FlowRun, chain_id: uuid.UUID, depth: int) -> None:
+    """Have a run that goes on belong to the chain of what moved it on."""
+    run.chain_id, run.chain_depth = chain_id, depth
+    session.flush()
 
 
 def drop_scheduled(session: Session, schedule_ids: Sequence[uuid.UUID], after: datetime | None = None) -> int:

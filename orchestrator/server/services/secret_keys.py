@@ -1,4 +1,4 @@
-"""Which secret key each block is encrypted with; encrypting them anew with the first one."""
+"""Which secret key each block is encrypted with, and each webhook; encrypting them anew with the first one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ...errors import BlockError
 from ...records import Actor
-from ..db.models import Block
+from ..db.models import Block, Webhook
 from . import secrets
 from .announcements import announce
 from .block_lookup import label, select_blocks
@@ -29,10 +29,10 @@ class Check:
 
     #: ``{"id", "blocks"}`` for each key of this server, the one that encrypts first.
     keys: list[dict[str, Any]]
-    #: ``type/name`` of blocks that none of them opens; at most :data:`NAMED`.
+    #: ``type/name`` of blocks that none of them opens, ``webhook/name`` of webhooks; at most :data:`NAMED`.
     unreadable: list[str]
     unreadable_count: int
-    #: Blocks that are not encrypted with the first key, but can be.
+    #: Blocks and webhooks that are not encrypted with the first key, but can be.
     left: int
 
 
@@ -41,7 +41,7 @@ class Rotated:
     """What one step of a rotation did."""
 
     rotated: int
-    #: Blocks that are still to be done.
+    #: Blocks and webhooks that are still to be done.
     left: int
     unreadable: list[str] = field(default_factory=list)
 
@@ -53,13 +53,17 @@ def check(session: Session) -> Check:
     counts = {row[0]: row[1] for row in session.execute(query)}
     unknown = _of_unknown_key(session)
     tried = {block.id: _opens(block) for block in unknown}
-    strange = sum(count for key, count in counts.items() if key is not None and key not in known)
-    unreadable = [label(block) for block in unknown if not tried[block.id]] + _of_other_keys(session, known)
+    hooks = _hooks(session)
+    closed = [f"webhook/{name}" for name, key in hooks if key not in known]
+    strange = len(closed) + sum(count for key, count in counts.items() if key is not None and key not in known)
+    unreadable = [label(block) for block in unknown if not tried[block.id]] + _of_other_keys(session, known) + closed
     return Check(
         keys=[{"id": key, "blocks": counts.get(key, 0)} for key in known],
         unreadable=unreadable[:NAMED],
         unreadable_count=strange + sum(not opens for opens in tried.values()),
-        left=sum(counts.get(key, 0) for key in known[1:]) + sum(tried.values()),
+        left=sum(counts.get(key, 0) for key in known[1:])
+        + sum(tried.values())
+        + sum(key in known[1:] for _, key in hooks),
     )
 
 
@@ -81,6 +85,7 @@ def rotate(session: Session, actor: Actor, now: datetime, batch: int = BATCH) ->
             continue
         block.secrets, block.secrets_key = secrets.encrypt(hidden), known[0]
         done += 1
+    done += _rotate_hooks(session, known, batch - done)
     session.flush()
     found = check(session)
     if done and not found.left:
@@ -98,6 +103,21 @@ def _of_unknown_key(session: Session) -> Sequence[Block]:
 def _of_other_keys(session: Session, known: Sequence[str]) -> list[str]:
     query = select_blocks().where(Block.secrets.is_not(None), Block.secrets_key.not_in(known))
     return [label(block) for block in session.scalars(query.order_by(Block.id).limit(NAMED))]
+
+
+def _hooks(session: Session) -> list[tuple[str, str]]:
+    """Webhooks that have a secret: their names and keys."""
+    query = select(Webhook.name, Webhook.secret_key).where(Webhook.secret.is_not(None)).order_by(Webhook.name)
+    return [(name, str(key)) for name, key in session.execute(query)]
+
+
+def _rotate_hooks(session: Session, known: Sequence[str], most: int) -> int:
+    query = select(Webhook).where(Webhook.secret_key.in_(known[1:])).order_by(Webhook.id).limit(most)
+    rows = session.scalars(query.with_for_update(skip_locked=True)).all()
+    for hook in rows:
+        assert hook.secret is not None
+        hook.secret, hook.secret_key = secrets.encrypt(secrets.decrypt(hook.secret)), known[0]
+    return len(rows)
 
 
 def _opens(block: Block) -> bool:

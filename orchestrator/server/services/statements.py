@@ -17,7 +17,9 @@ import psycopg
 from sqlalchemy.orm import Session
 
 from ...states import TERMINAL
+from .. import hints
 from ..db.json_text import json_text
+from ..db.session import after_commit
 from .internal import FLOW_ID
 
 #: SQL list of the terminal types.
@@ -36,12 +38,20 @@ SUPERSEDED = f"""(r.schedule_id IS NOT NULL AND r.attempt = 0 AND r.due = r.slot
         SELECT 1 FROM flow_run n WHERE n.schedule_id = r.schedule_id AND n.slot > r.slot AND n.slot <= %(horizon)s
             AND n.state_type <> 'CANCELLED'))"""
 
+#: Which holds ``h`` keep a run ``r`` of deployment ``d`` from starting; needs the parameter ``horizon``.
+HELD_BY = f"""FROM deployment_hold t JOIN hold h ON h.id = t.hold_id
+    WHERE t.deployment_id = d.id AND h.released IS NULL AND (
+        h.kind = 'stop' OR (h.kind = 'delay' AND r.due + h.delay_s * interval '1 second' > %(horizon)s)
+        OR (h.kind = 'limit' AND h.slots <= (
+            SELECT count(*) FROM flow_run o JOIN deployment_hold u ON u.deployment_id = o.deployment_id
+            WHERE u.hold_id = h.id AND o.state_type IN ({ACTIVE_TYPES}))))"""
+
 #: When a run ``r`` of deployment ``d`` in queue ``q`` can be claimed; needs the parameter ``horizon``.
 CLAIMABLE = f"""r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s
     AND NOT d.paused AND d.not_ready IS NULL AND NOT q.paused
     AND (q.concurrency_limit IS NULL OR q.concurrency_limit > (
         SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})))
-    AND NOT {SUPERSEDED}"""
+    AND NOT EXISTS (SELECT 1 {HELD_BY}) AND NOT {SUPERSEDED}"""
 
 
 def uuid7_sql(instant: str) -> str:
@@ -64,6 +74,15 @@ _TAGS = """coalesce((SELECT jsonb_agg(jsonb_build_object(
         'resource.id', 'orchestrator.tag.' || t, 'resource.name', t, 'resource.role', 'tag'))
         FROM unnest(m.tags) AS t), '[]'::jsonb)"""
 
+#: Types of actors that stand for people: what they do is an action.
+PEOPLE = "'api-key', 'user'"
+
+#: Who asked for a change: its details say so, or it is the making of the run.
+_ASKED = """SELECT CASE WHEN m.details ? 'by' THEN jsonb_build_object('by', m.details->'by')
+        WHEN m.state_at = m.created AND m.attempt = 0 AND m.created_by <> '{}'
+            THEN jsonb_build_object('by', m.created_by)
+        ELSE '{}'::jsonb END AS asked"""
+
 #: The CTEs ``history`` and ``recorded``, which write what ``moved`` did. Errands leave no events: what they find does.
 CHANGE_RECORDED = f"""
 history AS (
@@ -73,7 +92,7 @@ history AS (
     FROM moved m
 ),
 recorded AS (
-    INSERT INTO event (id, event, occurred, received, resource_id, resource, related, payload)
+    INSERT INTO event (id, event, occurred, received, resource_id, resource, related, payload, kind)
     SELECT {uuid7_sql("clock_timestamp()")}, 'flow-run.' || lower(m.state_type), m.state_at, m.stamp,
         'orchestrator.flow-run.' || m.id,
         jsonb_build_object('resource.id', 'orchestrator.flow-run.' || m.id, 'resource.name', m.name,
@@ -82,8 +101,10 @@ recorded AS (
             {_related("flow", "flow", "f")}, {_related("deployment", "deployment", "d")},
             {_related("work-queue", "work-queue", "q")}, {_related("agent", "agent", "a")}
         ), '$[*] ? (@ != null)') || {_TAGS},
-        jsonb_build_object('attempt', m.attempt, 'message', m.state_message)
-    FROM moved m JOIN flow f ON f.id = m.flow_id LEFT JOIN deployment d ON d.id = m.deployment_id
+        jsonb_build_object('attempt', m.attempt, 'message', m.state_message) || w.asked,
+        CASE WHEN w.asked->'by'->>'type' IN ({PEOPLE}) THEN 'action' ELSE 'operation' END
+    FROM moved m CROSS JOIN LATERAL ({_ASKED}) AS w JOIN flow f ON f.id = m.flow_id
+    LEFT JOIN deployment d ON d.id = m.deployment_id
     LEFT JOIN work_queue q ON q.id = m.work_queue_id LEFT JOIN agent a ON a.id = m.agent_id
     WHERE m.flow_id <> '{FLOW_ID}'
 )"""
@@ -96,16 +117,18 @@ WITH given AS (
         idempotency_key text, schedule_id uuid, slot timestamptz, due timestamptz, started timestamptz,
         ended timestamptz, hinted timestamptz, hints int, parent_task_run_id uuid, parent_flow_run_id uuid,
         created timestamptz, created_by jsonb, details jsonb, stamp timestamptz, result jsonb,
-        lease_until timestamptz)
+        lease_until timestamptz, chain_id uuid, chain_depth int)
 ),
 fresh AS (
     INSERT INTO flow_run (id, flow_id, deployment_id, name, state_type, state_name, state_message, state_at, attempt,
         parameters, tags, work_queue_id, priority, idempotency_key, schedule_id, slot, due, started, ended, hinted,
-        hints, parent_task_run_id, parent_flow_run_id, created, created_by, result, lease_until)
+        hints, parent_task_run_id, parent_flow_run_id, created, created_by, result, lease_until,
+        chain_id, chain_depth)
     SELECT id, flow_id, deployment_id, name, state_type, state_name, coalesce(state_message, ''), state_at,
         coalesce(attempt, 0), coalesce(parameters, '{{}}'), coalesce(tags, '{{}}'), work_queue_id,
         coalesce(priority, 0), idempotency_key, schedule_id, slot, due, started, ended, hinted, coalesce(hints, 0),
-        parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result, lease_until
+        parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result, lease_until,
+        chain_id, coalesce(chain_depth, 0)
     FROM given ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING *
@@ -134,7 +157,17 @@ def insert_runs(session: Session, rows: Sequence[Mapping[str, Any]]) -> set[uuid
     Returns:
         The ids that are new.
     """
-    return {run_id for (run_id,) in fetch(session, _INSERT_RUNS, {"rows": json_text(list(rows))})}
+    made = {run_id for (run_id,) in fetch(session, _INSERT_RUNS, {"rows": json_text(list(rows))})}
+    if made:
+        wake_readers(session)
+    return made
+
+
+def wake_readers(session: Session) -> None:
+    """Have those who read events look at once, when this transaction, which writes some, is committed."""
+    if not session.info.get("readers_woken"):
+        session.info["readers_woken"] = True
+        after_commit(session, hints.wake, "triggers")
 
 
 def copy_rows(session: Session, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

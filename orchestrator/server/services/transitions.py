@@ -24,7 +24,7 @@ from ..db.models import FlowRun, WorkQueue
 from ..db.session import after_commit
 from ..rules import policy
 from ..rules.move import Decision, Effect, Facts, Move
-from .statements import ACTIVE_TYPES, BY_HAND, CHANGE_RECORDED, TERMINAL_TYPES, fetch
+from .statements import ACTIVE_TYPES, BY_HAND, CHANGE_RECORDED, TERMINAL_TYPES, fetch, wake_readers
 from .task_states import ENDED_WITH_RUN, end_unfinished
 
 S = StateType
@@ -180,6 +180,7 @@ def _write(
             "result": None if result is None else json_text(result), "by_hand_until": by_hand_until,
         },
     )  # fmt: skip
+    wake_readers(session)
     for name in _CHANGED:
         set_committed_value(run, name, getattr(changed, name))
 

@@ -12,9 +12,10 @@ from ...clock import to_text
 from ...errors import NotFound
 from ...records import WaitingReason
 from ...states import StateType
+from ...triggers.matching import selector_text
 from .. import hints
 from ..config import current
-from .statements import ACTIVE_TYPES, fetch
+from .statements import ACTIVE_TYPES, HELD_BY, fetch
 
 _FACTS = f"""
 SELECT r.state_type, r.due, q.name AS queue, q.paused AS queue_paused, q.concurrency_limit AS most,
@@ -33,6 +34,12 @@ CROSS JOIN LATERAL (
 ) AS agents
 WHERE r.id = %(id)s"""
 
+_HOLD = f"""
+SELECT x.* FROM flow_run r JOIN deployment d ON d.id = r.deployment_id CROSS JOIN LATERAL (
+    SELECT h.id, h.kind, h.slots, h.delay_s, h.reason, h.until, h.match {HELD_BY}
+    ORDER BY h.kind = 'stop' DESC, h.id LIMIT 1) AS x
+WHERE r.id = %(id)s"""
+
 
 def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | None:
     """Why a SCHEDULED run is not running; None when it is not SCHEDULED.
@@ -48,7 +55,7 @@ def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | N
     facts = rows[0]
     if facts.state_type != StateType.SCHEDULED:
         return None
-    return _held_back(facts, now) or _unserved(facts)
+    return _held_back(facts, now) or _hold(session, run_id, now) or _unserved(facts)
 
 
 def _held_back(facts: Any, now: datetime) -> WaitingReason | None:
@@ -67,6 +74,19 @@ def _held_back(facts: Any, now: datetime) -> WaitingReason | None:
     if facts.most is not None and facts.occupied >= facts.most:
         told = f"Work queue {facts.queue} has {facts.occupied} of at most {facts.most} runs at once."
         return WaitingReason("limit-full", told)
+    return None
+
+
+def _hold(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | None:
+    for hold in fetch(session, _HOLD, {"id": run_id, "horizon": now}):
+        how = {
+            "stop": "no run that touches it starts",
+            "limit": f"at most {hold.slots} runs that touch it go on at once",
+            "delay": f"runs that touch it start {hold.delay_s} s later",
+        }[hold.kind]
+        until = f" Until {to_text(hold.until)}." if hold.until else ""
+        told = f"{selector_text(hold.match)} is held ({hold.reason}): {how}.{until} Hold {hold.id}."
+        return WaitingReason("held", told)
     return None
 
 

@@ -29,10 +29,12 @@ def test_a_failing_step_is_borne(caplog: pytest.LogCaptureFixture) -> None:
     assert "the database is away" in caplog.text
 
 
-def test_a_loop_is_stepped_once_at_a_time() -> None:
+def test_a_tick_during_a_step_leads_to_another_step_and_not_two_at_once() -> None:
     inside, leave = threading.Event(), threading.Event()
+    taken: list[str] = []
 
-    def step(_: str) -> None:
+    def step(name: str) -> None:
+        taken.append(name)
         inside.set()
         leave.wait(10)
 
@@ -40,9 +42,12 @@ def test_a_loop_is_stepped_once_at_a_time() -> None:
     thread = threading.Thread(target=steps.tick, args=("late",))
     thread.start()
     inside.wait(10)
-    assert not steps.tick("late")
+    for _ in range(3):
+        assert not steps.tick("late")
+    assert taken == ["late"]
     leave.set()
     thread.join()
+    assert taken == ["late", "late"]
 
 
 def test_without_ticks_steps_are_taken_all_the_same(caplog: pytest.LogCaptureFixture) -> None:

@@ -28,6 +28,7 @@ keep htmx.org 2.0.11 "$here/htmx-2.0.11" dist/htmx.min.js LICENSE
 keep idiomorph 0.8.0 "$here/idiomorph-0.8.0" dist/idiomorph-ext.min.js LICENSE
 keep @alpinejs/csp 3.17.4 "$here/alpine-csp-3.17.4" dist/cdn.min.js
 cp "$here/licences/alpine.txt" "$here/alpine-csp-3.17.4/LICENSE"
+keep cytoscape 3.34.4 "$here/cytoscape-3.34.4" dist/cytoscape.min.js LICENSE
 keep echarts 6.1.0 "$here/echarts-6.1.0" dist/echarts.common.min.js LICENSE NOTICE
 keep @json-editor/json-editor 2.17.2 "$here/json-editor-2.17.2" dist/jsoneditor.js dist/jsoneditor.js.LICENSE.txt LICENSE
 keep cronstrue 3.39.0 "$here/cronstrue-3.39.0" dist/cronstrue.min.js LICENSE

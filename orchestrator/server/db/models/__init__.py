@@ -1,6 +1,7 @@
 """One file a table; importing this package knows them all."""
 
 from .action import Action
+from .action_target import ActionTarget
 from .agent import Agent
 from .api_key import ApiKey
 from .artifact import Artifact
@@ -11,14 +12,20 @@ from .block_load import BlockLoad
 from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
+from .calendar import CalendarDays
 from .deployment import Deployment
+from .deployment_hold import DeploymentHold
+from .deployment_resource import DeploymentResource
 from .discovery import Discovery
 from .event import Event
 from .event_cursor import EventCursor
+from .expectation import Expectation
+from .expectation_occurrence import ExpectationOccurrence
 from .firing import Firing
 from .flow import Flow
 from .flow_run import FlowRun
 from .flow_run_state import FlowRunState
+from .hold import Hold
 from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
@@ -28,6 +35,8 @@ from .producer import Producer
 from .relation import Relation
 from .resource import Resource
 from .resource_limit import ResourceLimit
+from .resource_rule import ResourceRule
+from .resource_state import ResourceState
 from .schedule import Schedule
 from .task_run import TaskRun
 from .task_run_state import TaskRunState
@@ -36,10 +45,13 @@ from .tick import Tick
 from .trigger import Trigger
 from .trigger_bucket import TriggerBucket
 from .variable import Variable
+from .webhook import Webhook
+from .webhook_delivery import WebhookDelivery
 from .work_queue import WorkQueue
 
 __all__ = [
     "Action",
+    "ActionTarget",
     "Agent",
     "ApiKey",
     "Artifact",
@@ -50,15 +62,21 @@ __all__ = [
     "BlockReference",
     "BlockSchema",
     "BlockType",
+    "CalendarDays",
     "Deployment",
+    "DeploymentHold",
     "DeploymentNotification",
+    "DeploymentResource",
     "Discovery",
     "Event",
     "EventCursor",
+    "Expectation",
+    "ExpectationOccurrence",
     "Firing",
     "Flow",
     "FlowRun",
     "FlowRunState",
+    "Hold",
     "LimitLease",
     "Log",
     "LoginLink",
@@ -68,6 +86,8 @@ __all__ = [
     "Relation",
     "Resource",
     "ResourceLimit",
+    "ResourceRule",
+    "ResourceState",
     "Schedule",
     "TaskRun",
     "TaskRunState",
@@ -76,5 +96,7 @@ __all__ = [
     "Trigger",
     "TriggerBucket",
     "Variable",
+    "Webhook",
+    "WebhookDelivery",
     "WorkQueue",
 ]

@@ -24,6 +24,8 @@ class Action(Base):
     kind: Mapped[str]
     #: The action document, its templates not yet rendered.
     spec: Mapped[Json]
+    #: The document with its templates filled in, once it was tried.
+    rendered: Mapped[JsonOrNone]
     #: ``waiting`` for its next try, ``running``, ``done``, ``given-up`` (may be done again by hand), ``skipped``.
     state: Mapped[str] = mapped_column(server_default="waiting", default="waiting")
     attempts: Mapped[int] = mapped_column(server_default="0", default=0)

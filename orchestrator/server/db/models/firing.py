@@ -21,6 +21,7 @@ class Firing(Base):
 
     id: Mapped[Key]
     trigger_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("trigger.id", ondelete="CASCADE"))
+    expectation_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("expectation.id", ondelete="CASCADE"))
     key: Mapped[str] = mapped_column(server_default="[]", default="[]")
     occasion: Mapped[str]
     state: Mapped[str] = mapped_column(server_default="open", default="open")
@@ -44,8 +45,11 @@ class Firing(Base):
 
     __table_args__ = (
         UniqueConstraint("trigger_id", "occasion"),
+        UniqueConstraint("expectation_id", "occasion"),
+        CheckConstraint("(trigger_id IS NULL) <> (expectation_id IS NULL)", name="one_cause"),
         CheckConstraint("state IN ('open', 'resolved', 'suppressed')", name="state"),
         Index("ix_firing_trigger", "trigger_id", text("id DESC")),
         Index("ix_firing_open", "trigger_id", "key", postgresql_where=text("state = 'open'")),
         Index("ix_firing_chain", "chain_id"),
+        Index("ix_firing_event", "event_id", postgresql_where=text("event_id IS NOT NULL")),
     )

@@ -1,0 +1,235 @@
+"""``expectations``, with their occurrences, and ``calendars``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from marshmallow import ValidationError
+
+from ...clock import now, to_text
+from ...errors import InvalidInput
+from ...expectations import TIMETABLE, read, sentence
+from ..db.models import CalendarDays, Expectation
+from ..db.session import reading, transaction
+from ..schemas import expectations as schemas
+from ..schemas.base import PageQuery, addressable
+from ..services import calendars, expectations, occurrences
+from ..services.expectation_watch import watch_of
+from ..services.expectations import ExpectationFilter
+from ..services.occurrences import OccurrenceFilter, OccurrenceRow
+from .access import actor, needs
+from .resource import Resource, address, answer, answer_page, check_match, no_content
+
+blueprint = Resource("expectations", "Expectations: what should happen by when, and what became of it.")
+#: Times at which a document that is checked is due next.
+_NEXT = 10
+
+
+@blueprint.route("/expectations")
+@needs("viewer")
+@blueprint.arguments(schemas.ExpectationQuery, location="query")
+@blueprint.response(200, schemas.ExpectationPage)
+def list_expectations(query: dict[str, Any]) -> Response:
+    """List expectations, by name."""
+    limit, cursor = query.pop("limit"), query.pop("cursor")
+    with reading() as session:
+        found = expectations.listing(session, ExpectationFilter(**query), limit, cursor)
+    return answer_page(found, present)
+
+
+@blueprint.route("/expectations", methods=["POST"])
+@needs("editor")
+@blueprint.arguments(schemas.ExpectationInputSchema)
+@blueprint.response(201, schemas.ExpectationSchema)
+def create_expectation(body: dict[str, Any]) -> Response:
+    """Make an expectation; what happens from now on counts."""
+    with transaction() as session:
+        return answer(present(expectations.create(session, body, actor(), now())), 201)
+
+
+@blueprint.route("/expectations/check", methods=["POST"])
+@needs("viewer")
+@blueprint.arguments(schemas.ExpectationInputSchema)
+@blueprint.response(200, schemas.CheckedSchema)
+def check_expectation(body: dict[str, Any]) -> Response:
+    """Check a document without saving it: what it says, and when it is due next."""
+    with reading() as session:
+        spec = expectations.check(session, body)
+        times = []
+        if spec.kind == TIMETABLE:
+            watch = watch_of(session, Expectation(document=body, since=now()))
+            times = [to_text(window.due) for window in watch.timetable.windows(now(), _NEXT)]
+    return answer({"sentence": sentence(spec), "next": times})
+
+
+@blueprint.route("/expectations/occurrences")
+@needs("viewer")
+@blueprint.arguments(schemas.OccurrenceQuery, location="query")
+@blueprint.response(200, schemas.OccurrencePage)
+def list_occurrences(query: dict[str, Any]) -> Response:
+    """List occurrences of all expectations, the latest due first."""
+    return _listed(query)
+
+
+@blueprint.route("/expectations/calendar")
+@needs("viewer")
+@blueprint.arguments(schemas.CalendarSpanQuery, location="query")
+@blueprint.response(200, schemas.OccurrencesSchema)
+def show_calendar(query: dict[str, Any]) -> Response:
+    """What is due in a stretch of time, the first 2,000, in order."""
+    with reading() as session:
+        found = occurrences.calendar(session, query["start"], query["end"])
+    return answer({"items": [present_occurrence(row) for row in found]})
+
+
+@blueprint.route("/expectations/<ref>")
+@needs("viewer")
+@blueprint.response(200, schemas.ExpectationSchema)
+def get_expectation(ref: str) -> Response:
+    """Get an expectation, by id or name."""
+    with reading() as session:
+        return answer(present(expectations.get(session, address(ref))))
+
+
+@blueprint.route("/expectations/<ref>", methods=["PATCH"])
+@needs("editor")
+@blueprint.arguments(schemas.ExpectationChangeSchema)
+@blueprint.response(200, schemas.ExpectationSchema)
+def change_expectation(body: dict[str, Any], ref: str) -> Response:
+    """Set fields of its document; null takes one out."""
+    with transaction() as session:
+        check_match(lambda: present(expectations.get(session, address(ref))))
+        return answer(present(expectations.change(session, address(ref), body, actor(), now())))
+
+
+@blueprint.route("/expectations/<ref>", methods=["DELETE"])
+@needs("editor")
+@blueprint.response(204)
+def delete_expectation(ref: str) -> Response:
+    """Delete an expectation with its occurrences."""
+    with transaction() as session:
+        check_match(lambda: present(expectations.get(session, address(ref))))
+        expectations.delete(session, address(ref), actor(), now())
+    return no_content()
+
+
+@blueprint.route("/expectations/<ref>/enable", methods=["POST"])
+@needs("editor")
+@blueprint.response(200, schemas.ExpectationSchema)
+def enable_expectation(ref: str) -> Response:
+    """Turn it on; what happens from now on counts."""
+    with transaction() as session:
+        return answer(present(expectations.switch(session, address(ref), True, actor(), now())))
+
+
+@blueprint.route("/expectations/<ref>/disable", methods=["POST"])
+@needs("editor")
+@blueprint.response(200, schemas.ExpectationSchema)
+def disable_expectation(ref: str) -> Response:
+    """Turn it off: nothing is expected."""
+    with transaction() as session:
+        return answer(present(expectations.switch(session, address(ref), False, actor(), now())))
+
+
+@blueprint.route("/expectations/<ref>/mute", methods=["POST"])
+@needs("editor")
+@blueprint.arguments(schemas.MuteSchema)
+@blueprint.response(200, schemas.ExpectationSchema)
+def mute_expectation(body: dict[str, Any], ref: str) -> Response:
+    """Note misses, but do nothing, until an instant; null: no more."""
+    with transaction() as session:
+        return answer(present(expectations.mute(session, address(ref), body["until"], actor(), now())))
+
+
+@blueprint.route("/expectations/<ref>/occurrences")
+@needs("viewer")
+@blueprint.arguments(schemas.OccurrenceQuery, location="query")
+@blueprint.response(200, schemas.OccurrencePage)
+def list_own_occurrences(query: dict[str, Any], ref: str) -> Response:
+    """List its occurrences, the latest due first."""
+    with reading() as session:
+        found = expectations.get(session, address(ref))
+    return _listed({**query, "expectation_id": found.id})
+
+
+# -- calendars
+
+
+@blueprint.route("/calendars")
+@needs("viewer")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, schemas.CalendarPage)
+def list_calendars(query: dict[str, Any]) -> Response:
+    """List calendars, by name; `every-day` and `weekdays` are there without."""
+    with reading() as session:
+        found = calendars.listing(session, **query)
+    return answer_page(found, present_calendar)
+
+
+@blueprint.route("/calendars/<ref>")
+@needs("viewer")
+@blueprint.response(200, schemas.CalendarSchema)
+def get_calendar(ref: str) -> Response:
+    """Get a calendar, by id or name."""
+    with reading() as session:
+        return answer(present_calendar(calendars.get(session, address(ref))))
+
+
+@blueprint.route("/calendars/<name>", methods=["PUT"])
+@needs("editor")
+@blueprint.arguments(schemas.CalendarInputSchema)
+@blueprint.response(200, schemas.CalendarSchema)
+@blueprint.alt_response(201, schema=schemas.CalendarSchema, success=True)
+def set_calendar(body: dict[str, Any], name: str) -> Response:
+    """Set a calendar by its name; it is made (201) when it is missing. What is made from now on goes by it."""
+    try:
+        addressable(name)
+    except ValidationError as error:
+        raise InvalidInput(f"name: {error.messages[0]}", {"name": error.messages}) from None
+    with transaction() as session:
+        made, is_new = calendars.put(session, name, body, actor(), now())
+    return answer(present_calendar(made), 201 if is_new else 200)
+
+
+@blueprint.route("/calendars/<ref>", methods=["DELETE"])
+@needs("editor")
+@blueprint.response(204)
+def delete_calendar(ref: str) -> Response:
+    """Delete a calendar; 409 while expectations go by it."""
+    with transaction() as session:
+        calendars.delete(session, address(ref), actor(), now())
+    return no_content()
+
+
+def present(row: Expectation) -> dict[str, Any]:
+    """An expectation as JSON."""
+    shown = (
+        "id", "name", "document", "severity", "owner", "active", "deployment_id", "since", "muted_until", "created",
+        "updated",
+    )  # fmt: skip
+    return {**{name: getattr(row, name) for name in shown}, "sentence": sentence(read(row.document))}
+
+
+def present_occurrence(found: OccurrenceRow) -> dict[str, Any]:
+    """An occurrence as JSON."""
+    row = found.occurrence
+    shown = (
+        "id", "expectation_id", "key", "status", "slot", "opens", "due", "deadline", "closes", "satisfied", "judged",
+        "judged_late",
+    )  # fmt: skip
+    hits = [{"at": at, "ref": ref} for at, ref in row.hits]
+    return {**{name: getattr(row, name) for name in shown}, "expectation": found.expectation.name, "hits": hits}
+
+
+def present_calendar(row: CalendarDays) -> dict[str, Any]:
+    """A calendar as JSON."""
+    shown = ("id", "name", "description", "weekdays", "holidays", "extra", "created", "updated")
+    return {name: getattr(row, name) for name in shown}
+
+
+def _listed(query: dict[str, Any]) -> Response:
+    limit, cursor = query.pop("limit"), query.pop("cursor")
+    with reading() as session:
+        found = occurrences.listing(session, OccurrenceFilter(**query), limit, cursor)
+    return answer_page(found, present_occurrence)

@@ -1,0 +1,42 @@
+"""Has actions done that firings asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from ... import outgoing as ways
+from ...clock import now as present_instant
+from ..db import session as database
+from ..db.session import after_commit
+from ..services import action_outbox
+from ..services.action_outbox import AT_ONCE, TIME_OUT, Outgoing
+from .senders import Senders, deliver
+
+INTERVAL = timedelta(seconds=2)
+#: Actions that are done, begun or settled in one step.
+BATCH = 50
+
+
+def send(outgoing: Outgoing) -> None:
+    """Do an outgoing action, and note what became of it."""
+    error, result = deliver(outgoing.document, lambda block: ways.send(outgoing.kind, block, outgoing.content))
+    database.retried(
+        lambda session: action_outbox.finish(session, outgoing.id, outgoing.attempt, error, present_instant(), result)
+    )
+
+
+senders = Senders(send, AT_ONCE, TIME_OUT.total_seconds())
+
+
+def step(session: Session, now: datetime) -> int:
+    """Do what touches only this database, settle, begin; what goes out is sent once the transaction is over. Returns
+    how many were done in it.
+    """
+    done = action_outbox.perform(session, now, BATCH)
+    action_outbox.settle(session, now, BATCH)
+    room, hanging = senders.room()
+    for outgoing in action_outbox.begin_due(session, now, BATCH, room, hanging):
+        after_commit(session, senders.send, outgoing)
+    return done

@@ -1,0 +1,54 @@
+"""``emit-event``: write an event, which other triggers may wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ....errors import InvalidInput
+from ....ids import uuid7
+from .. import events
+from ..action_kind import Asked, Field, Kind
+
+
+class EmitEvent(Kind):
+    """Writes an event."""
+
+    name = "emit-event"
+    title = "Emit an event"
+    description = "Write an event that other triggers may wait for."
+    fields = (
+        Field("event", "text", "Its name, such as orders.late.", required=True),
+        Field("resource", "json", "What it is about: an id, or labels with resource.id.", required=True),
+        Field("related", "json", "A list of labels, each with resource.id and resource.role."),
+        Field("payload", "mapping", "Any facts."),
+    )
+
+    def act(self, session: Session, asked: Asked, now: datetime) -> dict[str, Any]:
+        """Write it, as part of the chain."""
+        values = asked.values
+        event_id = uuid7(now)
+        item = {
+            "id": str(event_id),
+            "event": values["event"],
+            "resource": _labels(values["resource"]),
+            "related": [*(values.get("related") or []), asked.chain()],
+            "payload": values.get("payload") or {},
+            "follows": str(asked.event_id) if asked.event_id else None,
+        }
+        taken = events.ingest(session, [item], now, source="tower")
+        for refused in taken.refused:
+            raise InvalidInput(refused.message)
+        return {"event_id": str(event_id)}
+
+
+def _labels(resource: Any) -> dict[str, str]:
+    if isinstance(resource, Mapping):
+        return {str(name): value if isinstance(value, str) else str(value) for name, value in resource.items()}
+    return {"resource.id": str(resource)}
+
+
+KIND = EmitEvent()

@@ -1,0 +1,234 @@
+"""Having actions done that firings asked for: each exactly once where this database is all that it touches, at least
+once where another system is; or given up, for all to see.
+
+Most kinds act within the transaction that notes that they are done. The outgoing ones act by a block: a thread of this
+process for our own kinds of block, an agent for others; they are done by a try after the other. An action is
+``waiting`` until its next one is due, ``running`` with the time at which that counts as failed, then ``done`` or, after
+:data:`.action_results.TRIES` of them, ``given-up``. Whoever does it says so with the number of the try, so that a late
+answer does not disturb the next one. When the process that does one dies, the same may be done once more.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from ... import block_kinds
+from ...errors import Conflict, InvalidInput, NotFound, OrchestratorError, Unavailable
+from ...records import Actor
+from ...states import TERMINAL, StateType
+from ..db.models import Action, Block, Deployment, Firing, FlowRun, Trigger
+from . import action_results, block_references, blocks, errands, runs
+from .action_asking import prepare
+from .action_kind import Nothing
+from .action_results import BREAK_AFTER, Ended
+from .statements import execute, fetch
+
+#: How long one try may take in this process, and how long an errand may wait for an agent.
+TIME_OUT, AGENT_TIME_OUT = timedelta(seconds=90), timedelta(minutes=10)
+#: Actions upon one target that are done at once.
+AT_ONCE = 2
+US = Actor("server", name="actions")
+
+#: The oldest few of each target: one that has many does not keep the others waiting. One that has failed again and
+#: again is tried with a single action.
+_DUE = """
+SELECT id, target FROM (
+    SELECT a.id, a.target, a.next_try, coalesce(t.failures, 0) AS failures,
+        row_number() OVER (PARTITION BY a.target ORDER BY a.next_try, a.id) AS place
+    FROM action a LEFT JOIN action_target t ON t.target = a.target
+    WHERE a.state = 'waiting' AND a.next_try <= %(now)s AND a.target <> '') AS waiting
+WHERE place <= CASE WHEN failures >= %(break_after)s THEN 1 ELSE %(at_once)s END
+ORDER BY next_try, id LIMIT %(batch)s"""
+_REST = """
+UPDATE action a SET next_try = t.open_until,
+    error = a.target || ' rests after ' || t.failures || ' failures in a row, the last: ' || t.error
+FROM action_target t
+WHERE a.target = t.target AND t.open_until > %(now)s AND a.state = 'waiting' AND a.next_try <= %(now)s"""
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What this process is to do outside of any transaction: with the block's document, secrets and all."""
+
+    id: uuid.UUID
+    #: Which try it is.
+    attempt: int
+    target: str
+    document: dict[str, Any]
+    kind: str
+    content: dict[str, Any]
+
+
+def perform(session: Session, now: datetime, batch: int) -> int:
+    """Do the actions that are due and touch nothing but this database; returns how many there were."""
+    query = (
+        select(Action)
+        .where(Action.state == "waiting", Action.next_try <= now, Action.target == "")
+        .order_by(Action.next_try, Action.id)
+        .limit(batch)
+        .with_for_update(skip_locked=True)
+    )
+    rows = session.scalars(query).all()
+    for row in rows:
+        _perform(session, row, now)
+    session.flush()
+    return len(rows)
+
+
+def begin_due(
+    session: Session, now: datetime, batch: int, room: Callable[[str], bool], hanging: Collection[str] = ()
+) -> list[Outgoing]:
+    """Begin the outgoing actions that are due: agents are sent for kinds of block that are not ours, the others are
+    returned.
+
+    Args:
+        room: Whether this process can do one more upon a target; each yes is used.
+        hanging: Targets that this process still waits for in vain: a try upon them fails at once.
+    """
+    execute(session, _REST, {"now": now})
+    wanted = {"now": now, "at_once": AT_ONCE, "batch": batch, "break_after": BREAK_AFTER}
+    ids = [row.id for row in fetch(session, _DUE, wanted) if row.target in hanging or room(row.target)]
+    query = select(Action).where(Action.id.in_(ids), Action.state == "waiting")
+    rows = session.scalars(query.order_by(Action.next_try, Action.id).with_for_update(skip_locked=True)).all()
+    begun = [_begin(session, row, now, row.target in hanging) for row in rows]
+    session.flush()
+    return [item for item in begun if item is not None]
+
+
+def settle(session: Session, now: datetime, batch: int) -> int:
+    """Note how errands ended, and what has taken too long; returns how many there were."""
+    errand = select(FlowRun.id).where(
+        FlowRun.id == Action.errand_id, FlowRun.state_type.in_([kind.value for kind in TERMINAL])
+    )
+    query = (
+        select(Action)
+        .where(Action.state == "running", (Action.next_try <= now) | errand.exists())
+        .order_by(Action.id)
+        .limit(batch)
+        .with_for_update(skip_locked=True)
+    )
+    rows = session.scalars(query).all()
+    for row in rows:
+        _settle(session, row, now)
+    session.flush()
+    return len(rows)
+
+
+def finish(session: Session, action_id: uuid.UUID, attempt: int, error: str, now: datetime, result: Any = None) -> None:
+    """Note how a try in this process ended; ``error`` is empty when it was done."""
+    query = select(Action).where(Action.id == action_id, Action.attempts == attempt)
+    row = session.scalar(query.with_for_update())
+    if row is None or row.state in ("done", "skipped"):
+        return
+    if not error:
+        action_results.done(session, row, result, now)
+    elif row.state == "running":
+        action_results.failed(session, row, error, now)
+
+
+def _perform(session: Session, row: Action, now: datetime) -> None:
+    row.attempts += 1
+    session.flush()
+    callbacks = len(session.info.get("after_commit", ()))
+    try:
+        with session.begin_nested():
+            kind, asked = prepare(session, row, now)
+            result = kind.act(session, asked, now)
+        row.rendered = dict(asked.values)
+        action_results.done(session, row, result, now)
+        return
+    except Nothing as reason:
+        ended, told = Ended.SKIPPED, str(reason)
+    except (InvalidInput, NotFound, Conflict) as error:
+        # It would not go better the next time, unless somebody changes something; then it is done again by hand.
+        ended, told = Ended.FOR_GOOD, str(error)
+    except (OrchestratorError, SQLAlchemyError) as error:
+        ended, told = Ended.FAILED, f"{type(error).__name__}: {error}"
+    # What a rolled back action wanted done after the commit is not to be done.
+    del session.info.get("after_commit", [])[callbacks:]
+    action_results.ended(session, row, ended, told, now)
+
+
+def _begin(session: Session, row: Action, now: datetime, hangs: bool) -> Outgoing | None:
+    row.attempts += 1
+    row.state = "running"
+    try:
+        if hangs:
+            raise Unavailable("an earlier one still hangs")
+        block = blocks.get(session, row.target)
+        kind, asked = prepare(session, row, now)
+        row.rendered = kind.content(session, asked, now)
+        if not _is_ours(session, block):
+            _send_agent(session, row, block, now)
+            return None
+        document = blocks.load(session, block.id, US, now)
+    except Nothing as reason:
+        action_results.ended(session, row, Ended.SKIPPED, str(reason), now)
+        return None
+    except NotFound:
+        action_results.ended(session, row, Ended.FOR_GOOD, f"the block {row.target} was deleted", now)
+        return None
+    except InvalidInput as error:
+        action_results.ended(session, row, Ended.FOR_GOOD, str(error), now)
+        return None
+    except OrchestratorError as error:
+        action_results.failed(session, row, str(error), now)
+        return None
+    row.next_try = now + TIME_OUT
+    return Outgoing(row.id, row.attempts, row.target, document, row.kind, row.rendered)
+
+
+def _is_ours(session: Session, block: Block) -> bool:
+    """Whether this process may run the block's code: its class, and those of the blocks in it, come with us."""
+    held = select(Block).where(Block.id.in_(block_references.held(session, [block.id])))
+    slugs = {block.block_type.slug, *(item.block_type.slug for item in session.scalars(held))}
+    return all(block_kinds.installed().get(slug, "").startswith("orchestrator.blocks.") for slug in slugs)
+
+
+def _send_agent(session: Session, row: Action, block: Block, now: datetime) -> None:
+    query = (
+        select(Deployment)
+        .join(Trigger, Trigger.deployment_id == Deployment.id)
+        .join(Firing, Firing.trigger_id == Trigger.id)
+        .where(Firing.id == row.firing_id)
+    )
+    owner = session.scalar(query)
+    row.errand_id = errands.start(
+        session,
+        "act",
+        # The errand fetches what it is to do: a parameter must not hold what looks like a template.
+        {"block_id": str(block.id), "action_id": str(row.id)},
+        work_queue=owner.work_queue.name if owner is not None else errands.DEFAULT_QUEUE,
+        actor=US,
+        now=now,
+        about=f"{row.kind} by {blocks.label(block)}",
+        priority=0,
+    )
+    row.next_try = now + AGENT_TIME_OUT
+
+
+def _settle(session: Session, row: Action, now: datetime) -> None:
+    run = session.get(FlowRun, row.errand_id) if row.errand_id else None
+    if run is None:
+        action_results.failed(session, row, f"no answer within {TIME_OUT.total_seconds():g} s", now)
+    elif run.state_type == StateType.COMPLETED:
+        value = run.result.get("value") if isinstance(run.result, dict) else None
+        action_results.done(session, row, value if isinstance(value, dict) else {}, now)
+    elif run.state_type in TERMINAL:
+        action_results.failed(session, row, run.state_message or f"the errand ended as {run.state_name}", now)
+    elif run.state_type == StateType.SCHEDULED:
+        runs.cancel(session, run.id, US, now)
+        minutes = f"{AGENT_TIME_OUT.total_seconds() / 60:g}"
+        error = f"its kind of block needs an agent, and none took it within {minutes} minutes"
+        action_results.failed(session, row, error, now, blamed=False)
+    else:
+        # An agent is at it; the errand has a time-out of its own.
+        row.next_try = now + AGENT_TIME_OUT

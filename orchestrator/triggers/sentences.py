@@ -1,0 +1,127 @@
+"""Triggers in plain English."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .conditions import Absence, Condition, Filter, Group, Happening, Metric, Schedule
+from .documents import TriggerSpec, read
+from .machine import Firing
+from .matching import NEGATION
+from .seen import Seen
+
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
+_COMPARED = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
+
+
+def sentence(document: Mapping[str, Any]) -> str:
+    """What a trigger document says, in one sentence. Raises InvalidInput as :func:`.documents.read`."""
+    spec = read(document)
+    actions = _joined([action["do"].replace("-", " ") for action in spec.then], "and") or "only note it"
+    each = f", for each {_joined(spec.for_each, 'and')}" if spec.for_each else ""
+    return f"When {condition_text(spec.condition)}{each}: {actions}."
+
+
+def condition_text(condition: Condition) -> str:
+    """A condition as the part of a sentence that follows "When"."""
+    if isinstance(condition, Happening):
+        within = f" within {time_text(condition.within)}" if condition.within is not None else ""
+        if condition.threshold == 1:
+            return f"{_names(condition.expect)} happens{_where(condition.filter)}"
+        return f"{_names(condition.expect)} happens {condition.threshold} times{within}{_where(condition.filter)}"
+    if isinstance(condition, Absence):
+        return _absence_text(condition)
+    if isinstance(condition, Group):
+        return _group_text(condition)
+    if isinstance(condition, Metric):
+        lasting = f" for {time_text(condition.firing_for)}" if condition.firing_for else ""
+        of = "".join(f" of {key} {value}" for key, value in condition.of.items()) + _where(condition.filter)
+        compared = f"{_COMPARED[condition.operator]} {condition.value:g}"
+        named = condition.name.replace("_", " ")
+        return f"{named}{of}, over the last {time_text(condition.range)}, is {compared}{lasting}"
+    return f"it is time by {schedule_text(condition)}"
+
+
+def reason(spec: TriggerSpec, firing: Firing, event: Seen | None = None) -> str:
+    """One line: why it fired."""
+    of = "" if event is None else f" of {event.resource.get('resource.name') or event.resource.get('resource.id', '')}"
+    condition = spec.condition
+    if isinstance(condition, Happening) and event is not None:
+        if condition.threshold == 1:
+            return f"{event.name}{of}"
+        return f"{firing.count} events, the last {event.name}{of}"
+    if isinstance(condition, Absence):
+        missing = "no" if condition.threshold == 1 else f"fewer than {condition.threshold}"
+        after = f" after {_names(condition.after)}" if condition.after else ""
+        return f"{missing} {_names(condition.expect)} for {time_text(condition.within)}{after}"
+    return condition_text(condition)
+
+
+def time_text(microseconds: int) -> str:
+    """A duration, such as ``1h30m``."""
+    seconds, rest = divmod(microseconds, 1_000_000)
+    text = ""
+    for size, unit in _UNITS:
+        count, seconds = divmod(seconds, size)
+        text += f"{count}{unit}" if count else ""
+    if rest:
+        return f"{text}{seconds + rest / 1e6:g}s"
+    return f"{text}{seconds}s" if seconds or not text else text
+
+
+def schedule_text(condition: Schedule) -> str:
+    """What a schedule says, without its defaults."""
+    spec = condition.spec
+    what = spec.cron or spec.rrule or f"every {time_text(round((spec.interval or 0).total_seconds() * 1e6))}"  # type: ignore[union-attr]
+    return f"{what} ({spec.timezone})"
+
+
+def _absence_text(condition: Absence) -> str:
+    few = "no" if condition.threshold == 1 else f"fewer than {condition.threshold}"
+    within = time_text(condition.within)
+    where = _where(condition.filter)
+    if condition.after:
+        return f"{few} {_names(condition.expect)} comes within {within} after {_names(condition.after)}{where}"
+    return f"{few} {_names(condition.expect)} comes for {within}{where}"
+
+
+def _group_text(condition: Group) -> str:
+    parts = [condition_text(part) for part in condition.parts]
+    within = f", within {time_text(condition.within)}" if condition.within is not None else ""
+    if condition.in_order:
+        return f"in turn ({'; then '.join(parts)}){within}"
+    if condition.require == len(parts):
+        return f"all of ({'; '.join(parts)}){within}"
+    if condition.require == 1:
+        return f"any of ({'; '.join(parts)})"
+    return f"at least {condition.require} of ({'; '.join(parts)}){within}"
+
+
+def _names(patterns: Sequence[str]) -> str:
+    wanted = [pattern for pattern in patterns if not pattern.startswith(NEGATION)]
+    others = [pattern[1:] for pattern in patterns if pattern.startswith(NEGATION)]
+    text = _joined(wanted, "or") or "any event"
+    return f"{text} but {_joined(others, 'and')}" if others else text
+
+
+def _where(selection: Filter) -> str:
+    own = [_label_text(label, patterns) for label, patterns in selection.match.items()]
+    related = [
+        "a related resource whose " + _joined([_label_text(*item) for item in selector.items()], "and")
+        for selector in selection.match_related
+    ]
+    text = f" where {_joined(own, 'and')}" if own else ""
+    return text + (f" with {_joined(related, 'and')}" if related else "")
+
+
+def _label_text(label: str, patterns: Sequence[str]) -> str:
+    wanted = [pattern for pattern in patterns if not pattern.startswith(NEGATION)]
+    others = [pattern[1:] for pattern in patterns if pattern.startswith(NEGATION)]
+    text = f"{label} is {_joined(wanted, 'or')}" if wanted else f"{label} is not {_joined(others, 'nor')}"
+    return f"{text} but not {_joined(others, 'nor')}" if wanted and others else text
+
+
+def _joined(items: Sequence[str], word: str) -> str:
+    shown = [item or '""' for item in items]
+    return f" {word} ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
