@@ -118,7 +118,7 @@ def _announce(session: Session, verb: str, row: Action, now: datetime, **payload
     related += _led_to(row) + _acted_upon(session, row) + _involved(firing, related)
     chain = {"resource.id": f"orchestrator.chain.{firing.chain_id}", "chain.depth": str(firing.depth)}
     related.append({**chain, "resource.role": CHAIN})
-    facts = {"kind": row.kind, "moment": row.moment, "attempts": row.attempts, "firing": str(firing.id)}
+    facts: dict[str, Any] = {"kind": row.kind, "moment": row.moment, "attempts": row.attempts, "firing": str(firing.id)}
     about = resource("action", row.id, row.kind)
     announce(session, f"action.{verb}", about, actor_of(firing, trigger), now, related, **facts, **payload)
 

@@ -141,9 +141,8 @@ def set_slots(session: Session, limit_id: uuid.UUID, slots: int, actor: Actor, n
     if found.slots != slots:
         before, found.slots, found.updated = found.slots, slots, now
         session.flush()
-        announce(
-            session, "limit.updated", resource("limit", found.id, found.name), actor, now, before=before, after=slots
-        )
+        about = resource("limit", found.id, found.name)
+        announce(session, "limit.updated", about, actor, now, before={"slots": before}, after={"slots": slots})
     return found
 
 
