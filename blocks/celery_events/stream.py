@@ -75,7 +75,9 @@ class Look:
     def beat(self, worker: str, event: dict[str, Any]) -> None:
         """Tell that a worker is alive."""
         at = self.workers.get(worker, time.time())
-        facts = {name: scalar(event.get(name)) for name in ("active", "processed", "freq") if name in event}
+        facts: dict[str, Any] = {
+            name: scalar(event.get(name)) for name in ("active", "processed", "freq") if name in event
+        }
         key = f"{worker} alive at {at}"
         self._tell("celery.worker.heartbeat", self._block.worker(worker, event), at, {"worker": worker, **facts}, key)
 
