@@ -21,6 +21,7 @@ from .views import (
     deployment_form,
     deployments,
     events,
+    expectations,
     login,
     queues,
     resource,
@@ -36,7 +37,7 @@ SESSION_LIFE = timedelta(days=14)
 
 PAGES = (
     *(login, tower, runs, run, deployments, deployment_form, deployment, blocks, block_form, block, queues, agents),
-    *(events, resources, resource, stack_map),
+    *(events, resources, resource, stack_map, expectations),
 )
 
 
