@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from orchestrator.clock import from_text
 from orchestrator.expectations import DUE, LATE, MET, MISSED, STATUSES, read, sentence
+from orchestrator.expectations.documents import FIELDS
 from orchestrator.server.db.models import Expectation, Firing
 from orchestrator.server.services import expectations, occurrences
 from orchestrator.server.services.expectations import ExpectationFilter
@@ -59,7 +60,11 @@ class Cell:
     @property
     def worst(self) -> Look | None:
         """The look of the worst of it."""
-        return next((LOOKS[status] for status in WORST if self.counts.get(status)), None)
+        return LOOKS[self._status] if self.counts else None
+
+    @property
+    def _status(self) -> str:
+        return next(status for status in WORST if self.counts.get(status))
 
     @property
     def told(self) -> str:
@@ -68,8 +73,8 @@ class Cell:
 
     @property
     def number(self) -> int:
-        """How many occurrences there are."""
-        return sum(self.counts.values())
+        """How many occurrences are as the worst one."""
+        return self.counts[self._status]
 
 
 @dataclass(frozen=True)
@@ -137,12 +142,17 @@ def load(session: Session, expectation: Expectation, status: str, cursor: str | 
     return One(
         expectation,
         sentence(read(expectation.document)),
-        yaml.safe_dump(expectation.document, sort_keys=False, allow_unicode=True),
+        yaml.safe_dump(_ordered(expectation.document), sort_keys=False, allow_unicode=True),
         occurrences.listing(session, only, 50, cursor),
         occurrences.tally(session, [expectation.id], now - 30 * DAY)[expectation.id],
         list(session.scalars(firings.order_by(Firing.id.desc()).limit(20))),
         status,
     )
+
+
+def _ordered(document: Mapping[str, Any]) -> dict[str, Any]:
+    """As people write it: the database keeps no order."""
+    return {name: document[name] for name in FIELDS if name in document}
 
 
 def _day(at: datetime) -> datetime:
