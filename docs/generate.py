@@ -23,6 +23,7 @@ TREE = HERE.parent
 sys.path.insert(0, str(HERE))
 
 import generate_blocks  # noqa: E402 - it lies beside this file
+import generate_events  # noqa: E402
 
 _MADE = "<!-- Made by docs/generate.py: change the code, then run it. -->"
 
@@ -63,6 +64,7 @@ def pages() -> dict[Path, str]:
     for kind in generate_blocks.kinds(TREE):
         made[HERE / "blocks" / f"{kind._slug}.md"] = generate_blocks.page(kind, _MADE)
     made[HERE / "blocks.md"] = _part(HERE / "blocks.md", "<!-- {} -->\n", "\n" + generate_blocks.catalogue(TREE) + "\n")
+    made[HERE / "events.md"] = _part(HERE / "events.md", "<!-- {} -->\n", "\n" + generate_events.catalogue() + "\n")
     made[TREE / "mkdocs.yml"] = _part(TREE / "mkdocs.yml", "          # {}\n", generate_blocks.navigation(TREE))
     made[TREE / "setup.cfg"] = _part(TREE / "setup.cfg", "# {}\n", generate_blocks.entry_points(TREE))
     return made

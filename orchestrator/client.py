@@ -35,6 +35,8 @@ from .errors import (
 PREFIX = "/api/v1/"
 CONNECT_TIMEOUT = 3.0
 READ_TIMEOUT = 30.0
+#: Seconds without a sign of life after which a stream is given up; the API gives one every five.
+STREAM_TIMEOUT = 30.0
 #: Extra tries of a call that may be repeated without harm.
 RETRIES = 3
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -137,6 +139,35 @@ class Client:
             if not page.get("next"):
                 return
             query["cursor"] = page["next"]
+
+    def follow(
+        self, path: str, params: Mapping[str, Any] | None = None, last: str | None = None
+    ) -> Iterator[tuple[str, Any]]:
+        """Server-sent events of one connection, each with its id, until either side ends it; None with an id where
+        nothing came, but the next time may begin behind it.
+
+        Args:
+            last: Id of the last one that was seen; the next is the first then.
+
+        Raises:
+            ApiUnreachable: Nothing answers, or nothing more does.
+            AccessDenied, InvalidInput, ...: As :meth:`request`.
+        """
+        headers = {**self._headers, "Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
+        target = f"{path}?{query}" if (query := _query(params)) else path
+        try:
+            response = self._connections().request(
+                "GET", self.api_url + PREFIX + target, headers=headers, retries=False, redirect=False,
+                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=STREAM_TIMEOUT), preload_content=False,
+            )  # fmt: skip
+            try:
+                if response.status != 200:
+                    raise _error(Answer(response.status, _decode(response.read()), response.headers), self.api_url)
+                yield from _server_sent(response)
+            finally:
+                response.close()  # what is left of the stream is of no use to the next request
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiUnreachable(f"the API at {self.api_url} does not answer: {_reason(error)}") from error
 
     def request(
         self,
@@ -254,6 +285,22 @@ def patiently(call: Callable[[], T], wanted: Callable[[], bool] = lambda: True) 
                 _log.warning("%s; trying again", error)
         time.sleep(pause * random.uniform(0.5, 1.0))
         pause = min(pause * 2, LONGEST_PAUSE)
+
+
+def _server_sent(response: urllib3.BaseHTTPResponse) -> Iterator[tuple[str, Any]]:
+    """The events in a stream of lines; comments keep it open."""
+    rest, identifier, data = b"", "", b""
+    for chunk in iter(lambda: response.read1(65536), b""):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            name, _, value = line.partition(b": ")
+            if name == b"id":
+                identifier = value.decode()
+            elif name == b"data":
+                data = value
+            elif not line and identifier:
+                yield identifier, serializers.loads(data) if data else None
+                data = b""
 
 
 def _query(params: Mapping[str, Any] | None) -> str:

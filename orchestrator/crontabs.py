@@ -85,9 +85,9 @@ def name_of(command: str) -> str:
     except ValueError:
         words = command.split()
     words = [word for word in words if not _ASSIGNMENT.match(word) and not word.startswith("-")]
-    for word in words:
+    for before, word in zip(["", *words], words, strict=False):
         base = word.rstrip("/").rpartition("/")[2]
-        if base not in _WRAPPERS and not base.isdigit():
+        if base not in _WRAPPERS and not base.isdigit() and before != "cd":
             return re.sub(r"[^A-Za-z0-9_.-]+", "-", base).strip("-.")[:100] or "job"
     return "job"
 

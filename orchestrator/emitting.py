@@ -5,12 +5,15 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from . import context, tracking
 from .clock import now, to_text
 from .errors import InvalidInput
 from .ids import uuid7
+
+KINDS = ("action", "operation", "heartbeat", "relationship")
+Relations: TypeAlias = "Mapping[str, str | Iterable[str]] | Iterable[Mapping[str, str]]"
 
 
 def emit_event(
@@ -22,6 +25,8 @@ def emit_event(
     occurred: datetime | None = None,
     id: uuid.UUID | None = None,
     follows: uuid.UUID | None = None,
+    kind: str = "operation",
+    relations: Relations = (),
 ) -> uuid.UUID:
     """Say that something happened to a resource.
 
@@ -36,6 +41,9 @@ def emit_event(
         occurred: When; aware. Now, when not given.
         id: The event's id, when it has one; two events of one id are one.
         follows: Id of the event that this one comes after.
+        kind: ``action`` (somebody did something), ``operation`` (something worked), ``heartbeat`` (it is alive) or
+            ``relationship`` (how resources are related).
+        relations: What the resource is to others: role to id, or to several; or ``{source, target, role}`` each.
 
     Returns:
         The event's id.
@@ -47,6 +55,8 @@ def emit_event(
         raise InvalidInput(f"event is {event!r}: it has to be a name such as table.loaded")
     if occurred is not None and occurred.tzinfo is None:
         raise InvalidInput("occurred has no time zone: use datetime.now(timezone.utc) or another aware time")
+    if kind not in KINDS:
+        raise InvalidInput(f"kind is {kind!r}: it has to be one of {', '.join(KINDS)}")
     moment = occurred or now()
     identifier = id or uuid7(moment)
     document = {
@@ -57,6 +67,8 @@ def emit_event(
         "related": [_labels(one, "related") for one in related] + _present(),
         "payload": dict(payload or {}),
         "follows": str(follows) if follows else None,
+        "kind": kind,
+        "relations": _related(relations),
     }
     sink = tracking.present_sink()
     if sink is not None:
@@ -69,6 +81,17 @@ def _labels(resource: str | Mapping[str, str], field: str) -> dict[str, str]:
     if not labels.get("resource.id") or not isinstance(labels["resource.id"], str):
         raise InvalidInput(f"{field} lacks its resource.id: give an id, or labels with one")
     return {str(name): str(value) for name, value in labels.items()}
+
+
+def _related(relations: Relations) -> list[dict[str, str]]:
+    if isinstance(relations, Mapping):
+        pairs = [(role, [told] if isinstance(told, str) else told) for role, told in relations.items()]
+        return [{"target": target, "role": role} for role, targets in pairs for target in targets]
+    found = [dict(one) for one in relations]
+    for one in found:
+        if not one.get("target") or not one.get("role") or not {"source", "target", "role"}.issuperset(one):
+            raise InvalidInput(f"relations has {one!r}: give target and role, and source where it is another resource")
+    return found
 
 
 def _present() -> list[dict[str, str]]:

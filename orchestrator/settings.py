@@ -99,6 +99,9 @@ class Settings:
         timedelta(seconds=10), "How long after a deadline news of what happened before it are waited for.", duration
     )
     event_retention: timedelta = _setting(timedelta(days=14), "How long events are kept.", duration)
+    heartbeat_retention: timedelta = _setting(
+        timedelta(days=1), "How long events of kind heartbeat are kept, at most as long as others.", duration
+    )
     log_retention: timedelta = _setting(timedelta(days=30), "How long logs are kept.", duration)
     run_retention: timedelta = _setting(timedelta(days=90), "How long ended runs are kept.", duration)
     trigger_lateness: timedelta = _setting(

@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 from orchestrator import masking
 from orchestrator.server.db import migrate, session
 
+from . import cataloguing
 from .api import app, client_as  # noqa: F401
 from .live_api import api  # noqa: F401
 
@@ -84,9 +85,13 @@ def template_database(services: tuple[str, str]) -> str:
 
 @pytest.fixture
 def database_url(services: tuple[str, str], template_database: str) -> Iterator[str]:
-    """A fresh, migrated database, which this process is configured to use."""
+    """A fresh, migrated database, which this process is configured to use; the events that a test leaves in it are held
+    against their catalogue.
+    """
     with fresh_database(services[0], template_database) as url:
         yield url
+        session.configure(url)
+        assert cataloguing.surprises() == []
 
 
 @pytest.fixture(scope="module")

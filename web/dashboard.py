@@ -29,14 +29,32 @@ from .views import (
     runs,
     stack_map,
     tower,
+    webhook,
+    webhooks,
 )
 
 #: How long a browser stays logged in without a visit.
 SESSION_LIFE = timedelta(days=14)
 
 PAGES = (
-    *(login, tower, runs, run, deployments, deployment_form, deployment, blocks, block_form, block, queues, agents),
-    *(events, resources, resource, stack_map),
+    login,
+    tower,
+    runs,
+    run,
+    deployments,
+    deployment_form,
+    deployment,
+    blocks,
+    block_form,
+    block,
+    queues,
+    agents,
+    events,
+    resources,
+    resource,
+    stack_map,
+    webhooks,
+    webhook,
 )
 
 

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from orchestrator import records
 from orchestrator.clock import now, to_text
 from orchestrator.server import config, waiters
-from orchestrator.server.api import agents as agent_views
+from orchestrator.server.api import holding
 
 from ..api import ClientAs
 from ..polling import until
@@ -157,7 +157,7 @@ def test_a_claim_that_waits_in_vain_ends(agent: FlaskClient) -> None:
 def test_held_requests_leave_half_of_the_threads(
     app: Flask, agent: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent_views, "_places", lambda threads: threading.BoundedSemaphore(0))
+    monkeypatch.setattr(holding, "places", lambda threads, share: threading.BoundedSemaphore(0))
     answer = claim(agent, register(agent), wait_s=5)
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0

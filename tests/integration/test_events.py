@@ -61,7 +61,7 @@ def test_kind_source_and_relations_are_kept() -> None:
     relations = [{"target": "t.raw", "role": "reads"}, {"source": "job", "target": "t.sales", "role": "writes"}]
     with db.transaction() as session:
         events.ingest(session, [event(kind="relationship", relations=relations)], NOW, "webhook")
-        events.record(session, [EventRecord("agent.online", {"resource.id": "orchestrator.agent.1"})], NOW)
+        events.record(session, [EventRecord("agent.started", {"resource.id": "orchestrator.agent.1"})], NOW)
     with db.reading() as session:
         ours, told = events.listing(session).items
         assert (told.kind, told.source) == ("relationship", "webhook")
@@ -71,12 +71,12 @@ def test_kind_source_and_relations_are_kept() -> None:
 
 def test_what_is_new_is_told_apart_from_what_was_there() -> None:
     keys = sorted(uuid7(NOW) for _ in range(3))
-    records = [EventRecord("a.b", {"resource.id": "x"}, id=key) for key in (keys[2], keys[0], keys[2])]
+    records = [EventRecord("a.b", {"resource.id": "x"}, id=key, source="key") for key in (keys[2], keys[0], keys[2])]
     with db.transaction() as session:
         assert [one.id for one in events.store(session, records, NOW)] == [keys[0], keys[2]]
-        more = [*records, EventRecord("a.b", {"resource.id": "x"}, id=keys[1])]
+        more = [*records, EventRecord("a.b", {"resource.id": "x"}, id=keys[1], source="key")]
         assert [one.id for one in events.store(session, more, NOW)] == [keys[1]]
-        [fresh] = events.store(session, [EventRecord("a.b", {"resource.id": "x"})], NOW)
+        [fresh] = events.store(session, [EventRecord("a.b", {"resource.id": "x"}, source="key")], NOW)
         assert fresh.id is not None
 
 

@@ -22,10 +22,10 @@ from orchestrator.server.db.models import (
     FlowRunState,
     Tick,
 )
-from orchestrator.server.services import calendars, events, expectations, runs, ticks
+from orchestrator.server.services import calendars, claims, events, expectations, runs, ticks
 from orchestrator.server.services.expectation_judging import SETTLING
 from orchestrator.states import StateType
-from tests.server_rows import ANN, add_deployment, add_run
+from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 #: Long after the deadline: lateness and settling are over.
@@ -94,14 +94,22 @@ def begin(deployment: Deployment, at: datetime, **facts: Any) -> uuid.UUID:
     """A run that starts."""
     with db.transaction() as session:
         run = add_run(session, session.get_one(Deployment, deployment.id), at, **facts)
-    become(run.id, StateType.PENDING, at)
-    become(run.id, StateType.RUNNING, at)
+    go_on(at)
     return run.id
+
+
+def go_on(at: datetime) -> None:
+    """An agent takes the run that waits, and starts it."""
+    with db.transaction() as session:
+        job = claims.claim(session, add_agent(session, at=at).id, ["q"], now=at, issue_token=token)
+        assert job is not None
+    become(job.id, StateType.RUNNING, at)
 
 
 def become(run: uuid.UUID, kind: StateType, at: datetime, heard: datetime | None = None) -> None:
     with db.transaction() as session:
-        runs.move(session, run, State(kind, at=at), actor=ANN, now=heard or at)
+        attempt = session.get_one(FlowRun, run).attempt
+        runs.move(session, run, State(kind, at=at), attempt=attempt, actor=ANN, now=heard or at)
 
 
 @pytest.fixture
@@ -350,12 +358,11 @@ class TestPain17:
     def test_d_by_hand_and_by_schedule_alike(self, etl: Deployment) -> None:
         expect(run=RUN, **at_nine())
         for hour in (0, 1):
+            at = NINE + timedelta(hours=hour)
+            run = begin(etl, at)
             with db.transaction() as session:
-                run = add_run(session, session.get_one(Deployment, etl.id), NINE, due=NINE + timedelta(hours=hour))
-                if hour:
-                    run.slot = NINE + timedelta(hours=1)
-            for kind, minute in ((StateType.PENDING, 1), (StateType.RUNNING, 1), (StateType.COMPLETED, 9)):
-                become(run.id, kind, NINE + timedelta(hours=hour, minutes=minute))
+                session.get_one(FlowRun, run).slot = at if hour else None
+            become(run, StateType.COMPLETED, at + 9 * MINUTE)
         turn(NINE + timedelta(hours=1, minutes=20))
         assert statuses() == ["met", "met"]
 
@@ -364,7 +371,7 @@ class TestPain17:
         run = begin(etl, NINE)
         turn(NINE)
         become(run, StateType.SCHEDULED, NINE + timedelta(seconds=20))
-        become(run, StateType.RUNNING, NINE + timedelta(seconds=50))
+        go_on(NINE + timedelta(seconds=50))
         turn(NINE + timedelta(seconds=50))
         turn(NINE + timedelta(seconds=71))
         assert statuses() == ["missed"]

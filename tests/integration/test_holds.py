@@ -14,11 +14,13 @@ from orchestrator import block_kinds
 from orchestrator.clock import now, to_text
 from orchestrator.ids import uuid7
 from orchestrator.server import loops
+from orchestrator.server.db.models import Firing
 from orchestrator.server.db.session import transaction
-from orchestrator.server.services import claims, events
+from orchestrator.server.services import actions, claims, events
 from orchestrator.server.services.events import EventRecord
 
 from ..api import ClientAs
+from ..firings import fire, only, outbox
 from .test_waiting import AGENT, reason
 
 
@@ -175,6 +177,34 @@ def test_what_comes_to_touch_it_is_held_too(admin: FlaskClient, agent_id: str) -
     look()
     start(admin, "late")
     assert claimed(admin, agent_id) is None
+
+
+def test_a_firing_places_it_and_its_end_releases_it(admin: FlaskClient, agent_id: str) -> None:
+    """The seed's: a failed quality check holds the database, the next success lets it go."""
+    documents = [
+        {"do": "place-hold", "resource": "{{ event.payload.about }}", "reason": "rows: {{ event.payload.rows }}"},
+        {"do": "place-hold", "resource": "s3://elsewhere", "kind": "limit", "slots": 1, "for": "1h"},
+    ]
+    firing_id = fire(*documents, payload={"about": block_id(admin), "rows": 3})
+    loops.run("actions", now())
+    assert [(row.state, row.error) for row in outbox()] == [("done", "")] * 2
+    run = start(admin)
+    assert claimed(admin, agent_id) is None
+    assert "rows: 3" in reason(admin, run)["message"]
+    with transaction() as session:
+        firing = session.get_one(Firing, firing_id)
+        release = [{"do": "release-hold", "resource": "s3://elsewhere"}, {"do": "release-hold"}, {"do": "release-hold"}]
+        actions.queue(session, firing, "resolve", release, now())
+    loops.run("actions", now())
+    assert [row.state for row in outbox()[2:]] == ["done", "done", "skipped"]
+    assert claimed(admin, agent_id) == run
+    assert admin.get("/api/v1/holds?in_force=true").json["items"] == []
+
+
+def test_an_action_that_can_be_no_hold_is_given_up(admin: FlaskClient) -> None:
+    fire({"do": "place-hold", "resource": "x", "kind": "limit"})
+    loops.run("actions", now())
+    assert (only().state, "slots" in only().error) == ("given-up", True)
 
 
 def test_lists_and_events(admin: FlaskClient, client_as: ClientAs) -> None:

@@ -36,7 +36,7 @@ def test_jobs_tell_their_end_and_everything_else_stays() -> None:
         "PATH = /usr/bin",
         "",
         f"5 4 * * * ( /usr/local/bin/backup --all ); {curl}/backup/$?",
-        f"@daily\t( cd /srv && env X=1 python3 report.py > /dev/null 2>&1 ); {curl}/srv/$?",
+        f"@daily\t( cd /srv && env X=1 python3 report.py > /dev/null 2>&1 ); {curl}/report.py/$?",
         f"*/5 * * * * ( true; exit 3 ); {curl}/true/$?",
         f'0 0 1 * * ( mail -s "100\\% done" me ); {curl}/mail/$?%Hello%World',
         "# not watched: it goes to the background, so that its end is not seen",

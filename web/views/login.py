@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
 from orchestrator.errors import AccessDenied
-from orchestrator.server.db.session import reading, transaction
+from orchestrator.server.db.session import transaction
 from orchestrator.server.services import keys, logins
 
 from .. import access
@@ -23,6 +23,7 @@ def show() -> AnyResponse:
         try:
             with transaction() as session:
                 key = logins.redeem(session, token, now())
+                logins.note(session, key, now())
         except AccessDenied as error:
             return _form(str(error), 403)
         access.log_in(key)
@@ -34,9 +35,11 @@ def show() -> AnyResponse:
 @blueprint.post("/login")
 def enter() -> AnyResponse:
     """Log in with a key."""
-    with reading() as session:
+    with transaction() as session:
         principal = keys.authenticate(session, request.form.get("key", "").strip(), now())
         key = keys.get(session, principal.key_id) if principal and principal.key_id else None
+        if key is not None:
+            logins.note(session, key, now())
     if key is None:
         return _form("There is no such key, or it is revoked or has expired.", 403)
     access.log_in(key)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 
 from flask import Response
@@ -22,8 +18,8 @@ from ..schemas import agents as schemas
 from ..schemas.base import PageQuery
 from ..services import agents, claims, tokens
 from ..services.agents import AgentRow
+from . import holding
 from .access import needs, principal
-from .errors import Refused
 from .resource import Resource, answer, answer_all, no_content
 
 blueprint = Resource("agents", "Agents: processes that claim runs and execute them.")
@@ -93,7 +89,7 @@ def claim(body: dict[str, Any], agent_id: uuid.UUID) -> Response:
     deadline = time.monotonic() + body.pop("wait_s")
     job = _claim(agent_id, body)
     if job is None and time.monotonic() < deadline:
-        with _held():
+        with holding.seat("wait for work"):
             job = _wait(agent_id, body, deadline)
     return no_content() if job is None else answer(job, headers={"Cache-Control": "no-store"})
 
@@ -128,23 +124,6 @@ def _wait(agent_id: uuid.UUID, wanted: dict[str, Any], deadline: float) -> Job |
         if job is not None:
             return job
     return None
-
-
-@contextmanager
-def _held() -> Iterator[None]:
-    """Hold a request: at most half of the process's threads, the others answer."""
-    places = _places(current().api_threads)
-    if not places.acquire(blocking=False):
-        raise Refused(503, "too many requests wait for work here: ask again", {"Retry-After": "2"})
-    try:
-        yield
-    finally:
-        places.release()
-
-
-@lru_cache(maxsize=8)
-def _places(threads: int) -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(max(1, threads // 2))
 
 
 def _pairs(found: list[tuple[uuid.UUID, int]]) -> list[dict[str, Any]]:

@@ -41,7 +41,8 @@ def create_api_key(body: dict[str, Any]) -> Response:
     at = now()
     with transaction() as session:
         key, secret = keys.create(session, body["name"], body["role"], at, body["expires"])
-        announce(session, "api-key.created", resource("api-key", key.id, key.name), actor(), at, role=key.role)
+        about, plain = resource("api-key", key.id, key.name), {"role": key.role, "expires": key.expires}
+        announce(session, "api-key.created", about, actor(), at, after=plain, role=key.role)
     return answer({**present(key), "key": secret}, 201, {"Cache-Control": "no-store"})
 
 
@@ -53,7 +54,8 @@ def revoke_api_key(key_id: uuid.UUID) -> Response:
     at = now()
     with transaction() as session:
         key = keys.revoke(session, key_id, at)
-        announce(session, "api-key.revoked", resource("api-key", key.id, key.name), actor(), at)
+        about = resource("api-key", key.id, key.name)
+        announce(session, "api-key.revoked", about, actor(), at, before={"role": key.role})
     return no_content()
 
 
@@ -67,6 +69,7 @@ def create_login() -> Response:
         raise Refused(403, "only an API key can be logged in with")
     with transaction() as session:
         token = logins.issue(session, key_id, at)
+        announce(session, "api-key.login-issued", resource("api-key", key_id, actor().name), actor(), at)
     base = current().public_url or request.host_url.rstrip("/")
     link = {"url": f"{base}/login?token={token}", "expires": at + logins.LIFETIME}
     return answer(link, 201, {"Cache-Control": "no-store"})

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
-from functools import lru_cache
 from typing import Any
 
 from flask import Response
 
 from ...clock import now
-from ..config import current
 from ..db.session import reading, transaction
 from ..schemas import errands as schemas
 from ..services import errands
 from ..services.errands import ErrandResult
+from . import holding
 from .access import actor, needs
 from .resource import Resource, address, answer
 
@@ -60,15 +58,14 @@ def get_errand(query: dict[str, Any], run_id: uuid.UUID) -> Response:
     """How an errand stands, its result once it is done."""
     deadline = time.monotonic() + query["wait_s"]
     found = _look(run_id)
-    places = _places(current().api_threads)
     # Where very many wait already, the answer is the present state: who asks may ask again.
-    if not found.is_done and query["wait_s"] and places.acquire(blocking=False):
+    if not found.is_done and query["wait_s"] and holding.take(4):
         try:
             while not found.is_done and time.monotonic() < deadline:
                 time.sleep(LOOK_S)
                 found = _look(run_id)
         finally:
-            places.release()
+            holding.leave(4)
     return answer(present(found))
 
 
@@ -95,8 +92,3 @@ def _start(verb: str, ref: dict[str, str], work_queue: str, parameters: dict[str
 def _look(run_id: uuid.UUID) -> ErrandResult:
     with reading() as session:
         return errands.result(session, run_id, now())
-
-
-@lru_cache(maxsize=8)
-def _places(threads: int) -> threading.BoundedSemaphore:
-    return threading.BoundedSemaphore(max(1, threads // 4))

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from flask import Response, request
 
 from ...clock import now
-from ...errors import InvalidInput
+from ...errors import InvalidInput, OrchestratorError
 from ..db.models import Event
 from ..db.session import reading, transaction
 from ..schemas import event_views as schemas
-from ..services import events
-from ..services.events import EventFilter
-from . import cloud_events
+from ..schemas.events import TOO_LARGE
+from ..services import event_histogram, events
+from ..services.events import EventFilter, RefusedEvent
+from . import cloud_events, event_streams
 from .access import needs
 from .docs import described_body, ref
+from .errors import Refused
 from .resource import Resource, answer, answer_page, json_body
 
 #: Most events in one request.
@@ -36,6 +39,29 @@ def list_events(query: dict[str, Any]) -> Response:
     with reading() as session:
         found = events.listing(session, EventFilter(**query), limit, cursor)
     return answer_page(found, present)
+
+
+@blueprint.route("/events/histogram")
+@needs("viewer")
+@blueprint.arguments(schemas.HistogramQuery, location="query")
+@blueprint.response(200, schemas.HistogramSchema)
+def count_events(query: dict[str, Any]) -> Response:
+    """Count events over time, by kind."""
+    buckets, before = query.pop("buckets"), query.pop("before") or now()
+    after = query.pop("after") or before - timedelta(hours=1)
+    with reading() as session:
+        return answer(asdict(event_histogram.count(session, EventFilter(after=after, before=before, **query), buckets)))
+
+
+@blueprint.route("/events/stream")
+@needs("viewer")
+@blueprint.arguments(schemas.StreamQuery, location="query")
+@blueprint.response(200, {"type": "string"}, content_type="text/event-stream")
+def stream_events(query: dict[str, Any]) -> Response:
+    """Follow events as they are stored, as server-sent events."""
+    since, after = query.pop("since"), query.pop("after")
+    last = request.headers.get("Last-Event-ID", "").strip()
+    return event_streams.stream(EventFilter(**query), since, last or after)
 
 
 @blueprint.route("/events/<uuid:event_id>")
@@ -65,7 +91,16 @@ def send_events() -> Response:
         raise InvalidInput(problem, {"body": [problem]})
     with transaction() as session:
         taken = events.ingest(session, items, now())
+    if taken.refused and not isinstance(body, list):
+        raise _refused(taken.refused[0])
     return answer(asdict(taken), 202)
+
+
+def _refused(one: RefusedEvent) -> OrchestratorError:
+    """Why the only event that was sent was not taken."""
+    if one.code == TOO_LARGE:
+        return Refused(413, f"the event was not taken: {one.message}")
+    return InvalidInput(f"the event was not taken: {one.message}", {one.code: [one.message]})
 
 
 def present(event: Event) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from ...ids import uuid7_floor
 from ..config import current
 from ..services import block_history, block_usage, deliveries, occurrences, resource_edits, resource_states
 from ..services.internal import FLOW_ID
@@ -14,6 +15,8 @@ from ..services.statements import TERMINAL_TYPES, execute, fetch
 INTERVAL = timedelta(minutes=1)
 #: Rows of each kind in one step. A run takes its tasks, history and artifacts with it.
 BATCH = 200
+#: Heartbeats in one step: there may be many, and nothing refers to them.
+HEARTBEATS = 5000
 
 #: How long producers of reports are remembered after they were last heard of, and agents after they stopped or fell
 #: silent.
@@ -44,18 +47,25 @@ DELETE FROM agent WHERE id IN (
         AND NOT EXISTS (SELECT 1 FROM flow_run r WHERE r.agent_id = a.id
             AND r.state_type IN ('PENDING', 'RUNNING', 'CANCELLING'))
     ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+#: Other kinds of events go with their day.
+_HEARTBEATS = """
+DELETE FROM event WHERE id IN (
+    SELECT id FROM event WHERE kind = 'heartbeat' AND id < %(before)s ORDER BY id LIMIT %(batch)s)
+AND kind = 'heartbeat' AND id < %(before)s"""
 _LINKS = "DELETE FROM login_link WHERE expires < %(now)s"
 
 
 def step(session: Session, now: datetime) -> int:
     """Delete a batch of each kind; returns the size of the largest."""
     execute(session, _LINKS, {"now": now})
+    beats = {"before": uuid7_floor(now - current().heartbeat_retention), "batch": HEARTBEATS}
     gone = [
         execute(session, _RUNS, {"before": now - current().run_retention, "batch": BATCH}),
         execute(session, _PRODUCERS, {"before": now - PRODUCERS, "batch": BATCH}),
         execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH}),
         execute(session, _ERRANDS, {"before": now - ERRANDS, "batch": BATCH}),
         len(fetch(session, _RESOURCES, {"before": now - VANISHED, "batch": BATCH})),
+        execute(session, _HEARTBEATS, beats) * BATCH // HEARTBEATS,
         block_usage.forget(session, now, BATCH),
         block_history.forget(session, now, BATCH),
         resource_edits.forget(session, now, BATCH * 10) // 10,

@@ -12,6 +12,10 @@ def _labels() -> fields.Dict:
     return fields.Dict(keys=fields.String(), values=fields.String(), required=True)
 
 
+#: Most buckets of a histogram.
+BUCKETS_MAX = 500
+
+
 class EventRelationSchema(Strict):
     """What an event says that one resource is to another."""
 
@@ -36,13 +40,60 @@ class EventSchema(Strict):
     relations = fields.List(fields.Nested(EventRelationSchema), required=True)
 
 
-class EventQuery(PageQuery):
+class _Wanted(Strict):
+    event = fields.List(
+        fields.String(validate=validate.Length(1, 1024)),
+        validate=validate.Length(max=50),
+        metadata={"description": "A name; `*` stands for anything: `flow-run.*`. May be repeated."},
+    )
+    resource_id = fields.String()
+    kind = fields.String(validate=validate.OneOf(KINDS))
+    source = fields.String(validate=validate.OneOf(SOURCES), metadata={"description": "Who wrote it."})
+
+
+class EventQuery(_Wanted, PageQuery):
     """Which events to list; newest first."""
 
-    event = fields.String(metadata={"description": "A name, or a beginning: `flow-run.*`."})
-    resource_id = fields.String()
     after = Instant()
     before = Instant()
+
+
+class StreamQuery(_Wanted):
+    """Which events to follow, and from where on."""
+
+    since = Instant(load_default=None, metadata={"description": "Begin with what was stored since then; else now."})
+    after = fields.String(
+        load_default="",
+        validate=validate.Length(max=100),
+        metadata={"description": "Begin behind this: an `id` of the stream, or of an event; as `Last-Event-ID`."},
+    )
+
+
+class HistogramQuery(_Wanted):
+    """Which events to count, over which time."""
+
+    after = Instant(load_default=None, metadata={"description": "An hour before `before`, where none is given."})
+    before = Instant(load_default=None, metadata={"description": "Now, where none is given."})
+    buckets = fields.Integer(load_default=60, validate=validate.Range(1, BUCKETS_MAX))
+
+
+class BucketSchema(Strict):
+    """The events of a stretch of time."""
+
+    at = Instant(required=True, metadata={"description": "When it begins."})
+    total = fields.Integer(required=True)
+    kinds = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+
+
+class HistogramSchema(Strict):
+    """Events counted over time."""
+
+    after = Instant(required=True)
+    before = Instant(required=True)
+    seconds = fields.Float(required=True, metadata={"description": "Length of a bucket."})
+    total = fields.Integer(required=True)
+    cut = fields.Boolean(required=True, metadata={"description": "There are more events than are counted at once."})
+    buckets = fields.List(fields.Nested(BucketSchema), required=True)
 
 
 class EventRefusalSchema(Strict):

@@ -11,6 +11,8 @@ from ..db.json_text import json_text
 
 #: Largest event, as JSON, in bytes.
 EVENT_MAX = 1_500_000
+#: The code of one that is larger.
+TOO_LARGE = "too-large"
 LABELS_MAX, RELATED_MAX = 500, 100
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1024, strip_whitespace=True)]
@@ -65,7 +67,7 @@ def read_event(raw: Any) -> EventIn:
         raise Refusal("invalid", f"it has no JSON form that can be stored: {error}") from None
     _check_resources(event)
     if len(encoded) > EVENT_MAX:
-        raise Refusal("too-large", f"it has {len(encoded):,} bytes; at most {EVENT_MAX:,} are taken")
+        raise Refusal(TOO_LARGE, f"it has {len(encoded):,} bytes; at most {EVENT_MAX:,} are taken")
     if b"\\u0000" in encoded and holds_null(raw):
         raise Refusal("null-character", "it holds the character U+0000, which Postgres cannot store: remove it")
     return event

@@ -17,10 +17,10 @@ class ExpectationInputSchema(Strict):
     """An expectation; see the manual for what goes with what."""
 
     name = Name(required=True)
-    description = Prose()
-    owner = fields.String()
-    severity = fields.String(validate=validate.OneOf(SEVERITIES))
-    active = fields.Boolean()
+    description = Prose(allow_none=True)
+    owner = fields.String(allow_none=True)
+    severity = fields.String(validate=validate.OneOf(SEVERITIES), allow_none=True)
+    active = fields.Boolean(allow_none=True)
     on = Json(metadata={"description": "Which events count: `match`, `match_related`, `expect`."}, allow_none=True)
     run = Json(
         metadata={"description": "Which runs count: `deployment`, `flow`, `tags`, `state`, `finishes_within`, `of`."},

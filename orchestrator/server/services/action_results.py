@@ -29,6 +29,8 @@ PAUSE, PAUSE_MAX = timedelta(seconds=10), timedelta(hours=1)
 #: Failures in a row after which a target rests, and how long: the first time, and at most.
 BREAK_AFTER, REST, REST_MAX = 5, timedelta(seconds=30), timedelta(minutes=10)
 ERROR_MAX = 2000
+#: Runs that an event names.
+RELATED_MOST = 50
 #: Characters of a result, as JSON, that are kept.
 RESULT_MAX = 20_000
 
@@ -116,7 +118,7 @@ def _announce(session: Session, verb: str, row: Action, now: datetime, **payload
     related += _led_to(row) + _acted_upon(session, row) + _involved(firing, related)
     chain = {"resource.id": f"orchestrator.chain.{firing.chain_id}", "chain.depth": str(firing.depth)}
     related.append({**chain, "resource.role": CHAIN})
-    facts = {"kind": row.kind, "moment": row.moment, "attempts": row.attempts, "firing": str(firing.id)}
+    facts: dict[str, Any] = {"kind": row.kind, "moment": row.moment, "attempts": row.attempts, "firing": str(firing.id)}
     about = resource("action", row.id, row.kind)
     announce(session, f"action.{verb}", about, actor_of(firing, trigger), now, related, **facts, **payload)
 
@@ -128,8 +130,9 @@ def _owner(session: Session, trigger: Trigger) -> list[dict[str, str]]:
 
 
 def _led_to(row: Action) -> list[dict[str, str]]:
-    run_id = row.result.get("run_id") if isinstance(row.result, dict) else None
-    return [] if run_id is None else [resource("flow-run", uuid.UUID(run_id), None, "started")]
+    result = row.result if isinstance(row.result, dict) else {}
+    run_ids = [*([result["run_id"]] if "run_id" in result else []), *result.get("run_ids", ())]
+    return [resource("flow-run", uuid.UUID(run_id), None, "started") for run_id in run_ids[:RELATED_MOST]]
 
 
 def _acted_upon(session: Session, row: Action) -> list[dict[str, str]]:

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ...errors import NotFound
 from ...ids import uuid7
+from ...records import Actor
 from ...states import ACTIVE
 from ..config import current
 from ..db.models import Agent, FlowRun, WorkQueue
+from . import work_queues
 from .events import EventRecord, record
 from .statements import ACTIVE_TYPES, fetch
 
@@ -78,9 +79,7 @@ def register(
 ) -> Agent:
     """Add an agent; queues that do not exist yet are made."""
     names = sorted(set(queues))
-    rows = [{"id": uuid7(now), "name": queue, "created": now} for queue in names]
-    if rows:
-        session.execute(insert(WorkQueue).values(rows).on_conflict_do_nothing(index_elements=["name"]))
+    work_queues.add(session, names, Actor("agent", name=name), now)
     agent = Agent(
         id=uuid7(now), name=name, hostname=hostname, pid=pid, version=version, transport=transport, queues=names,
         slots=slots, created=now, last_heartbeat=now, api_key_id=api_key_id,

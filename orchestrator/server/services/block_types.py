@@ -47,11 +47,13 @@ def register(session: Session, facts: Mapping[str, Any], actor: Actor, now: date
         kind = BlockType(id=uuid7(now), slug=slug, created=now, updated=now, **values)
         session.add(kind)
         session.flush()
-        announce(session, "block-type.created", resource("block-type", kind.id, slug), actor, now)
-    elif any(getattr(kind, name) != value for name, value in values.items()):
+        announce(session, "block-type.created", resource("block-type", kind.id, slug), actor, now, after=values)
+    elif values != (before := {name: getattr(kind, name) for name in values}):
         for name, value in values.items():
             setattr(kind, name, value)
         kind.updated = now
+        about = resource("block-type", kind.id, slug)
+        announce(session, "block-type.updated", about, actor, now, before=before, after=values)
     kind.broken = ""
     return kind, _schema(session, kind, facts["schema"], now)
 
@@ -118,7 +120,8 @@ def delete(session: Session, slug: str, actor: Actor, now: datetime) -> None:
         raise Conflict(f"there are blocks of type {slug}: {', '.join(name or '(anonymous)' for name in names)}")
     session.delete(kind)
     session.flush()
-    announce(session, "block-type.deleted", resource("block-type", kind.id, slug), actor, now)
+    about, gone = resource("block-type", kind.id, slug), {"name": kind.name, "import_path": kind.import_path}
+    announce(session, "block-type.deleted", about, actor, now, before=gone)
 
 
 def current_schemas(session: Session, types: Sequence[BlockType]) -> dict[uuid.UUID, BlockSchema]:

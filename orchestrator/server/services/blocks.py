@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -80,9 +80,9 @@ def create(
     if name is not None and session.scalar(select_blocks().where(BlockType.slug == type_slug, Block.name == name)):
         raise Conflict(f"there is a block {type_slug}/{name} already")
     block = Block(id=uuid7(now), block_type=kind, block_schema=schema, name=name, created=now, updated=now)
-    fields = _fill(session, block, data, now)
+    fields = _fill(session, block, data, actor, now)
     block_history.note(session, block, "created", actor, now, fields)
-    _announce(session, "created", block, actor, now)
+    _announce(session, "created", block, actor, now, after=block.data)
     return block
 
 
@@ -103,11 +103,11 @@ def update(
     """
     block = locked(session, ref)
     block.block_schema = block_types.schema_for(session, block.block_type, list(data), schema_id)
-    fields = _fill(session, block, data, now)
+    fields = _fill(session, block, data, actor, now)
     if fields:
         block.updated = now
         block_history.note(session, block, "updated", actor, now, fields)
-        _announce(session, "updated", block, actor, now, fields=[item["field"] for item in fields])
+        _announce(session, "updated", block, actor, now, **_told(fields))
     return block
 
 
@@ -137,12 +137,12 @@ def rotate(session: Session, ref: str | uuid.UUID, data: Mapping[str, Any], acto
             f"data: there is no secret in it; those of {label(block)} are: {secret}", {"data": ["Give a new secret."]}
         )
     block.updated = now
-    fields = _fill(session, block, join({**block.data, **companions}, given), now)
+    fields = _fill(session, block, join({**block.data, **companions}, given), actor, now)
     block_history.note(session, block, "rotated", actor, now, fields)
     users = block_usage.usage(session, block.id, now)
     found = {"blocks": users.blocks, "deployments": users.deployments}
     dependents = {noun: len({item["id"] for item in items}) for noun, items in found.items()}
-    _announce(session, "rotated", block, actor, now, fields=[item["field"] for item in fields], dependents=dependents)
+    _announce(session, "rotated", block, actor, now, **_told(fields), dependents=dependents)
     return block
 
 
@@ -214,7 +214,7 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime, 
         raise Conflict(told, {"usage": users[:LISTED]})
     if users:
         _detach(session, block, actor, now)
-    _announce(session, "deleted", block, actor, now, used_by=users[:LISTED])
+    _announce(session, "deleted", block, actor, now, before=block.data, used_by=users[:LISTED])
     session.delete(block)
     session.flush()
 
@@ -229,7 +229,7 @@ def _detach(session: Session, block: Block, actor: Actor, now: datetime) -> None
     for holder, field in block_references.let_go(session, block.id, now):
         gone = {"field": field.partition("/")[0], "secret": False, "before": {REFERENCE: str(block.id)}, "after": None}
         block_history.note(session, holder, "updated", actor, now, [gone])
-        _announce(session, "updated", holder, actor, now, fields=[gone["field"]])
+        _announce(session, "updated", holder, actor, now, **_told([gone]))
     roles: dict[uuid.UUID, list[str]] = {}
     for item in block_usage.usage(session, block.id, now).deployments:
         roles.setdefault(item["id"], []).append(item["as"])
@@ -249,7 +249,7 @@ def _detach(session: Session, block: Block, actor: Actor, now: datetime) -> None
         announce(session, "deployment.not-ready", about, actor, now, reason=reason)
 
 
-def _fill(session: Session, block: Block, data: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
+def _fill(session: Session, block: Block, data: Mapping[str, Any], actor: Actor, now: datetime) -> list[dict[str, Any]]:
     """Check values and put them into the document's columns; returns what differs from before."""
     fields = block.block_schema.fields
     paths = secret_paths(fields)
@@ -272,7 +272,7 @@ def _fill(session: Session, block: Block, data: Mapping[str, Any], now: datetime
     session.add(block)
     session.flush()
     block_references.replace(session, block, references)
-    limits.declare(session, block, now)
+    limits.declare(session, block, actor, now)
     return block_history.differences(before, shown, old, hidden)
 
 
@@ -337,6 +337,13 @@ def _only_masks(value: Any) -> bool:
     if isinstance(value, dict):
         return all(_only_masks(item) for item in value.values())
     return value == MASK or value is None
+
+
+def _told(fields: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Changes as events tell them: of secrets that they changed alone."""
+    plain = [item for item in fields if not item["secret"]]
+    sides = {side: {item["field"]: item[side] for item in plain} for side in ("before", "after")}
+    return {"fields": [item["field"] for item in fields], **sides}
 
 
 def _announce(session: Session, verb: str, block: Block, actor: Actor, now: datetime, **payload: Any) -> None:

@@ -73,7 +73,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
     session.execute(lock, {"name": f"{flow_name}/{name}"})
     flow = flows.ensure(session, flow_name, now)
     present = session.scalar(_by_name(flow_name, name).with_for_update(of=Deployment, key_share=True))
-    values = _values(session, document, now)
+    values = _values(session, document, actor, now)
     lines = _choose_blocks(session, document, values, present, actor, now)
     told = deployment_notifications.read(session, document.get("notifications") or ())
     wanted = schedules.read(document["schedules"]) if document.get("schedules") is not None else None
@@ -87,7 +87,8 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         schedules.replace(session, made, wanted or [], now)
         deployment_notifications.replace(session, made, told)
         deployment_templates.note(session, made)
-        _announce(session, "created", made, actor, now)
+        times = [f"{item.slug}: {schedules.describe(item.spec)}" for item in wanted or ()]
+        _announce(session, "created", made, actor, now, after=_shown(session, made), schedules=times)
         return Applied(made, True, ["created"])
     lines += deployment_notifications.replace(session, present, told)
     return _update(session, present, values, wanted, lines, actor, now)
@@ -144,13 +145,14 @@ def change(
     if "parameters" in new:
         _refuse(parameter_problems(deployment.parameter_schema, new["parameters"]), "parameters")
     if "work_queue" in new:
-        new["work_queue_id"] = work_queues.ensure(session, new.pop("work_queue"), now).id
-    lines = _set(session, deployment, new, now)
+        new["work_queue_id"] = work_queues.ensure(session, new.pop("work_queue"), now, actor).id
+    before = _shown(session, deployment)
+    lines, after = _set(session, deployment, new, before, now)
     if "parameters" in new:
         deployment_templates.note(session, deployment)
     if lines:
         verb = {"paused": "paused", "resumed": "resumed"}.get(lines[0] if len(lines) == 1 else "", "updated")
-        _announce(session, verb, deployment, actor, now, changes=lines)
+        _announce(session, verb, deployment, actor, now, changes=lines, before=before, after=after)
     return deployment
 
 
@@ -175,11 +177,11 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     # From here on no run of it can be made; those that are being made are waited for.
     session.execute(select(Deployment.id).where(Deployment.id == deployment.id).with_for_update())
     cancel_waiting(session, deployment.id, actor, now, None)
-    about, related = _labels(deployment)
+    (about, related), before = _labels(deployment), _shown(session, deployment)
     session.execute(sql_delete(Schedule).where(Schedule.deployment_id == deployment.id))
     session.execute(sql_delete(Deployment).where(Deployment.id == deployment.id))
     deployment_blocks.drop(session, deployment_blocks.of(deployment), actor, now)
-    announce(session, "deployment.deleted", about, actor, now, related)
+    announce(session, "deployment.deleted", about, actor, now, related, before=before)
 
 
 def forget_runs(session: Session, deployment_id: uuid.UUID, limit: int = BATCH) -> int:
@@ -263,7 +265,7 @@ def _by_name(flow: str, name: str) -> Select[Any]:
     )
 
 
-def _values(session: Session, document: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def _values(session: Session, document: Mapping[str, Any], actor: Actor, now: datetime) -> dict[str, Any]:
     storage, infrastructure = document.get("storage") or {}, document.get("infrastructure") or {}
     results = document.get("results") or {}
     schema = document.get("parameter_schema") or {}
@@ -277,7 +279,7 @@ def _values(session: Session, document: Mapping[str, Any], now: datetime) -> dic
         "snapshot": storage.get("snapshot"),
         "infrastructure_overrides": dict(infrastructure.get("overrides") or {}),
         "results_path": results.get("path") or "",
-        "work_queue_id": work_queues.ensure(session, document.get("work_queue") or "default", now).id,
+        "work_queue_id": work_queues.ensure(session, document.get("work_queue") or "default", now, actor).id,
         "parameters": dict(document.get("parameters") or {}),
         "parameter_schema": schema,
         "not_ready": None,
@@ -329,33 +331,38 @@ def _update(
     actor: Actor,
     now: datetime,
 ) -> Applied:
-    before = deployment_blocks.of(deployment)
-    lines = _set(session, deployment, values, now) + lines
-    deployment_blocks.drop(session, before - deployment_blocks.of(deployment), actor, now)
+    before, used = _shown(session, deployment), deployment_blocks.of(deployment)
+    own, after = _set(session, deployment, values, before, now)
+    lines = own + lines
+    deployment_blocks.drop(session, used - deployment_blocks.of(deployment), actor, now)
     if wanted is not None:
         lines += schedules.replace(session, deployment, wanted, now)
     deployment_templates.note(session, deployment)
     if lines:
         deployment.updated = now
         session.flush()
-        _announce(session, "updated", deployment, actor, now, changes=lines)
+        _announce(session, "updated", deployment, actor, now, changes=lines, before=before, after=after)
     return Applied(deployment, False, lines)
 
 
-def _set(session: Session, deployment: Deployment, values: Mapping[str, Any], now: datetime) -> list[str]:
-    """Set columns; tell what changed. Runs made ahead hold parameters, tags and queue: they are made anew."""
-    before = _shown(session, deployment)
+def _set(
+    session: Session, deployment: Deployment, values: Mapping[str, Any], before: dict[str, Any], now: datetime
+) -> tuple[list[str], dict[str, Any]]:
+    """Set columns; tell what changed, and how it is shown now. Runs made ahead hold parameters, tags and queue: they
+    are made anew.
+    """
     changed = {name for name, value in values.items() if getattr(deployment, name) != value}
     for name in changed:
         setattr(deployment, name, values[name])
     if not changed:
-        return []
+        return [], before
     deployment.updated = now
     session.flush()
     session.refresh(deployment)
     if changed & {"parameters", "tags", "work_queue_id", "paused"}:
         schedules.drop_ahead(session, [item.id for item in deployment.schedules], now)
-    return _differences(before, _shown(session, deployment))
+    after = _shown(session, deployment)
+    return _differences(before, after), after
 
 
 def _shown(session: Session, deployment: Deployment) -> dict[str, Any]:

@@ -91,18 +91,20 @@ def change(session: Session, ref: str | uuid.UUID, values: Mapping[str, Any], ac
     """Set ``active``, ``interval_s`` or ``work_queue`` (its name). Raises as :func:`get`, and InvalidInput."""
     block = errands.able(session, "discover", ref)
     row = _row(session, block, now)
+    before = _plain(session, row)
     interval = values.get("interval_s", row.interval_s)
     if not INTERVAL_MIN <= interval <= INTERVAL_MAX:
         problem = f"Must be {INTERVAL_MIN} s to {INTERVAL_MAX // 86_400} days."
         raise InvalidInput(f"interval_s: {problem}", {"interval_s": [problem]})
     if "work_queue" in values:
-        row.work_queue_id = work_queues.ensure(session, values["work_queue"], now).id
+        row.work_queue_id = work_queues.ensure(session, values["work_queue"], now, actor).id
     if interval != row.interval_s or (values.get("active") and not row.active):
         # From now on, or at once where it was off.
         row.next_due = now if not row.active else min(row.next_due, now + _about(interval))
     row.interval_s, row.active = interval, values.get("active", row.active)
     session.flush()
-    announce(session, "discovery.updated", label("block", block.id, blocks.label(block)), actor, now, set=dict(values))
+    about = label("block", block.id, blocks.label(block))
+    announce(session, "discovery.updated", about, actor, now, before=before, after=_plain(session, row))
     return get(session, block.id, now)
 
 
@@ -115,7 +117,9 @@ def look_now(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime
     if row.flow_run_id is not None:
         return row.flow_run_id
     queue = session.get(WorkQueue, row.work_queue_id) if row.work_queue_id else None
-    return _begin(session, row, block, queue.name if queue else errands.DEFAULT_QUEUE, actor, errands.ASKED, now)
+    run = _begin(session, row, block, queue.name if queue else errands.DEFAULT_QUEUE, actor, errands.ASKED, now)
+    errands.note(session, "discover", block, run, actor, now)
+    return run
 
 
 def step(session: Session, now: datetime, batch: int) -> int:
@@ -181,6 +185,12 @@ def back_off(interval_s: int, failures: int) -> timedelta:
     """Time to the next look after so many failures in a row: doubling, up to an hour."""
     longest = max(BACK_OFF_MAX.total_seconds(), interval_s)
     return timedelta(seconds=min(interval_s * 2.0 ** min(failures, 20), longest))
+
+
+def _plain(session: Session, row: Discovery) -> dict[str, Any]:
+    queue = session.get(WorkQueue, row.work_queue_id) if row.work_queue_id else None
+    named = queue.name if queue is not None else errands.DEFAULT_QUEUE
+    return {"active": row.active, "interval_s": row.interval_s, "work_queue": named}
 
 
 def _begin_due(session: Session, now: datetime, batch: int) -> None:

@@ -22,6 +22,7 @@ from ...records import Actor, WaitingReason
 from ...states import TERMINAL, StateType
 from ..db.models import Block, Deployment, FlowRun
 from . import blocks, runs, waiting, work_queues
+from .announcements import announce, resource
 from .internal import FLOW_ID
 
 #: What agents can be sent for, with the function that does it and the interface that the block needs.
@@ -83,7 +84,7 @@ def start(
     """
     run_id, _ = runs.create(
         session,
-        _deployment(session, verb, work_queue, now),
+        _deployment(session, verb, work_queue, actor, now),
         parameters=parameters,
         actor=actor,
         now=now,
@@ -111,7 +112,16 @@ def start_for(
     """
     block = able(session, verb, ref)
     given = {**parameters, "block_id": str(block.id)}
-    return start(session, verb, given, work_queue=work_queue, actor=actor, now=now, about=blocks.label(block))
+    run = start(session, verb, given, work_queue=work_queue, actor=actor, now=now, about=blocks.label(block))
+    note(session, verb, block, run, actor, now, **{key: parameters[key] for key in ("path",) if key in parameters})
+    return run
+
+
+def note(session: Session, verb: str, block: Block, run: uuid.UUID, actor: Actor, now: datetime, **more: Any) -> None:
+    """Record that somebody sent an agent to a block: it uses what is secret there."""
+    kind = resource("block-type", block.block_type_id, block.block_type.slug, "block-type")
+    about = resource("block", block.id, blocks.label(block))
+    announce(session, f"block.{verb}-asked", about, actor, now, [kind], run=str(run), **more)
 
 
 def able(session: Session, verb: str, ref: str | uuid.UUID) -> Block:
@@ -146,9 +156,9 @@ def check_load(session: Session, own: uuid.UUID | None, ref: str | uuid.UUID) ->
         raise AccessDenied("an errand may load its own block, and those that it holds, alone")
 
 
-def _deployment(session: Session, verb: str, work_queue: str, now: datetime) -> Deployment:
+def _deployment(session: Session, verb: str, work_queue: str, actor: Actor, now: datetime) -> Deployment:
     """The deployment of a verb in a queue, made if it is new."""
-    queue = work_queues.ensure(session, work_queue, now)
+    queue = work_queues.ensure(session, work_queue, now, actor)
     name = f"{verb} on {work_queue}"
     query = select(Deployment).options(lazyload(Deployment.schedules))
     query = query.where(Deployment.flow_id == FLOW_ID, Deployment.name == name)

@@ -84,6 +84,11 @@ def skip(session: Session, reader: str, now: datetime) -> None:
         _move(session, reader, _cluster(session), _bound(session), _NIL, now, floor)
 
 
+def settled(session: Session) -> int:
+    """Below which transaction id every event is there that will ever be; ask outside of a transaction."""
+    return _bound(session)
+
+
 def _place(session: Session, reader: str, now: datetime) -> Any:
     """The reader's row, locked; None: it was just made, at the end of what there is."""
     found = fetch(session, _LOCKED, {"reader": reader})

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from ...errors import NotFound
@@ -74,9 +74,11 @@ class Ingested:
 class EventFilter:
     """Which events a list shows; what is None does not restrict."""
 
-    #: A name, or a beginning with ``*``: ``flow-run.*``.
-    event: str | None = None
+    #: A name or several, any of which it may be; ``*`` stands for anything: ``flow-run.*``.
+    event: str | Sequence[str] | None = None
     resource_id: str | None = None
+    kind: str | None = None
+    source: str | None = None
     #: By the time that their ids carry.
     after: datetime | None = None
     before: datetime | None = None
@@ -126,17 +128,19 @@ def accept(event: EventIn, now: datetime, source: str) -> EventRecord:
     about = event.resource["resource.id"]
     relations = [{"source": to.source or about, "target": to.target, "role": to.role} for to in event.relations]
     return EventRecord(
-        event.event, event.resource, event.related, event.payload, event.occurred, identifier, event.follows,
-        event.kind, source, relations,
+        event.event, event.resource, event.related, event.payload, event.occurred, identifier or uuid7(),
+        event.follows, event.kind, source, relations,
     )  # fmt: skip
 
 
 def store(session: Session, events: Sequence[EventRecord], now: datetime) -> list[EventRecord]:
-    """Write checked events in the order of their ids; returns those that were not stored already, in that order."""
+    """Write checked events in the order of their ids; returns those that were not stored already, in that order. What
+    these tell of resources is kept with them.
+    """
     if not events:
         return []
-    told = {event.id or uuid7(): event for event in reversed(events)}
-    rows = [_row(replace(told[key], id=key), now) for key in sorted(told)]
+    told = {item.id: item for item in (event if event.id else replace(event, id=uuid7()) for event in reversed(events))}
+    rows = [_row(event, now) for event in told.values()]
     execute(
         session,
         "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_event (id uuid, event text, occurred timestamptz,"
@@ -155,7 +159,7 @@ def store(session: Session, events: Sequence[EventRecord], now: datetime) -> lis
     )
     if stored:
         wake_readers(session)
-    fresh = [replace(told[key], id=key) for (key,) in stored]
+    fresh = [told[key] for (key,) in stored]
     observe(session, fresh, now)
     return fresh
 
@@ -178,21 +182,37 @@ def listing(
     """A page of events, newest first unless asked otherwise."""
     wanted = wanted or EventFilter()
     query = select(Event)
-    if wanted.event and wanted.event.endswith("*"):
-        query = query.where(Event.event.startswith(wanted.event[:-1], autoescape=True))
-    elif wanted.event:
-        query = query.where(Event.event == wanted.event)
-    if wanted.resource_id:
-        query = query.where(Event.resource_id == wanted.resource_id)
-    if wanted.after:
-        query = query.where(Event.id >= uuid7_floor(wanted.after))
-    if wanted.before:
-        query = query.where(Event.id < uuid7_floor(wanted.before))
+    query = query.where(*conditions(wanted))
     if cursor:
         last = decode_id(cursor)
         query = query.where(Event.id > last if oldest_first else Event.id < last)
     query = query.order_by(Event.id if oldest_first else Event.id.desc()).limit(check_limit(limit) + 1)
     return page(session.scalars(query).all(), limit, lambda row: (row.id,))
+
+
+def conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
+    """What the filter asks of the columns of events."""
+    plain = {"resource_id": wanted.resource_id, "kind": wanted.kind, "source": wanted.source}
+    found = [getattr(Event, name) == value for name, value in plain.items() if value]
+    if names := patterns(wanted):
+        found.append(or_(*(_named(name) for name in names)))
+    if wanted.after:
+        found.append(Event.id >= uuid7_floor(wanted.after))
+    if wanted.before:
+        found.append(Event.id < uuid7_floor(wanted.before))
+    return found
+
+
+def patterns(wanted: EventFilter) -> list[str]:
+    """The names that the filter asks for."""
+    return [wanted.event] if isinstance(wanted.event, str) else list(wanted.event or ())
+
+
+def _named(pattern: str) -> ColumnElement[bool]:
+    if "*" not in pattern:
+        return Event.event == pattern
+    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return Event.event.like(escaped.replace("*", "%"))
 
 
 def _row(event: EventRecord, now: datetime) -> tuple[Any, ...]:

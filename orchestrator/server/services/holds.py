@@ -21,7 +21,7 @@ from ...errors import Conflict, InvalidInput, NotFound
 from ...ids import uuid7, uuid7_floor
 from ...records import Actor
 from ...triggers.matching import Selector, like, matches, selector_text
-from ..db.models import Hold
+from ..db.models import Firing, Hold
 from . import touching
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode_id, page
@@ -153,6 +153,30 @@ def listing(
         query = query.where(Hold.id < decode_id(cursor))
     rows = session.scalars(query.order_by(Hold.id.desc()).limit(check_limit(limit) + 1)).all()
     return page(_rows(session, rows, now), limit, lambda row: (row.hold.id,))
+
+
+def of_firing(session: Session, firing_id: uuid.UUID, match: Mapping[str, Any]) -> Hold | None:
+    """The hold on this that a firing placed."""
+    query = select(Hold).where(Hold.firing_id == firing_id, Hold.match == dict(match))
+    return session.scalar(query.order_by(Hold.id.desc()).limit(1))
+
+
+def placed_by(
+    session: Session, firing_id: uuid.UUID, trigger_id: uuid.UUID | None, resource_id: str | None
+) -> list[uuid.UUID]:
+    """The holds in force that a firing placed, or any firing of a trigger.
+
+    Args:
+        resource_id: Only those on it, as it was written when they were placed.
+    """
+    query = select(Hold.id).where(Hold.released.is_(None)).order_by(Hold.id)
+    if trigger_id is None:
+        query = query.where(Hold.firing_id == firing_id)
+    else:
+        query = query.join(Firing, Firing.id == Hold.firing_id).where(Firing.trigger_id == trigger_id)
+    if resource_id is not None:
+        query = query.where(Hold.match == {"resource.id": resource_id})
+    return list(session.scalars(query))
 
 
 def refresh(session: Session, hold: Hold) -> None:

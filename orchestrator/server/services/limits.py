@@ -17,9 +17,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from ...clock import to_text
-from ...errors import TransitionRefused
+from ...errors import InvalidInput, NotFound, TransitionRefused
 from ...ids import uuid7
+from ...records import Actor
 from ..db.models import Block, ResourceLimit
+from .announcements import announce, resource
 from .block_lookup import label
 from .paging import Page, check_limit, decode, page
 from .statements import ACTIVE_TYPES, execute, fetch
@@ -69,20 +71,28 @@ class LimitRow:
     holders: list[dict[str, Any]] = field(default_factory=list)
 
 
-def declare(session: Session, block: Block, now: datetime) -> None:
+def declare(session: Session, block: Block, actor: Actor, now: datetime) -> None:
     """Bring the limit of a saved block to what its field says: make it, change it, or remove it."""
     slots = _slots(block.data) if INTERFACE in block.block_type.interfaces else None
+    found = session.scalar(select(ResourceLimit).where(ResourceLimit.block_id == block.id))
+    had = found.slots if found is not None else None
+    if slots == had:
+        return
     if slots is None:
         session.execute(delete(ResourceLimit).where(ResourceLimit.block_id == block.id))
-        return
-    found = session.scalar(select(ResourceLimit).where(ResourceLimit.block_id == block.id))
-    if found is None:
+    elif found is None:
         name = f"block/{label(block)}"
         found = ResourceLimit(id=uuid7(now), name=name, slots=slots, block_id=block.id, created=now, updated=now)
         session.add(found)
-    elif found.slots != slots:
+    else:
         found.slots, found.updated = slots, now
     session.flush()
+    assert found is not None
+    verb = "deleted" if slots is None else "created" if had is None else "updated"
+    related = [resource("block", block.id, label(block), "block")]
+    before, after = ({"slots": number} if number is not None else None for number in (had, slots))
+    about = resource("limit", found.id, found.name)
+    announce(session, f"limit.{verb}", about, actor, now, related, before=before, after=after)
 
 
 def _slots(data: Mapping[str, Any]) -> int | None:
@@ -114,6 +124,26 @@ def take(session: Session, block_ids: Iterable[uuid.UUID], attempt: Attempt, now
             raise TransitionRefused(_full(limit, holding), rule="limits", code=FULL)
         values = {"limit": limit.id, "run": attempt.run_id, "attempt": attempt.number, "now": now}
         execute(session, _TAKE, values)
+
+
+def set_slots(session: Session, limit_id: uuid.UUID, slots: int, actor: Actor, now: datetime) -> ResourceLimit:
+    """Let so many runs hold a limit at once, until its block is saved anew; those that hold it go on.
+
+    Raises:
+        NotFound: There is no such limit.
+        InvalidInput: There would be no slot.
+    """
+    if slots < 1:
+        raise InvalidInput("slots: a limit has at least one slot", {"slots": ["Must be at least 1."]})
+    found = session.get(ResourceLimit, limit_id)
+    if found is None:
+        raise NotFound(f"there is no limit {limit_id}")
+    if found.slots != slots:
+        before, found.slots, found.updated = found.slots, slots, now
+        session.flush()
+        about = resource("limit", found.id, found.name)
+        announce(session, "limit.updated", about, actor, now, before={"slots": before}, after={"slots": slots})
+    return found
 
 
 def listing(session: Session, limit: int = 50, cursor: str | None = None) -> Page[LimitRow]:

@@ -11,8 +11,10 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from ...errors import AccessDenied
+from ...records import Actor
 from ..db.models import ApiKey, LoginLink
 from . import keys
+from .announcements import announce, resource
 
 #: How long a link can be opened.
 LIFETIME = timedelta(minutes=15)
@@ -42,6 +44,12 @@ def redeem(session: Session, token: str, now: datetime) -> ApiKey:
     if not keys.usable(key, now):
         raise AccessDenied("the API key behind this login link was revoked or has expired")
     return key
+
+
+def note(session: Session, key: ApiKey, now: datetime) -> None:
+    """Record that the dashboard was opened on behalf of a key."""
+    actor = Actor("api-key", str(key.id), key.name)
+    announce(session, "api-key.logged-in", resource("api-key", key.id, key.name), actor, now)
 
 
 def _hash(token: str) -> bytes:

@@ -61,14 +61,14 @@ _WRITE = f"""
 WITH thing AS (
     INSERT INTO resource AS r (id, kind, name, labels, origin, first_seen, last_seen, changed, last_event,
         last_event_at, vanished)
-    SELECT id, coalesce(nullif(x.kind, ''), 'other'), coalesce(nullif(x.name, ''), id), x.labels, 'event', at, at, at,
+    SELECT id, coalesce(nullif(x.kind, ''), 'other'), coalesce(nullif(x.name, ''), id), x.labels, 'event', first, at, at,
         event, heard, gone
-    FROM json_to_recordset(%(things)s::json) AS x(id text, kind text, name text, labels jsonb, at timestamptz,
-        event text, heard timestamptz, gone timestamptz)
+    FROM json_to_recordset(%(things)s::json) AS x(id text, kind text, name text, labels jsonb, first timestamptz,
+        at timestamptz, event text, heard timestamptz, gone timestamptz)
     LEFT JOIN resource k USING (id)
     WHERE CASE WHEN k.id IS NULL THEN %(is_open)s ELSE NOT (
         x.gone IS NULL AND (x.event IS NULL OR (x.event = k.last_event AND x.heard < k.last_event_at + {_AS_ONE}))
-        AND (k.origin = 'look' OR (k.vanished IS NULL AND x.at BETWEEN k.first_seen AND k.last_seen + {_AS_ONE}
+        AND (k.origin = 'look' OR (k.vanished IS NULL AND x.first >= k.first_seen AND x.at < k.last_seen + {_AS_ONE}
             AND x.name IN ('', k.name) AND x.kind IN ('', k.kind) AND k.labels @> x.labels))) END
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
@@ -225,12 +225,12 @@ def _thing(
     found = seen.things.get(key)
     if found is None:
         found = seen.things[key] = {
-            "kind": "", "name": "", "labels": {}, "at": at, "event": None, "heard": None, "gone": None, "told": None,
+            "kind": "", "name": "", "labels": {}, "first": at, "at": at, "event": None, "heard": None, "gone": None, "told": None,
         }  # fmt: skip
         if "://" in key:
             found["kind"] = key.partition("://")[0][:KIND_MAX]
-    elif at > found["at"]:
-        found["at"] = at
+    elif not found["first"] <= at <= found["at"]:
+        found["first"], found["at"] = min(at, found["first"]), max(at, found["at"])
     if event is not None and (found["heard"] is None or at >= found["heard"]):
         found["event"], found["heard"] = event, at
         found["gone"] = at if gone else None

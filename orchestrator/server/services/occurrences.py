@@ -120,10 +120,9 @@ def forget(session: Session, now: datetime, batch: int) -> int:
     return execute(session, _FORGET, {"before": now - KEPT, "batch": batch})
 
 
-def _rows() -> Select[Any]:
+def _rows() -> Any:
     joined = Expectation.id == ExpectationOccurrence.expectation_id
-    query: Select[Any] = select(ExpectationOccurrence, Expectation)
-    return query.join(Expectation, joined)
+    return select(ExpectationOccurrence, Expectation).join(Expectation, joined)
 
 
 def _restricted(query: Select[Any], wanted: OccurrenceFilter) -> Select[Any]:

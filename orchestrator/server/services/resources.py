@@ -37,6 +37,9 @@ INSERT INTO relation (source, target, role, first_seen, last_seen)
 SELECT DISTINCT source, target, role, %(now)s::timestamptz, %(now)s::timestamptz
 FROM json_to_recordset(%(rows)s::json) AS x(source text, target text, role text) ORDER BY 1, 2, 3
 ON CONFLICT (source, target, role) DO UPDATE SET last_seen = excluded.last_seen, weight = relation.weight + 1"""
+_STATES_AT = """
+SELECT DISTINCT ON (resource_id) resource_id, state, since FROM resource_state
+WHERE resource_id = ANY(%(ids)s) AND since <= %(as_of)s ORDER BY resource_id, since DESC"""
 _GONE = """
 UPDATE resource SET vanished = %(now)s WHERE id IN (
     SELECT id FROM resource WHERE source_block_id = %(block)s AND vanished IS NULL AND last_seen < %(asked)s
@@ -164,13 +167,8 @@ def listing(
 
 def states_at(session: Session, ids: Sequence[str], as_of: datetime) -> dict[str, tuple[str, datetime]]:
     """What resources were at an instant, and since when; those of which nothing was told are left out."""
-    query = (
-        select(ResourceState.resource_id, ResourceState.state, ResourceState.since)
-        .distinct(ResourceState.resource_id)
-        .where(ResourceState.resource_id.in_(ids), ResourceState.since <= as_of)
-        .order_by(ResourceState.resource_id, ResourceState.since.desc())
-    )
-    return {key: (state, since) for key, state, since in session.execute(query)}
+    rows = fetch(session, _STATES_AT, {"ids": list(ids), "as_of": as_of})
+    return {row.resource_id: (row.state, row.since) for row in rows}
 
 
 def relations(

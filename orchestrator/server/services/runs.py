@@ -23,7 +23,7 @@ from ..db.models import Deployment, Flow, FlowRun, FlowRunState, WorkQueue
 from ..db.session import after_commit
 from . import deployment_templates
 from . import parameters as parameter_rules
-from .events import EventRecord, record
+from .announcements import announce, resource
 from .internal import FLOW_ID
 from .paging import Page, check_limit, decode_id, page
 from .statements import insert_runs
@@ -262,9 +262,10 @@ def delete(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> 
     run = get(session, run_id)
     if S(run.state_type) in ACTIVE:
         raise Conflict(f"the run is {run.state_type}: cancel it first")
+    flow = session.scalar(select(Flow.name).where(Flow.id == run.flow_id))
     session.execute(delete_from(FlowRun).where(FlowRun.id == run_id))
-    resource = {"resource.id": f"orchestrator.flow-run.{run_id}", "resource.name": run.name}
-    record(session, [EventRecord("flow-run.deleted", resource, payload={"by": actor.write()})], now)
+    gone = {"flow": flow, "state": run.state_type, "tags": run.tags}
+    announce(session, "flow-run.deleted", resource("flow-run", run_id, run.name), actor, now, before=gone)
 
 
 def move(
@@ -288,6 +289,12 @@ def move(
         message = "attempt is missing: say which attempt of the run this is about"
         raise InvalidInput(message, {"attempt": [message]})
     return apply(session, run_id, state, attempt=attempt, actor=actor, now=now, result=result).run
+
+
+def join(session: Session, run: FlowRun, chain_id: uuid.UUID, depth: int) -> None:
+    """Have a run that goes on belong to the chain of what moved it on."""
+    run.chain_id, run.chain_depth = chain_id, depth
+    session.flush()
 
 
 def drop_scheduled(session: Session, schedule_ids: Sequence[uuid.UUID], after: datetime | None = None) -> int:

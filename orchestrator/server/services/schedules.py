@@ -97,7 +97,7 @@ def create(
     session.flush()
     session.expire(deployment, ["schedules"])
     deployment_templates.note(session, deployment)
-    _announce(session, "created", row, deployment, actor, now)
+    _announce(session, "created", row, deployment, actor, now, after=document_of(row))
     return row
 
 
@@ -116,7 +116,8 @@ def change(
     others = {item.slug for item in _locked(session, deployment.id) if item.id != row.id}
     if values.get("slug") in others:
         raise Conflict(f"{deployment.flow.name}/{deployment.name} has a schedule {values['slug']} already")
-    document = document_of(row)
+    before = document_of(row)
+    document = dict(before)
     if any(values.get(kind) is not None for kind in ("cron", "interval", "rrule")):
         document.update(cron=None, interval=None, rrule=None)
     item = _read_one({**document, **values}, others)
@@ -128,7 +129,8 @@ def change(
     session.flush()
     deployment_templates.note(session, deployment)
     if changes:
-        _announce(session, "updated", row, deployment, actor, now, changes=changes)
+        after = document_of(row)
+        _announce(session, "updated", row, deployment, actor, now, changes=changes, before=before, after=after)
     return row
 
 
@@ -137,11 +139,12 @@ def delete(session: Session, schedule_id: uuid.UUID, actor: Actor, now: datetime
     row = get(session, schedule_id)
     deployment = session.get_one(Deployment, row.deployment_id)
     _locked(session, deployment.id)
+    before = document_of(row)
     _remove(session, row)
     session.flush()
     session.expire(deployment, ["schedules"])
     deployment_templates.note(session, deployment)
-    _announce(session, "deleted", row, deployment, actor, now)
+    _announce(session, "deleted", row, deployment, actor, now, before=before)
 
 
 def get(session: Session, schedule_id: uuid.UUID) -> Schedule:

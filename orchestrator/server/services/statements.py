@@ -74,6 +74,15 @@ _TAGS = """coalesce((SELECT jsonb_agg(jsonb_build_object(
         'resource.id', 'orchestrator.tag.' || t, 'resource.name', t, 'resource.role', 'tag'))
         FROM unnest(m.tags) AS t), '[]'::jsonb)"""
 
+#: Types of actors that stand for people: what they do is an action.
+PEOPLE = "'api-key', 'user'"
+
+#: Who asked for a change: its details say so, or it is the making of the run.
+_ASKED = """SELECT CASE WHEN m.details ? 'by' THEN jsonb_build_object('by', m.details->'by')
+        WHEN m.state_at = m.created AND m.attempt = 0 AND m.created_by <> '{}'
+            THEN jsonb_build_object('by', m.created_by)
+        ELSE '{}'::jsonb END AS asked"""
+
 #: The CTEs ``history`` and ``recorded``, which write what ``moved`` did. Errands leave no events: what they find does.
 CHANGE_RECORDED = f"""
 history AS (
@@ -83,7 +92,7 @@ history AS (
     FROM moved m
 ),
 recorded AS (
-    INSERT INTO event (id, event, occurred, received, resource_id, resource, related, payload)
+    INSERT INTO event (id, event, occurred, received, resource_id, resource, related, payload, kind)
     SELECT {uuid7_sql("clock_timestamp()")}, 'flow-run.' || lower(m.state_type), m.state_at, m.stamp,
         'orchestrator.flow-run.' || m.id,
         jsonb_build_object('resource.id', 'orchestrator.flow-run.' || m.id, 'resource.name', m.name,
@@ -92,8 +101,10 @@ recorded AS (
             {_related("flow", "flow", "f")}, {_related("deployment", "deployment", "d")},
             {_related("work-queue", "work-queue", "q")}, {_related("agent", "agent", "a")}
         ), '$[*] ? (@ != null)') || {_TAGS},
-        jsonb_build_object('attempt', m.attempt, 'message', m.state_message)
-    FROM moved m JOIN flow f ON f.id = m.flow_id LEFT JOIN deployment d ON d.id = m.deployment_id
+        jsonb_build_object('attempt', m.attempt, 'message', m.state_message) || w.asked,
+        CASE WHEN w.asked->'by'->>'type' IN ({PEOPLE}) THEN 'action' ELSE 'operation' END
+    FROM moved m CROSS JOIN LATERAL ({_ASKED}) AS w JOIN flow f ON f.id = m.flow_id
+    LEFT JOIN deployment d ON d.id = m.deployment_id
     LEFT JOIN work_queue q ON q.id = m.work_queue_id LEFT JOIN agent a ON a.id = m.agent_id
     WHERE m.flow_id <> '{FLOW_ID}'
 )"""

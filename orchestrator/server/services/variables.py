@@ -64,9 +64,10 @@ def put(
         return _create(session, name, value, tags or (), actor, now), True
     wanted = found.tags if tags is None else list(dict.fromkeys(tags))
     if dumps(found.value) != dumps(_checked(value)) or found.tags != wanted:
+        before = _plain(found)
         found.value, found.tags, found.updated = value, wanted, now
         session.flush()
-        _announce(session, "updated", found, actor, now)
+        _announce(session, "updated", found, actor, now, before=before, after=_plain(found))
     return found, False
 
 
@@ -99,7 +100,7 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     found = get(session, ref)
     session.delete(found)
     session.flush()
-    _announce(session, "deleted", found, actor, now)
+    _announce(session, "deleted", found, actor, now, before=_plain(found))
 
 
 def _find(session: Session, name: str) -> Variable | None:
@@ -111,7 +112,7 @@ def _create(session: Session, name: str, value: Any, tags: Sequence[str], actor:
     made = Variable(id=uuid7(now), name=name, value=_checked(value), tags=unique, created=now, updated=now)
     session.add(made)
     session.flush()
-    _announce(session, "created", made, actor, now)
+    _announce(session, "created", made, actor, now, after=_plain(made))
     return made
 
 
@@ -123,5 +124,19 @@ def _checked(value: Any) -> Any:
     return value
 
 
-def _announce(session: Session, verb: str, variable: Variable, actor: Actor, now: datetime) -> None:
-    announce(session, f"variable.{verb}", resource("variable", variable.id, variable.name), actor, now)
+def _plain(variable: Variable) -> dict[str, Any]:
+    return {"value": variable.value, "tags": variable.tags}
+
+
+def _announce(
+    session: Session,
+    verb: str,
+    variable: Variable,
+    actor: Actor,
+    now: datetime,
+    *,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
+) -> None:
+    about = resource("variable", variable.id, variable.name)
+    announce(session, f"variable.{verb}", about, actor, now, before=before, after=after)

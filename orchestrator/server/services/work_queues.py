@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy import delete as sql_delete
@@ -23,6 +24,8 @@ from .paging import Page, check_limit, decode, page
 
 #: Most ended runs that may still remember a queue which is deleted.
 REMEMBERED_MAX = 10_000
+#: Who makes a queue where nobody asked for it.
+SERVER = Actor("server")
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,23 @@ class WorkQueueRow:
     running: int
 
 
-def ensure(session: Session, name: str, now: datetime) -> WorkQueue:
+def ensure(session: Session, name: str, now: datetime, actor: Actor = SERVER) -> WorkQueue:
     """The queue of that name, made if it is new. Any number may do this at once."""
     found = session.scalar(select(WorkQueue).where(WorkQueue.name == name))
     if found is None:
-        session.execute(insert(WorkQueue).values(id=uuid7(now), name=name, created=now).on_conflict_do_nothing())
+        add(session, [name], actor, now)
         found = session.scalars(select(WorkQueue).where(WorkQueue.name == name)).one()
     return found
+
+
+def add(session: Session, names: Iterable[str], actor: Actor, now: datetime) -> None:
+    """Make those queues that are not there yet."""
+    rows = [{"id": uuid7(now), "name": name, "created": now} for name in sorted(set(names))]
+    if not rows:
+        return
+    adding = insert(WorkQueue).values(rows).on_conflict_do_nothing(index_elements=["name"])
+    for made in session.execute(adding.returning(WorkQueue.id, WorkQueue.name)).all():
+        announce(session, "work-queue.created", resource("work-queue", made.id, made.name), actor, now, after={})
 
 
 def create(
@@ -67,7 +80,7 @@ def create(
     if made is None:
         raise Conflict(f"there is a work queue {name} already")
     queue = get(session, made.id)
-    announce(session, "work-queue.created", resource("work-queue", queue.id, name), actor, now)
+    announce(session, "work-queue.created", resource("work-queue", queue.id, name), actor, now, after=_plain(queue))
     return queue
 
 
@@ -100,12 +113,13 @@ def change(session: Session, ref: str | uuid.UUID, values: dict[str, object], ac
     queue = get(session, ref)
     limit = values.get("concurrency_limit")
     _check_limit(limit if isinstance(limit, int) else None)
-    changed = {name: value for name, value in values.items() if getattr(queue, name) != value}
-    for name, value in changed.items():
+    before = _plain(queue)
+    for name, value in values.items():
         setattr(queue, name, value)
     session.flush()
-    if changed:
-        announce(session, "work-queue.updated", resource("work-queue", queue.id, queue.name), actor, now, set=changed)
+    about, after = resource("work-queue", queue.id, queue.name), _plain(queue)
+    if before != after:
+        announce(session, "work-queue.updated", about, actor, now, before=before, after=after)
     return queue
 
 
@@ -131,7 +145,12 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     session.execute(sql_delete(Deployment).where(Deployment.work_queue_id == queue.id, Deployment.flow_id == FLOW_ID))
     session.delete(queue)
     session.flush()
-    announce(session, "work-queue.deleted", resource("work-queue", queue.id, queue.name), actor, now)
+    about = resource("work-queue", queue.id, queue.name)
+    announce(session, "work-queue.deleted", about, actor, now, before=_plain(queue))
+
+
+def _plain(queue: WorkQueue) -> dict[str, Any]:
+    return {name: getattr(queue, name) for name in ("description", "paused", "concurrency_limit")}
 
 
 def _deployments_of(session: Session, queue_id: uuid.UUID) -> list[str]:

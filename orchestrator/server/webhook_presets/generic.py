@@ -6,7 +6,7 @@ PRESET = Preset(
     slug="generic",
     name="Anything",
     description="A body that is an event already, or a list of events, is taken as it is; any other becomes the payload"
-    " of an event `NAME.received`, where NAME is the webhook's.",
+    " of an event `delivery.received` of the webhook.",
     setup="Send a POST or PUT with JSON or a form, or a GET, to the address. Change the template until the events say"
     " what you mean.",
     template="""\
@@ -16,7 +16,7 @@ PRESET = Preset(
 {{ body|tojson }}
 {%- else -%}
 {
-  "event": "{{ webhook.name|kebab }}.received",
+  "event": "delivery.received",
   "resource": {"resource.id": "webhook/{{ webhook.name }}", "resource.name": "{{ webhook.name }}"},
   "payload": {"method": "{{ method }}", "query": {{ query|tojson }}, "body": {{ body|tojson }}}
 }

@@ -94,19 +94,25 @@ def test_events(api: Api, cli: Cli) -> None:
     api.answers["POST events"] = (202, {"accepted": 1, "refused": []})
     done = cli(
         "event", "emit", "table.loaded", "--resource", "warehouse.orders", "--label", "team=data",
-        "--payload", '{"rows": 3}', "--occurred", "2026-01-31T12:00:00Z",
+        "--payload", '{"rows": 3}', "--occurred", "2026-01-31T12:00:00Z", "--kind", "relationship",
+        "--relation", "reads=warehouse.raw", "--related", "source=bucket", "--follows", ID,
     )  # fmt: skip
     assert done.code == 0, done.err
     assert api.calls("POST events")[0][1] == {
+        "id": None,
         "event": "table.loaded",
         "occurred": "2026-01-31T12:00:00.000000Z",
         "resource": {"resource.id": "warehouse.orders", "team": "data"},
+        "related": [{"resource.id": "bucket", "resource.role": "source"}],
         "payload": {"rows": 3},
+        "kind": "relationship",
+        "relations": [{"target": "warehouse.raw", "role": "reads"}],
+        "follows": ID,
     }
-    for words in (["--payload", "[1]"], ["--payload", "{"], ["--label", "team"]):
+    for words in (["--payload", "[1]"], ["--payload", "{"], ["--label", "team"], ["--relation", "x"], ["--kind", "x"]):
         refused = cli("event", "emit", "x", "--resource", "y", *words)
         assert (refused.code, one_line(refused.err)[:5]) == (2, "Error")
-    api.answers["POST events"] = (202, {"accepted": 0, "refused": [{"index": 0, "code": "old", "message": "too old"}]})
+    api.answers["POST events"] = (422, {"code": 422, "status": "x", "message": "too old", "errors": {}})
     refused = cli("event", "emit", "x", "--resource", "y")
     assert (refused.code, one_line(refused.err)) == (2, "Error: too old")
     event = {"id": ID, "event": "x", "occurred": "2026-01-31T12:00:00.000000Z", "resource": {"resource.id": "y"}}

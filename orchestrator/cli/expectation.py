@@ -1,0 +1,184 @@
+"""``orchestrator expectation``: what should happen by when, and what became of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from itertools import islice
+from typing import Any
+from urllib.parse import quote
+
+import click
+import yaml
+
+from ..client import Client
+from ..errors import Conflict, InvalidInput
+from .expectation_calendar import calendar
+from .output import confirm, emit, limit_option, note, output_option, yes_option
+from .times import INSTANT
+
+_COLUMNS = {"name": "Name", "sentence": "Expected", "severity": "Severity", "owner": "Owner", "active": "Active"}
+_OCCURRENCES = {
+    "expectation": "Expectation",
+    "key": "Of",
+    "status": "Status",
+    "deadline": "Deadline",
+    "satisfied": "Came",
+}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which ``on``, ``09:15`` and dates are texts, as people mean them."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":int", ":timestamp"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^-?[0-9]+$"), list("-0123456789"))
+
+
+@click.group()
+def group() -> None:
+    """Say what should happen by when, and see what became of it."""
+
+
+@group.command()
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--update", is_flag=True, help="Change the one of that name, where there is one.")
+@click.option("--check", is_flag=True, help="Save nothing: say what it means, and when it is due next.")
+@output_option
+def create(file: Any, update: bool, check: bool, output: str) -> None:
+    """Make expectations from a YAML or JSON FILE; `-` is the standard input.
+
+    The file holds one document, or several with `---` between them.
+    """
+    client = Client.from_settings()
+    for document in _documents(file):
+        if check:
+            found = client.post("expectations/check", document)
+            emit(found if output == "json" else {"Expected": found["sentence"], "Next": found["next"]}, output)
+            continue
+        made = _save(client, document, update)
+        note(f"{made['name']}: {made['sentence']}")
+        if output == "json":
+            emit(made, output)
+
+
+@group.command("ls")
+@click.option("--name", metavar="TEXT", help="Only those whose name holds this.")
+@click.option("--owner", metavar="OWNER", help="Only those of this owner.")
+@limit_option
+@output_option
+def listing(name: str | None, owner: str | None, limit: int, output: str) -> None:
+    """List expectations."""
+    params = {"name": name, "owner": owner, "limit": min(limit, 200)}
+    found = list(islice(Client.from_settings().pages("expectations", params), limit))
+    emit(found, output, columns=_COLUMNS, empty="There is none; `orchestrator expectation create FILE` makes one.")
+
+
+@group.command()
+@click.argument("expectation")
+@output_option
+def inspect(expectation: str, output: str) -> None:
+    """Show an expectation with its last occurrences."""
+    client = Client.from_settings()
+    facts = client.get(_path(expectation))
+    recent = list(islice(client.pages(f"{_path(expectation)}/occurrences", {"limit": 20}), 20))
+    if output == "json":
+        emit({**facts, "occurrences": recent}, output)
+        return
+    emit(facts)
+    emit(recent, columns=_OCCURRENCES, empty="Nothing has been due yet.")
+
+
+@group.command()
+@click.argument("expectation", required=False)
+@click.option("--status", type=click.Choice(["due", "met", "late", "missed"]), help="Only these.")
+@click.option("--key", metavar="KEY", help="Only of this one of what is expected of each.")
+@click.option("--after", type=INSTANT, metavar="TIME", help="Only those due at this time or later.")
+@click.option("--before", type=INSTANT, metavar="TIME", help="Only those due before.")
+@limit_option
+@output_option
+def occurrences(expectation: str | None, limit: int, output: str, **wanted: Any) -> None:
+    """List what was and will be due, of one expectation or of all; the latest due first."""
+    path = f"{_path(expectation)}/occurrences" if expectation else "expectations/occurrences"
+    params = {name: _text(value) for name, value in wanted.items()}
+    found = list(islice(Client.from_settings().pages(path, {**params, "limit": min(limit, 200)}), limit))
+    emit(found, output, columns=_OCCURRENCES, empty="Nothing fits.")
+
+
+@group.command()
+@click.argument("expectations", nargs=-1, required=True, metavar="EXPECTATION...")
+def enable(expectations: tuple[str, ...]) -> None:
+    """Turn expectations on; what happens from now on counts."""
+    _post(expectations, "enable", "is on")
+
+
+@group.command()
+@click.argument("expectations", nargs=-1, required=True, metavar="EXPECTATION...")
+def disable(expectations: tuple[str, ...]) -> None:
+    """Turn expectations off: nothing is expected."""
+    _post(expectations, "disable", "is off")
+
+
+@group.command()
+@click.argument("expectation")
+@click.option("--until", type=INSTANT, metavar="TIME", help="Such as +2h; left out: no longer muted.")
+def mute(expectation: str, until: datetime | None) -> None:
+    """Note misses of an expectation, but do nothing, for a while."""
+    made = Client.from_settings().post(f"{_path(expectation)}/mute", {"until": _text(until)})
+    note(f"{made['name']} is muted until {made['muted_until']}" if until else f"{made['name']} is no longer muted")
+
+
+@group.command()
+@click.argument("expectations", nargs=-1, required=True, metavar="EXPECTATION...")
+@yes_option
+def delete(expectations: tuple[str, ...], yes: bool) -> None:
+    """Delete expectations with their occurrences."""
+    client = Client.from_settings()
+    for name in expectations:
+        client.get(_path(name))
+    confirm(f"Delete {', '.join(expectations)}?", yes)
+    for name in expectations:
+        client.delete(_path(name))
+        note(f"deleted {name}")
+
+
+group.add_command(calendar)
+
+
+def _path(ref: str) -> str:
+    return f"expectations/{quote(ref, safe='')}"
+
+
+def _post(refs: tuple[str, ...], verb: str, done: str) -> None:
+    client = Client.from_settings()
+    for ref in refs:
+        client.post(f"{_path(ref)}/{verb}")
+        note(f"{ref} {done}")
+
+
+def _save(client: Client, document: Mapping[str, Any], update: bool) -> Any:
+    try:
+        return client.post("expectations", document)
+    except Conflict:
+        if not update:
+            raise
+    return client.patch(_path(str(document.get("name"))), document)
+
+
+def _documents(file: Any) -> list[dict[str, Any]]:
+    try:
+        found = [item for item in yaml.load_all(file.read(), _Loader) if item is not None]
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"{file.name} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
+    if not found or not all(isinstance(item, dict) for item in found):
+        raise InvalidInput(f"{file.name} holds no expectation: write name, on or run, and every, within or heartbeat")
+    return found
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, (date, datetime)) else value

@@ -1,0 +1,42 @@
+"""What happens to flow runs."""
+
+from __future__ import annotations
+
+from .facts import EventFacts, Family, action
+
+_LABELS = {"state.type": "its state", "state.name": "the state's name, such as `Late` or `Lost`"}
+_RELATED = {
+    "flow": "its flow",
+    "deployment": "its deployment, if it has one",
+    "work-queue": "the queue that it waits or waited in",
+    "agent": "the agent that holds or held it",
+    "tag": "each of its tags, as `orchestrator.tag.<tag>`",
+}
+_PAYLOAD = {
+    "attempt": "number of the attempt; 0: none was begun",
+    "message": "the state's message",
+    "by": "who asked for it, where somebody did: the event is of kind `action` then, if that was a person",
+}
+
+
+def _state(verb: str, says: str) -> EventFacts:
+    return EventFacts(verb, says, labels=_LABELS, related=_RELATED, payload=_PAYLOAD)
+
+
+FAMILY = Family(
+    "flow-run",
+    "orchestrator.flow-run.<id>",
+    "Flow runs: one event for every state that one takes, named by the state's type, whatever the state is called.",
+    (
+        _state("scheduled", "It waits to be started: it was made, is to be retried, or is late."),
+        _state("pending", "An agent took it, and prepares it."),
+        _state("running", "Its code runs."),
+        _state("paused", "It waits for somebody."),
+        _state("cancelling", "It was asked to stop."),
+        _state("completed", "It ended well."),
+        _state("failed", "Its code raised an error, or ran into its time-out."),
+        _state("crashed", "Its process or its agent was lost."),
+        _state("cancelled", "It was stopped, or never started."),
+        action("deleted", "It was deleted, with its tasks, history and artifacts.", before="its name, flow and state"),
+    ),
+)
