@@ -14,6 +14,7 @@ from orchestrator.settings import Settings
 from . import access, errors, filters, headers
 from .views import (
     agents,
+    audit,
     block,
     block_form,
     blocks,
@@ -55,6 +56,7 @@ PAGES = (
     stack_map,
     webhooks,
     webhook,
+    audit,
 )
 
 

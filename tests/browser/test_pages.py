@@ -47,7 +47,10 @@ PAGES = (
     "/resources?kind=sql.*",
     "/resources?q=nothing-is-called-this",
     "/resource?id=postgres://warehouse.internal/marts.revenue",
+    "/resources?state=failing&as_of=2026-01-01T00:00:00Z",
     "/map",
+    "/audit",
+    "/audit?q=nothing-is-called-this",
 )
 
 

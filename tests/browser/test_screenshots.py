@@ -38,6 +38,12 @@ ROOMS = {
     "block": ("/blocks/{reports}", "#discovery"),
     "queues": ("/queues", "#list"),
     "agents": ("/agents", "#list"),
+    "events": ("/events?within=6h", "#histogram[data-ready=yes]"),
+    "resources": ("/resources", "#list"),
+    "resource": ("/resource?id=postgres://warehouse.internal/marts.revenue", "#about"),
+    "map": ("/map", "#map[data-ready=yes]"),
+    "map-focus": ("/map?focus=postgres://warehouse.internal/marts.revenue", "#map[data-ready=yes]"),
+    "audit": ("/audit", "#stream"),
 }
 
 
