@@ -21,6 +21,7 @@ from .views import (
     deployment_form,
     deployments,
     events,
+    expectations,
     login,
     queues,
     resource,
@@ -55,6 +56,7 @@ PAGES = (
     stack_map,
     webhooks,
     webhook,
+    expectations,
 )
 
 

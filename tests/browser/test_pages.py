@@ -48,12 +48,17 @@ PAGES = (
     "/resources?q=nothing-is-called-this",
     "/resource?id=postgres://warehouse.internal/marts.revenue",
     "/map",
+    "/expectations",
+    "/expectations?q=nothing-is-called-this",
+    "/expectations/{delays-by-nine}",
+    "/expectations/{files-of-all-stations}?status=missed",
+    "/expectations/{arrivals-are-fresh}",
 )
 
 
 def address(path: str, watched: Watched) -> str:
     seeded = watched.server.seeded
-    return path.format(**seeded.runs, **seeded.deployments, **seeded.blocks)
+    return path.format(**seeded.runs, **seeded.deployments, **seeded.blocks, **seeded.expected)
 
 
 @pytest.mark.parametrize("path", PAGES)

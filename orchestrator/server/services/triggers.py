@@ -20,14 +20,13 @@ from ...triggers import TriggerSpec, stamp
 from ...triggers.conditions import Metric
 from ...triggers.documents import starts_itself
 from ..db.models import Deployment, Firing, Flow, Trigger, TriggerBucket
+from ..db.models.trigger import SHORT_FORM
 from . import action_kinds
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode, page
 
 #: Triggers that one deployment may own.
 MOST = 100
-#: Names of the triggers that a deployment's ``notifications`` stand for begin with this.
-NOTIFIES = "notify "
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 8))")
 
@@ -57,8 +56,13 @@ class TriggerRow:
 def check(session: Session, document: Mapping[str, Any], owner: Deployment | None = None) -> TriggerSpec:
     """Read a document whole, with its actions. Raises InvalidInput with all problems by field."""
     spec = triggers.read(document)
-    action_kinds.check(spec.then, "then", session)
-    action_kinds.check(spec.on_resolve, "on_resolve", session)
+    problems = {
+        **action_kinds.problems(spec.then, "then", session),
+        **action_kinds.problems(spec.on_resolve, "on_resolve", session),
+    }
+    if problems:
+        first, texts = next(iter(problems.items()))
+        raise InvalidInput(f"{first}: {texts[0]}", problems)
     if owner is not None and starts_itself(spec):
         own = {str(owner.id), owner.name, f"{owner.flow.name}/{owner.name}"}
         for place, action in enumerate(spec.then):
@@ -208,9 +212,14 @@ def replace_owned(
     documents: Sequence[Mapping[str, Any]] | None,
     actor: Actor,
     now: datetime,
+    *,
+    short_form: bool = False,
 ) -> list[str]:
     """Give a deployment, which is in the database, these triggers and no others but those that its notifications
     stand for; returns what changed, a line each. None: they stay as they are.
+
+    Args:
+        short_form: They are those that stand for its ``notifications``; else these are left as they are.
 
     Raises:
         InvalidInput: A document is wrong, or two have one name.
@@ -227,11 +236,15 @@ def replace_owned(
         except InvalidInput as error:
             errors = {f"{place}.{key}": problems for key, problems in error.errors.items()}
             raise InvalidInput(f"{place}.{error}", errors) from None
-        if spec.name in wanted or spec.name.startswith(NOTIFIES):
-            problem = "Stands there twice." if spec.name in wanted else f"{NOTIFIES!r} begins those of notifications."
+        if spec.name.startswith(SHORT_FORM) is not short_form:
+            problem = f"Begins with {SHORT_FORM!r}, as the names of notifications do: take another one."
             raise InvalidInput(f"{place}.name: {problem}", {f"{place}.name": [problem]})
+        if spec.name in wanted:
+            raise InvalidInput(f"{place}.name: {spec.name} stands there twice", {f"{place}.name": ["Stands twice."]})
         wanted[spec.name] = spec
-    present = {item.name: item for item in owned(session, deployment.id) if not item.name.startswith(NOTIFIES)}
+    present = {
+        item.name: item for item in owned(session, deployment.id) if item.name.startswith(SHORT_FORM) is short_form
+    }
     lines = []
     for name in sorted(present.keys() - wanted.keys()):
         delete_(session, present[name].id, actor, now)
@@ -252,13 +265,19 @@ def owned_documents(session: Session, deployment_id: uuid.UUID) -> list[dict[str
     return [
         {key: value for key, value in document(item).items() if key not in plain or value != plain[key]}
         for item in owned(session, deployment_id)
-        if not item.name.startswith(NOTIFIES)
+        if not item.name.startswith(SHORT_FORM)
     ]
 
 
 def owned(session: Session, deployment_id: uuid.UUID) -> list[Trigger]:
     """The triggers of a deployment, by name."""
     query = select(Trigger).where(Trigger.deployment_id == deployment_id).order_by(Trigger.name)
+    return list(session.scalars(query))
+
+
+def owned_named(session: Session, name: str) -> list[Trigger]:
+    """The triggers of a name that deployments own."""
+    query = select(Trigger).where(Trigger.name == name, Trigger.deployment_id.is_not(None)).order_by(Trigger.id)
     return list(session.scalars(query))
 
 
@@ -277,7 +296,7 @@ def _set(session: Session, found: Trigger, spec: TriggerSpec, actor: Actor, now:
     """Make a trigger, which is locked, be like a document; tells whether it was not. It begins anew when it is
     switched on, or waits for something else now.
     """
-    before, after = document(found), {**_columns(spec)}
+    before, after = document(found), _columns(spec)
     changed = [name for name, value in after.items() if getattr(found, name) != value]
     if not changed:
         return False
