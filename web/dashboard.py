@@ -22,6 +22,7 @@ from .views import (
     deployment_form,
     deployments,
     events,
+    chains,
     expectations,
     login,
     queues,
@@ -57,6 +58,7 @@ PAGES = (
     stack_map,
     webhooks,
     webhook,
+    chains,
     expectations,
     audit,
 )
