@@ -376,6 +376,8 @@ _KEYS: dict[str, Check] = {
     "infrastructure": _part({"block": _block, "overrides": _values}),
     "results": _part({"block": _block, "path": _text}),
     "notifications": _notifications,
+    "reads": _texts,
+    "writes": _texts,
     "work_queue": _name,
     "parameters": _values,
     "schedules": _schedules,
