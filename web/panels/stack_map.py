@@ -15,8 +15,8 @@ from orchestrator.server.services import events
 from orchestrator.server.services.events import EventFilter
 from orchestrator.server.services.paging import encode
 
-from ..looks import HEALTH
 from ..icons import icon
+from ..looks import HEALTH
 
 #: Most events that travel over the map in one go.
 PULSES = 60

@@ -97,6 +97,10 @@ class DeploymentInputSchema(Strict):
     infrastructure = fields.Nested(InfrastructureInputSchema, load_default=None, allow_none=True)
     results = fields.Nested(ResultsInputSchema, load_default=None, allow_none=True)
     notifications = fields.List(fields.Nested(NotificationChoiceSchema), load_default=list)
+    triggers = fields.List(
+        Mapping(),
+        metadata={"description": "Documents as `triggers` takes them; left out: unchanged, `[]` removes all."},
+    )
     reads = ResourceIds(load_default=list, metadata={"description": "Ids of resources that its runs read."})
     writes = ResourceIds(load_default=list, metadata={"description": "Ids of resources that its runs write."})
     work_queue = Name(load_default="default")
@@ -143,8 +147,7 @@ class ResultsSchema(Strict):
 class NotificationSettingSchema(Strict):
     """A notifier that is told of runs."""
 
-    block = fields.String(required=True, allow_none=True)
-    block_id = fields.UUID(required=True)
+    block = fields.String(required=True)
     on = fields.List(fields.String(), required=True)
 
 
