@@ -46,7 +46,6 @@ NOUNS: dict[str, Noun] = {
     "limit": Noun("limit", "group", "Look at limits of blocks, and at the runs that hold them."),
     "hold": Noun("hold", "group", "Have what touches a resource wait, until it is released."),
     "resource": Noun("resource", "group", "Look at what moves in the stack: buckets, tables, deployments."),
-    "notification": Noun("notification", "group", "Look at messages about runs, and at what became of them."),
     "trigger": Noun("trigger", "group", "Say what to do when events happen, or fail to."),
     "firing": Noun("firing", "group", "Look at what triggers fired for, and acknowledge it."),
     "expectation": Noun("expectation", "group", "Say what should happen by when; see what became of it."),
