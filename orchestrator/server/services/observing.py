@@ -38,8 +38,8 @@ OTHER = "other"
 KEPT = frozenset({"deployment", "flow", "block", "work-queue", "agent"})
 #: Roles that tell the circumstances of an event, not what resources are to each other.
 CIRCUMSTANCES = frozenset({
-    "action", "actor", "agent", "chain", "event", "firing", "flow", "task-run", "tag", "trigger", "triggering-event",
-    "work-queue",
+    "action", "actor", "agent", "chain", "event", "firing", "flow", "job", "task-run", "tag", "trigger",
+    "triggering-event", "work-queue",
 })  # fmt: skip
 #: Roles by another name.
 ROLES = {"input": "reads", "output": "writes"}
