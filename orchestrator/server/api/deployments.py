@@ -18,17 +18,7 @@ from ..db.models import Deployment
 from ..db.session import reading, transaction
 from ..schemas import deployments as schemas
 from ..schemas.flow_runs import FlowRunSchema
-<<<<<<< HEAD
-from ..services import (
-    deployment_documents,
-    deployment_notifications,
-    deployment_resources,
-    deployments,
-    runs,
-)
-=======
 from ..services import deployment_documents, deployment_notifications, deployment_resources, deployments, runs
->>>>>>> main
 from ..services.deployments import DeploymentFilter
 from . import schedules
 from .access import actor, needs
