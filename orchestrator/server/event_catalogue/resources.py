@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .facts import EventFacts, Family
+from .facts import EventFacts, Family, action
 
 _LABELS = {"resource.kind": "what it is, such as `table`"}
 _RELATED = {
@@ -21,5 +21,8 @@ FAMILY = Family(
                    payload={"labels": "its labels", "changes": "name to `[before, after]`"}),
         EventFacts("vanished", "It is not there any more.", labels=_LABELS, related=_RELATED,
                    payload={"last_seen": "when it was", "why": "how that is known"}),
+        action("edited", "Somebody set its owner, labels or description.", changes="name to `[before, after]`"),
+        action("merged", "Somebody said that another resource is this one by another name.", merged="the other's id",
+               name="the other's name"),
     ),
 )  # fmt: skip

@@ -47,6 +47,12 @@ DELETE FROM agent WHERE id IN (
         AND NOT EXISTS (SELECT 1 FROM flow_run r WHERE r.agent_id = a.id
             AND r.state_type IN ('PENDING', 'RUNNING', 'CANCELLING'))
     ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+#: Firings with their actions, but for those that are open, or whose actions are still to be done.
+_FIRINGS = """
+DELETE FROM firing WHERE id IN (
+    SELECT f.id FROM firing f WHERE f.id < %(before)s AND f.state <> 'open' AND NOT EXISTS (
+        SELECT 1 FROM action a WHERE a.firing_id = f.id AND a.state IN ('waiting', 'running'))
+    ORDER BY f.id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
 #: Other kinds of events go with their day.
 _HEARTBEATS = """
 DELETE FROM event WHERE id IN (
@@ -60,11 +66,13 @@ def step(session: Session, now: datetime) -> int:
     execute(session, _LINKS, {"now": now})
     beats = {"before": uuid7_floor(now - current().heartbeat_retention), "batch": HEARTBEATS}
     gone = [
+        execute(session, _HEARTBEATS, beats) * BATCH // HEARTBEATS,
         execute(session, _RUNS, {"before": now - current().run_retention, "batch": BATCH}),
         execute(session, _PRODUCERS, {"before": now - PRODUCERS, "batch": BATCH}),
         execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH}),
         execute(session, _ERRANDS, {"before": now - ERRANDS, "batch": BATCH}),
         len(fetch(session, _RESOURCES, {"before": now - VANISHED, "batch": BATCH})),
+        execute(session, _FIRINGS, {"before": uuid7_floor(now - current().run_retention), "batch": BATCH}),
         execute(session, _HEARTBEATS, beats) * BATCH // HEARTBEATS,
         block_usage.forget(session, now, BATCH),
         block_history.forget(session, now, BATCH),

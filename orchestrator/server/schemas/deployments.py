@@ -91,6 +91,10 @@ class DeploymentInputSchema(Strict):
     infrastructure = fields.Nested(InfrastructureInputSchema, load_default=None, allow_none=True)
     results = fields.Nested(ResultsInputSchema, load_default=None, allow_none=True)
     notifications = fields.List(fields.Nested(NotificationChoiceSchema), load_default=list)
+    triggers = fields.List(
+        Mapping(),
+        metadata={"description": "Documents as `triggers` takes them; left out: unchanged, `[]` removes all."},
+    )
     work_queue = Name(load_default="default")
     parameters = Mapping(load_default=dict)
     parameter_schema = Mapping(load_default=dict)
@@ -135,8 +139,7 @@ class ResultsSchema(Strict):
 class NotificationSettingSchema(Strict):
     """A notifier that is told of runs."""
 
-    block = fields.String(required=True, allow_none=True)
-    block_id = fields.UUID(required=True)
+    block = fields.String(required=True)
     on = fields.List(fields.String(), required=True)
 
 
