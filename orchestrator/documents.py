@@ -32,6 +32,9 @@ class Document:
     notifications: list[dict[str, Any]] = field(default_factory=list)
     #: Trigger documents. None: the file says nothing of triggers, and those on the server stay.
     triggers: list[dict[str, Any]] | None = None
+    #: Ids of resources, such as ``postgres://house/sales/orders``.
+    reads: list[str] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
     work_queue: str = "default"
     parameters: dict[str, Any] = field(default_factory=dict)
     #: None: the file says nothing of schedules, and those on the server stay; an empty list removes them.
@@ -84,6 +87,8 @@ _COMMENTS = {
     "results": "# Where results go that are too large for the run: a block, a folder in it. null: as agents say.\n",
     "notifications": "# Whom to tell when a run comes into one of these states; without `on`: failed and crashed.\n",
     "triggers": "# What is done when events happen, or fail to. Without this key they stay; with [] they go.\n",
+    "reads": "# Resources that runs read and write, by their ids: for the map, holds, and who is told what is late.\n",
+    "writes": "",
     "work_queue": "# Agents of this queue take the runs: orchestrator agent start -q <queue>\n",
     "parameters": "# Laid over the defaults of the flow's signature.\n",
     "schedules": (

@@ -133,7 +133,7 @@ class TestLateCommits:
         make({"expect": "f"})
         slow = db.transaction()
         with slow as session:
-            events.store(session, [EventRecord("f", {"resource.id": "slow"}, occurred=at(1))], at(1))
+            events.store(session, [EventRecord("f", {"resource.id": "slow"}, occurred=at(1), source="key")], at(1))
             send("f", 2)
             step(3)
             # What was written later and committed already waits for what may still come before it.
@@ -145,7 +145,7 @@ class TestLateCommits:
         make({"absent": True, "expect": "b", "within": 10})
         slow = db.transaction()
         with slow as session:
-            events.store(session, [EventRecord("other", {"resource.id": "slow"}, occurred=at(1))], at(1))
+            events.store(session, [EventRecord("other", {"resource.id": "slow"}, occurred=at(1), source="key")], at(1))
             send("b", 8)
             step(16)
             assert fired() == []
@@ -362,7 +362,7 @@ def test_metrics_are_measured_and_are_over() -> None:
     make({**few, "range": 600, "firing_for": 30})
 
     def load(rows: int, second: float) -> None:
-        record = EventRecord("load", {"resource.id": "r"}, payload={"rows": rows}, occurred=at(second))
+        record = EventRecord("load", {"resource.id": "r"}, payload={"rows": rows}, occurred=at(second), source="key")
         with db.transaction() as session:
             events.store(session, [record], at(second))
 
