@@ -67,7 +67,8 @@ class DeploymentFilter:
 def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: datetime) -> Applied:
     """Create the deployment that ``document`` describes, or make the present one like it.
 
-    A key that is left out means its default, save ``schedules`` and ``triggers``: left out they stay, ``[]`` removes them.
+    A key that is left out means its default, save ``schedules`` and ``triggers``: left out they stay, ``[]`` removes
+    them.
 
     Raises:
         InvalidInput: A block is unknown, parameters (also those of schedules that stay) do not fit the parameter
