@@ -46,6 +46,8 @@ NOUNS: dict[str, Noun] = {
     "limit": Noun("limit", "group", "Look at limits of blocks, and at the runs that hold them."),
     "hold": Noun("hold", "group", "Have what touches a resource wait, until it is released."),
     "resource": Noun("resource", "group", "Look at what was found in systems: buckets, tables, pods."),
+    "trigger": Noun("trigger", "group", "Say what to do when events happen, or fail to."),
+    "firing": Noun("firing", "group", "Look at what triggers fired for, and acknowledge it."),
     "expectation": Noun("expectation", "group", "Say what should happen by when; see what became of it."),
     "action": Noun("action", "group", "Look at what triggers had done; do again what was given up."),
     "webhook": Noun("webhook", "group", "Take deliveries of other systems and make events of them."),

@@ -43,6 +43,12 @@ SELECT trigger_id, count(*) FILTER (WHERE state <> 'suppressed') AS number,
 FROM firing WHERE trigger_id = ANY(%(ids)s) AND id > %(after)s GROUP BY trigger_id"""
 
 
+#: What events about a firing say of it.
+_TOLD = (
+    Firing.id, Firing.occasion, Firing.key, Firing.reason, Firing.event_id, Firing.chain_id, Firing.depth,
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Noted:
     """Something that happened to a trigger; ``event`` is the one that did it, None: the clock."""
@@ -93,6 +99,17 @@ class _Book:
         self.fired[known.id] += 1
         return ""
 
+    def is_news(self, item: Noted, row: Mapping[str, Any]) -> bool:
+        """Whether it is to be told that something was stopped: once a chain, and once an hour for its rate. What
+        follows from being told so is deeper, and not told again.
+        """
+        if row["suppressed"] == "depth":
+            return bool(row["depth"] == current().trigger_depth_max)
+        if row["suppressed"] != "rate" or item.known.id in self.stopped:
+            return False
+        self.stopped.add(item.known.id)
+        return True
+
 
 def _insert(
     session: Session,
@@ -119,8 +136,7 @@ def _insert(
         if not row["suppressed"]:
             wanted.append((row["id"], item.known.actions))
             told.append(_event("trigger.fired", item.known, row, now))
-        elif row["suppressed"] == "depth" or (row["suppressed"] == "rate" and item.known.id not in book.stopped):
-            book.stopped.add(item.known.id)
+        elif book.is_news(item, row):
             told.append(_event("trigger.stopped", item.known, row, now, by=row["suppressed"]))
     actions.queue_all(session, wanted, "fire", now)
     record(session, told, now)
