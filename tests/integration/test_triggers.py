@@ -133,7 +133,7 @@ class TestLateCommits:
         make({"expect": "f"})
         slow = db.transaction()
         with slow as session:
-            events.store(session, [EventRecord("f", {"resource.id": "slow"}, occurred=at(1))], at(1))
+            events.store(session, [EventRecord("f", {"resource.id": "slow"}, occurred=at(1), source="key")], at(1))
             send("f", 2)
             step(3)
             # What was written later and committed already waits for what may still come before it.
@@ -145,7 +145,7 @@ class TestLateCommits:
         make({"absent": True, "expect": "b", "within": 10})
         slow = db.transaction()
         with slow as session:
-            events.store(session, [EventRecord("other", {"resource.id": "slow"}, occurred=at(1))], at(1))
+            events.store(session, [EventRecord("other", {"resource.id": "slow"}, occurred=at(1), source="key")], at(1))
             send("b", 8)
             step(16)
             assert fired() == []
@@ -215,7 +215,7 @@ class TestPain66:
         # It hears of being stopped, too, and that is all.
         assert [(row.suppressed, row.depth) for row in rows if row.suppressed] == [("depth", 10), ("depth", 11)]
         [stopped] = told("trigger.stopped")
-        assert stopped.payload["by"] == "depth"
+        assert stopped.payload["why"] == "depth"
 
     def test_runs_pass_their_chain_on(self) -> None:
         make({"expect": "flow-run.completed"})
@@ -297,7 +297,8 @@ class TestChanges:
         step(5)
         assert len(fired()) == 1
         [event] = told("trigger.updated")
-        assert event.payload["changed"]["severity"] == {"before": "warning", "after": "critical"}
+        assert event.payload["before"] == {"severity": "warning", "hourly_max": 1000}
+        assert event.payload["after"] == {"severity": "critical", "hourly_max": 5}
 
     def test_names_are_unique_among_the_free(self) -> None:
         make({"expect": "f"})
@@ -361,7 +362,7 @@ def test_metrics_are_measured_and_are_over() -> None:
     make({**few, "range": 600, "firing_for": 30})
 
     def load(rows: int, second: float) -> None:
-        record = EventRecord("load", {"resource.id": "r"}, payload={"rows": rows}, occurred=at(second))
+        record = EventRecord("load", {"resource.id": "r"}, payload={"rows": rows}, occurred=at(second), source="key")
         with db.transaction() as session:
             events.store(session, [record], at(second))
 

@@ -23,6 +23,8 @@ HEARTBEATS = 5000
 PRODUCERS, STOPPED, SILENT = timedelta(days=30), timedelta(days=1), timedelta(days=7)
 #: How long errands are remembered after their end, and resources after they vanished.
 ERRANDS, VANISHED = timedelta(days=1), timedelta(days=30)
+#: How long firings are remembered, with their actions, and keys of triggers for which nothing came any more.
+FIRINGS, KEYS = timedelta(days=90), timedelta(days=90)
 
 _RUNS = f"""
 DELETE FROM flow_run WHERE id IN (
@@ -58,6 +60,15 @@ _HEARTBEATS = """
 DELETE FROM event WHERE id IN (
     SELECT id FROM event WHERE kind = 'heartbeat' AND id < %(before)s ORDER BY id LIMIT %(batch)s)
 AND kind = 'heartbeat' AND id < %(before)s"""
+_FIRINGS = """
+DELETE FROM firing WHERE id IN (
+    SELECT id FROM firing WHERE id < %(before)s AND state <> 'open'
+    ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+#: What a trigger remembers of a key for which nothing came any more, and that waits for nothing.
+_BUCKETS = """
+DELETE FROM trigger_bucket WHERE (trigger_id, key) IN (
+    SELECT trigger_id, key FROM trigger_bucket WHERE deadline IS NULL AND updated < %(before)s
+    LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
 _LINKS = "DELETE FROM login_link WHERE expires < %(now)s"
 
 
@@ -80,5 +91,7 @@ def step(session: Session, now: datetime) -> int:
         resource_states.forget(session, now - current().resource_retention, BATCH),
         deliveries.forget(session, now),
         occurrences.forget(session, now, BATCH),
+        execute(session, _FIRINGS, {"before": uuid7_floor(now - FIRINGS), "batch": BATCH}),
+        execute(session, _BUCKETS, {"before": now - KEYS, "batch": BATCH}),
     ]
     return max(gone)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ... import documents
 from ..db.models import Block, Deployment, Schedule
-from . import blocks, deployment_notifications, schedules
+from . import blocks, deployment_notifications, deployment_resources, schedules, triggers
 
 
 def of(session: Session, deployment: Deployment) -> dict[str, Any]:
@@ -38,6 +38,8 @@ def of(session: Session, deployment: Deployment) -> dict[str, Any]:
             {"block": deployment_notifications.block_of(item), "on": deployment_notifications.states_of(item)}
             for item in deployment.notifications
         ],
+        "triggers": triggers.owned_documents(session, deployment.id),
+        **deployment_resources.by_role(deployment),
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,
         "schedules": [_schedule(item) for item in deployment.schedules],

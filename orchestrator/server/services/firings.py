@@ -100,7 +100,7 @@ def resolve(session: Session, firing_id: uuid.UUID, actor: Actor, now: datetime)
     if found.trigger is not None:
         wanted = [(found.firing.id, found.trigger.resolve_actions)]
         actions.queue_all(session, wanted, "resolve", now)
-    _announce(session, "trigger.resolved", found, actor, now)
+    _announce(session, "trigger.closed", found, actor, now)
     return found
 
 

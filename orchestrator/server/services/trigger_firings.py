@@ -137,7 +137,7 @@ def _insert(
             wanted.append((row["id"], item.known.actions))
             told.append(_event("trigger.fired", item.known, row, now))
         elif book.is_news(item, row):
-            told.append(_event("trigger.stopped", item.known, row, now, by=row["suppressed"]))
+            told.append(_event("trigger.stopped", item.known, row, now, why=row["suppressed"]))
     actions.queue_all(session, wanted, "fire", now)
     record(session, told, now)
     return len(new)

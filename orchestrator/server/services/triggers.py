@@ -132,10 +132,12 @@ def mute(session: Session, ref: str | uuid.UUID, until: datetime | None, actor: 
     """Have it do nothing until a time; its firings are noted as suppressed. None: no longer. Raises as :func:`get`."""
     found = _locked(session, get(session, ref).id)
     if found.muted_until != until:
+        before = {"muted_until": found.muted_until and to_text(found.muted_until)}
         found.muted_until, found.updated = until, now
         session.flush()
-        told = None if until is None else to_text(until)
-        announce(session, "trigger.muted", resource("trigger", found.id, found.name), actor, now, until=told)
+        after = {"muted_until": until and to_text(until)}
+        about = resource("trigger", found.id, found.name)
+        announce(session, "trigger.muted", about, actor, now, before=before, after=after)
     return found
 
 
@@ -215,14 +217,14 @@ def document(trigger: Trigger) -> dict[str, Any]:
 def replace_owned(
     session: Session,
     deployment: Deployment,
-    documents: Sequence[Mapping[str, Any]],
+    documents: Sequence[Mapping[str, Any]] | None,
     actor: Actor,
     now: datetime,
     *,
     short_form: bool = False,
 ) -> list[str]:
     """Give a deployment, which is in the database, these triggers and no others but those that its notifications
-    stand for; returns what changed, a line each.
+    stand for; returns what changed, a line each. None: they stay as they are.
 
     Args:
         short_form: They are those that stand for its ``notifications``; else these are left as they are.
@@ -230,6 +232,8 @@ def replace_owned(
     Raises:
         InvalidInput: A document is wrong, or two have one name.
     """
+    if documents is None:
+        return []
     if len(documents) > MOST:
         raise InvalidInput(f"triggers: {len(documents)} of them: at most {MOST}", {"triggers": ["Too many."]})
     wanted: dict[str, TriggerSpec] = {}
@@ -260,6 +264,17 @@ def replace_owned(
         elif _set(session, _locked(session, present[name].id), spec, actor, now):
             lines.append(f"trigger {name}: changed")
     return lines
+
+
+def owned_documents(session: Session, deployment_id: uuid.UUID) -> list[dict[str, Any]]:
+    """The documents of a deployment's own triggers, without what is as it is anyway."""
+    plain = {"description": "", "owner": "", "severity": "warning", "active": True, "debounce": 0, "hourly_max": 1000,
+             "then": [], "on_resolve": []}  # fmt: skip
+    return [
+        {key: value for key, value in document(item).items() if key not in plain or value != plain[key]}
+        for item in owned(session, deployment_id)
+        if not item.name.startswith(SHORT_FORM)
+    ]
 
 
 def owned(session: Session, deployment_id: uuid.UUID) -> list[Trigger]:
@@ -303,8 +318,11 @@ def _set(session: Session, found: Trigger, spec: TriggerSpec, actor: Actor, now:
         _begin(session, found, spec, now)
     session.flush()
     told = document(found)
-    about = resource("trigger", found.id, found.name)
-    announce(session, "trigger.updated", about, actor, now, before=before, after=told, changed=changed)
+    parts = [key for key in told if before[key] != told[key]]
+    announce(
+        session, "trigger.updated", resource("trigger", found.id, found.name), actor, now,
+        before={key: before[key] for key in parts}, after={key: told[key] for key in parts},
+    )  # fmt: skip
     return True
 
 

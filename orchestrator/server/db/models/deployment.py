@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .base import Base, Created, Json, Key, Tags
+from .deployment_resource import DeploymentResource
 from .flow import Flow
 from .schedule import Schedule
 from .trigger import SHORT_FORM, Trigger
@@ -60,6 +61,9 @@ class Deployment(Base):
         primaryjoin=lambda: (Deployment.id == Trigger.deployment_id) & Trigger.name.startswith(SHORT_FORM),
         order_by=Trigger.name,
         viewonly=True,
+    )
+    declared: Mapped[list[DeploymentResource]] = relationship(
+        lazy="select", order_by=DeploymentResource.position, passive_deletes=True, cascade="all, delete-orphan"
     )
 
     __table_args__ = (UniqueConstraint("flow_id", "name"),)
