@@ -28,8 +28,7 @@ FAMILY = Family(
         action("muted", "Its firings do nothing until a time, or do again.", until="until when; null: they do again"),
         action("deleted", "It was deleted.", **BEFORE),
         EventFacts("fired", "Its condition was met: its actions are done.", related=_RELATED, payload=_PAYLOAD),
-        EventFacts("resolved", "Its condition is met no more, or somebody says that all is well: what is to be done then"
-                   " is done.", related=_RELATED,
+        EventFacts("resolved", "Its condition is met no more, or somebody said so.", related=_RELATED,
                    payload={**_PAYLOAD, "by": "who said so, where somebody did"}),
         EventFacts("stopped", "It fired too often, or in a circle: its actions are not done.", related=_RELATED,
                    payload={**_PAYLOAD, "by": "`rate` or `depth`"}),
