@@ -14,6 +14,7 @@ from orchestrator.settings import Settings
 from . import access, errors, filters, headers
 from .views import (
     agents,
+    audit,
     block,
     block_form,
     blocks,
@@ -57,6 +58,7 @@ PAGES = (
     webhooks,
     webhook,
     expectations,
+    audit,
 )
 
 

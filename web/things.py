@@ -68,7 +68,8 @@ def address_of(identifier: str) -> str:
     kind = kind_of(identifier)
     if kind in _PAGES and (key := _uuid_of(identifier)) is not None:
         endpoint, argument = _PAGES[kind]
-        return url_for(endpoint, **{argument: key})
+        values: dict[str, Any] = {argument: key}
+        return url_for(endpoint, **values)
     if kind in _LISTS:
         return url_for(_LISTS[kind])
     return url_for("web.resource.show", id=identifier)

@@ -41,6 +41,12 @@ ROOMS = {
     "agents": ("/agents", "#list"),
     "expectations": ("/expectations", ".expected-sign"),
     "expectation": ("/expectations/{files-of-all-stations}", "#occurrences .state"),
+    "events": ("/events?within=6h", "#histogram[data-ready=yes]"),
+    "resources": ("/resources", "#list"),
+    "resource": ("/resource?id=postgres://warehouse.internal/marts.revenue", "#about"),
+    "map": ("/map", "#map[data-ready=yes]"),
+    "map-focus": ("/map?focus=postgres://warehouse.internal/marts.revenue", "#map[data-ready=yes]"),
+    "audit": ("/audit", "#stream"),
 }
 
 

@@ -81,7 +81,7 @@ def create(
     _fill(row, spec, document, now)
     session.add(row)
     session.flush()
-    _announce(session, "created", row, actor, now, sentence=sentence(spec))
+    _announce(session, "created", row, actor, now, sentence=sentence(spec), after=row.document)
     return row
 
 
@@ -168,7 +168,7 @@ def remove(session: Session, row: Expectation, actor: Actor, now: datetime) -> N
     """Delete it, whoever it belongs to."""
     session.delete(row)
     session.flush()
-    _announce(session, "deleted", row, actor, now)
+    _announce(session, "deleted", row, actor, now, before=row.document)
 
 
 def label(row: Expectation) -> dict[str, str]:
@@ -193,8 +193,7 @@ def _change(
     if row.active != was_active or not {*changed} <= {*_MANNER, "name"}:
         _expect_anew(session, row, now)
     session.flush()
-    told = {key: [before.get(key), document.get(key)] for key in changed}
-    _announce(session, "updated", row, actor, now, changes=told, sentence=sentence(spec))
+    _announce(session, "updated", row, actor, now, before=before, after=row.document, sentence=sentence(spec))
     return row
 
 
