@@ -15,7 +15,8 @@ def catalogue() -> str:
 
 def _family(family: Family) -> str:
     resource = f"`{family.resource}`" if family.resource.startswith("orchestrator.") else family.resource
-    head = f"### {family.name}\n\n{family.about} Resource: {resource}.\n\n"
+    labels = f" All have the {_names('labels', family.labels)}." if family.labels else ""
+    head = f"### {family.name}\n\n{family.about} Resource: {resource}.{labels}\n\n"
     table = "| event | kind | what happened | labels, related, payload |\n| --- | --- | --- | --- |\n"
     return head + table + "".join(_row(family, event) for event in family.events)
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text
 
 from orchestrator.server.db import session as db
-from orchestrator.server.event_catalogue import EVENTS
+from orchestrator.server.event_catalogue import EVENTS, FAMILIES
 
 _SEEN = text(
     """
@@ -32,7 +32,7 @@ def _surprises(row: Any) -> list[str]:
         return [f"{row.event} is not in the catalogue: add it to orchestrator/server/event_catalogue/"]
     found = []
     known = {
-        "label": {"resource.id", "resource.name", *facts.labels},
+        "label": {"resource.id", "resource.name", *facts.labels, *FAMILIES[row.event.partition(".")[0]].labels},
         "role": {*facts.related},
         "key of the payload": {*facts.payload},
     }

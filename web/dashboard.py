@@ -22,6 +22,7 @@ from .views import (
     deployment_form,
     deployments,
     events,
+    expectations,
     login,
     queues,
     resource,
@@ -56,6 +57,7 @@ PAGES = (
     stack_map,
     webhooks,
     webhook,
+    expectations,
     audit,
 )
 

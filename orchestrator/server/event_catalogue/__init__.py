@@ -22,7 +22,20 @@ EVENTS: dict[str, EventFacts] = {
 }
 #: Kept free for what the server may once say.
 _KEPT_FREE = frozenset(
-    {"action", "artifact", "expectation", "firing", "hold", "log", "tower", "trigger", "user", "webhook"}
+    {
+        "action",
+        "artifact",
+        "calendar",
+        "expectation",
+        "firing",
+        "hold",
+        "log",
+        "ping",
+        "tower",
+        "trigger",
+        "user",
+        "webhook",
+    }
 )
 
 

@@ -34,6 +34,8 @@ class Family:
     #: What they are about.
     about: str
     events: tuple[EventFacts, ...]
+    #: Labels that the resource has in all of them.
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 BY: Mapping[str, str] = {"by": "who: `{type, id, name}`"}

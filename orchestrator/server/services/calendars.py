@@ -40,14 +40,15 @@ def put(
     read = calendars.read(document)
     session.execute(_LOCK, {"name": name})
     found = session.scalar(select(CalendarDays).where(CalendarDays.name == name))
-    is_new = found is None
+    is_new, before = found is None, None if found is None else _plain(found)
     row = found or CalendarDays(id=uuid7(now), name=name, created=now)
     session.add(row)
     row.description = document.get("description") or ""
     row.weekdays = [calendars.WEEKDAYS[day] for day in sorted(read.weekdays)]
     row.holidays, row.extra, row.updated = sorted(read.holidays), sorted(read.extra), now
     session.flush()
-    announce(session, f"calendar.{'created' if is_new else 'updated'}", _label(row), actor, now)
+    verb = "created" if is_new else "updated"
+    announce(session, f"calendar.{verb}", _label(row), actor, now, before=before, after=_plain(row))
     return row, is_new
 
 
@@ -78,7 +79,7 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
         raise Conflict(f"calendar {found.name} is used by {', '.join(users)}", {"expectations": users})
     session.delete(found)
     session.flush()
-    announce(session, "calendar.deleted", _label(found), actor, now)
+    announce(session, "calendar.deleted", _label(found), actor, now, before=_plain(found))
 
 
 def days(session: Session, name: str) -> Calendar:
@@ -93,6 +94,11 @@ def days(session: Session, name: str) -> Calendar:
 def days_of(row: CalendarDays) -> Calendar:
     """A stored calendar's days."""
     return calendars.read({"weekdays": row.weekdays, "holidays": row.holidays, "extra": row.extra})
+
+
+def _plain(row: CalendarDays) -> dict[str, Any]:
+    days = {name: [str(day) for day in getattr(row, name)] for name in ("weekdays", "holidays", "extra")}
+    return {"description": row.description, **days}
 
 
 def _label(row: CalendarDays) -> dict[str, str]:

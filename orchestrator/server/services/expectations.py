@@ -18,7 +18,7 @@ from ...expectations import DUE, Spec, read, sentence
 from ...ids import uuid7
 from ...records import Actor
 from ..db.models import Expectation, ExpectationOccurrence
-from . import calendars
+from . import action_kinds, calendars
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode, page
 
@@ -55,6 +55,8 @@ def check(session: Session, document: Mapping[str, Any]) -> Spec:
         place = "every.calendar" if "every" in document else "calendar"
         problem = f"There is no calendar {spec.calendar}: make it first, or correct the name."
         raise InvalidInput(f"{place}: {problem}", {place: [problem]}) from None
+    for field in ("then", "on_resolve"):
+        action_kinds.check(document.get(field) or [], field, session)
     return spec
 
 
@@ -79,7 +81,7 @@ def create(
     _fill(row, spec, document, now)
     session.add(row)
     session.flush()
-    _announce(session, "created", row, actor, now, sentence=sentence(spec))
+    _announce(session, "created", row, actor, now, sentence=sentence(spec), after=row.document)
     return row
 
 
@@ -166,7 +168,7 @@ def remove(session: Session, row: Expectation, actor: Actor, now: datetime) -> N
     """Delete it, whoever it belongs to."""
     session.delete(row)
     session.flush()
-    _announce(session, "deleted", row, actor, now)
+    _announce(session, "deleted", row, actor, now, before=row.document)
 
 
 def label(row: Expectation) -> dict[str, str]:
@@ -191,8 +193,7 @@ def _change(
     if row.active != was_active or not {*changed} <= {*_MANNER, "name"}:
         _expect_anew(session, row, now)
     session.flush()
-    told = {key: [before.get(key), document.get(key)] for key in changed}
-    _announce(session, "updated", row, actor, now, changes=told, sentence=sentence(spec))
+    _announce(session, "updated", row, actor, now, before=before, after=row.document, sentence=sentence(spec))
     return row
 
 

@@ -15,8 +15,8 @@ from orchestrator.server.db.models.event import KINDS
 from orchestrator.server.event_catalogue import EVENTS, FAMILIES, is_reserved, kind_of
 from orchestrator.states import StateType
 
-SERVER = Path(__file__).parents[3] / "orchestrator" / "server"
-_SOURCES = {path: path.read_text("utf-8") for path in SERVER.rglob("*.py") if "event_catalogue" not in path.parts}
+CORE = Path(__file__).parents[3] / "orchestrator"
+_SOURCES = {path: path.read_text("utf-8") for path in CORE.rglob("*.py") if "event_catalogue" not in path.parts}
 _WRITTEN = re.compile(r"(?:\bannounce\(\s*session,|EventRecord\()\s*(f?)\"([^\"]+)\"")
 #: Runs' events are named by their states in SQL and in f-strings.
 _STATES = {kind.value.lower() for kind in StateType}
