@@ -8,11 +8,9 @@ started with ``-E`` or told to (``enable_events``).
 
 from __future__ import annotations
 
-import base64
-import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 from kombu import Connection
@@ -24,22 +22,12 @@ from orchestrator.block import Block
 from orchestrator.errors import Unavailable
 from orchestrator.interfaces import Discoverable, Observed, Related, Resource
 
+from .celery_events import REMEMBERED, Look, events_in, scalar
 from .redis_servers import RedisAddress, database_of, explained, opened, place_of
 
 _SEPARATOR = "\x06\x16"
 _PRIORITIES = range(10)
-#: Events of the stream, and what they are called here. Heartbeats say who is there, and are no news.
-_EVENTS = {
-    "task-sent": "celery.task.sent", "task-received": "celery.task.received", "task-started": "celery.task.started",
-    "task-succeeded": "celery.task.succeeded", "task-failed": "celery.task.failed",
-    "task-retried": "celery.task.retried", "task-rejected": "celery.task.rejected",
-    "task-revoked": "celery.task.revoked", "worker-online": "celery.worker.online",
-    "worker-offline": "celery.worker.offline",
-}  # fmt: skip
-#: Names of tasks that are remembered from one look to the next: only the first events of a task tell its name.
-_REMEMBERED = 10_000
 _KEYS_LOOKED_AT = 100_000
-_TEXT = 1_000
 
 
 class CeleryApp(Block, Discoverable):
@@ -96,13 +84,13 @@ class CeleryApp(Block, Discoverable):
             workers = self._workers(client)
         labels = {"workers": len(workers), "queues": len(names), "unacknowledged": unacknowledged}
         name = place_of(self.broker_url.get_secret_value())
-        yield Resource(self._id(), "celery.app", name, labels, volatile=frozenset({"unacknowledged"}))
-        part = (Related(self._id(), "part-of"),)
+        yield Resource(self.resource_id(), "celery.app", name, labels, volatile=frozenset({"unacknowledged"}))
+        part = (Related(self.resource_id(), "part-of"),)
         for queue, depth in depths.items():
             facts: dict[str, str | int | float | bool | None] = {"depth": depth}
-            yield Resource(self._id(f"queue/{queue}"), "celery.queue", queue, facts, part, frozenset({"depth"}))
+            yield Resource(self.resource_id(f"queue/{queue}"), "celery.queue", queue, facts, part, frozenset({"depth"}))
         for worker in sorted(workers):
-            yield self._worker(worker, workers[worker])
+            yield self.worker(worker, workers[worker])
 
     def observe(self, cursor: Any, emit: Callable[[Observed], None]) -> Any:
         """Listen to the application's events for ``listen_s``, and tell those of tasks and workers.
@@ -111,10 +99,10 @@ class CeleryApp(Block, Discoverable):
         The first look only takes note of who is there and which tasks are under way.
         """
         last = cursor if isinstance(cursor, dict) else {}
-        look = _Look(self, dict(last.get("tasks", {})), emit if cursor is not None else _nobody)
+        look = Look(self, dict(last.get("tasks", {})), emit if cursor is not None else _nobody)
         with opened(self.broker_url) as client:
             if self.enable_events:
-                self._ask_for_events()
+                self.ask_for_events()
             for event in self._stream(client, max(self.listen_s, self.heartbeat_s)):
                 look.take(event)
                 if look.told >= self.max_events:  # who was not heard until now may be there all the same
@@ -122,25 +110,27 @@ class CeleryApp(Block, Discoverable):
                     break
             else:
                 look.compare(last.get("workers", {}))
-        return {"tasks": dict([*look.tasks.items()][-_REMEMBERED:]), "workers": look.workers}
+        return {"tasks": dict([*look.tasks.items()][-REMEMBERED:]), "workers": look.workers}
 
-    def _id(self, part: str = "") -> str:
+    def resource_id(self, part: str = "") -> str:
+        """The id of the application, or of a part of it such as ``worker/NAME``."""
         url = self.broker_url.get_secret_value()
         app = f"celery://{place_of(url)}/{database_of(url)}" + (f"/{self.key_prefix}" if self.key_prefix else "")
         return f"{app}/{part}" if part else app
 
-    def _worker(self, name: str, heartbeat: dict[str, Any]) -> Resource:
+    def worker(self, name: str, heartbeat: dict[str, Any]) -> Resource:
+        """A worker, by what it last said of itself."""
         labels = {
             "software": f"{heartbeat.get('sw_ident', '')} {heartbeat.get('sw_ver', '')}".strip() or None,
-            "system": _scalar(heartbeat.get("sw_sys")),
-            "active": _scalar(heartbeat.get("active")),
-            "processed": _scalar(heartbeat.get("processed")),
-            "pid": _scalar(heartbeat.get("pid")),
+            "system": scalar(heartbeat.get("sw_sys")),
+            "active": scalar(heartbeat.get("active")),
+            "processed": scalar(heartbeat.get("processed")),
+            "pid": scalar(heartbeat.get("pid")),
         }
-        part = (Related(self._id(), "part-of"),)
+        part = (Related(self.resource_id(), "part-of"),)
         volatile = frozenset({"active", "processed"})
         known = labels if heartbeat else {}
-        return Resource(self._id(f"worker/{name}"), "celery.worker", name, known, part, volatile)
+        return Resource(self.resource_id(f"worker/{name}"), "celery.worker", name, known, part, volatile)
 
     def _queue_names(self, client: Any) -> list[str]:
         """The queues that are named, or those that are bound to exchanges other than Celery's own."""
@@ -177,17 +167,24 @@ class CeleryApp(Block, Discoverable):
 
     def _stream(self, client: Any, seconds: float) -> Iterator[dict[str, Any]]:
         """What is published for so many seconds. It is heard beside all others: no message is taken from anyone."""
-        topic = f"{self.key_prefix}/{database_of(self.broker_url.get_secret_value())}.celeryev"
         deadline = time.monotonic() + seconds
-        with client.pubsub(ignore_subscribe_messages=True) as listener:
-            listener.psubscribe(f"{_literal(topic)}/*")
-            listener.subscribe(topic)  # applications with fanout_patterns off
+        with self.listener(client) as listener:
             while (left := deadline - time.monotonic()) > 0:
                 message = listener.get_message(timeout=min(left, 1.0))
                 if message:
-                    yield from _events_in(message["data"])
+                    yield from events_in(message["data"])
 
-    def _ask_for_events(self) -> None:
+    @contextmanager
+    def listener(self, client: Any) -> Iterator[Any]:
+        """A subscription to all that the application publishes, for the ``with``."""
+        topic = f"{self.key_prefix}/{database_of(self.broker_url.get_secret_value())}.celeryev"
+        with client.pubsub(ignore_subscribe_messages=True) as listener:
+            listener.psubscribe(f"{_literal(topic)}/*")
+            listener.subscribe(topic)  # applications with fanout_patterns off
+            yield listener
+
+    def ask_for_events(self) -> None:
+        """Have the workers that are there send events of their tasks. Raises Unavailable."""
         url = self.broker_url.get_secret_value()
         options = {"socket_connect_timeout": 10, "socket_timeout": 10, "max_retries": 1}
         if self.key_prefix:
@@ -199,88 +196,8 @@ class CeleryApp(Block, Discoverable):
             raise Unavailable(f"the workers cannot be asked for events: {type(error).__name__}") from None
 
 
-class _Look:
-    """What one look hears: events are told on, names of tasks and workers are kept."""
-
-    def __init__(self, block: CeleryApp, tasks: dict[str, str], emit: Callable[[Observed], None]) -> None:
-        self._block, self._emit, self.tasks = block, emit, tasks
-        self.workers: dict[str, float] = {}
-        self.told = 0
-        self._came: set[str] = set()
-        self._left: set[str] = set()
-
-    def take(self, event: dict[str, Any]) -> None:
-        kind, worker = str(event.get("type")), str(event.get("hostname"))
-        at = event.get("timestamp")
-        at = float(at) if isinstance(at, (int, float)) else time.time()
-        if kind == "worker-offline":
-            self.workers.pop(worker, None)
-            self._left.add(worker)
-        elif kind.startswith("worker-"):
-            self.workers[worker] = at
-            if kind == "worker-online":
-                self._came.add(worker)
-        if kind.startswith("task-"):
-            self._remember(event)
-        if kind in _EVENTS:
-            key = f"{event.get('uuid') or worker} {kind} {at}"
-            about = self._task(event) if kind.startswith("task-") else self._block._worker(worker, event)
-            self._tell(_EVENTS[kind], about, at, self._payload(event), key)
-
-    def compare(self, before: dict[str, Any]) -> None:
-        """Tell of workers that came or went between the looks, or went without a word."""
-        for worker in sorted(before.keys() - self.workers.keys() - self._left):
-            payload = {"worker": worker, "last_heard": before[worker]}
-            key = f"{worker} silent since {before[worker]}"
-            self._tell("celery.worker.offline", self._block._worker(worker, {}), None, payload, key)
-        for worker in sorted(self.workers.keys() - before.keys() - self._came):
-            key = f"{worker} heard at {self.workers[worker]}"
-            self._tell("celery.worker.online", self._block._worker(worker, {}), None, {"worker": worker}, key)
-
-    def _remember(self, event: dict[str, Any]) -> None:
-        if (task := str(event.get("uuid"))) and event.get("name"):
-            self.tasks[task] = str(event["name"])[:255]
-            if len(self.tasks) > 2 * _REMEMBERED:
-                self.tasks = dict([*self.tasks.items()][-_REMEMBERED:])
-
-    def _task(self, event: dict[str, Any]) -> Resource:
-        name = self.tasks.get(str(event.get("uuid")), "unknown")
-        part = (Related(self._block._id(), "part-of"),)
-        return Resource(self._block._id(f"task/{name}"), "celery.task", name, {}, part)
-
-    def _payload(self, event: dict[str, Any]) -> dict[str, Any]:
-        # Neither arguments nor results: they are the application's own, and may be secret.
-        kept = ("uuid", "exception", "runtime", "retries", "queue", "root_id", "parent_id", "pid", "eta")
-        facts = {key: _scalar(event[key]) for key in kept if event.get(key) is not None}
-        return {"worker": str(event.get("hostname")), **facts}
-
-    def _tell(self, name: str, about: Resource, at: float | None, payload: dict[str, Any], key: str) -> None:
-        occurred = None if at is None else datetime.fromtimestamp(at, timezone.utc)
-        self._emit(Observed(name, about, occurred, payload, key))
-        self.told += 1
-
-
 def _nobody(_event: Observed) -> None:
     """Takes what is only taken note of."""
-
-
-def _events_in(data: Any) -> Iterator[dict[str, Any]]:
-    """The events of a message: one, or several that a worker sent at once. What is no such message is passed over."""
-    try:
-        message = json.loads(data)
-        body = message["body"]
-        if message.get("properties", {}).get("body_encoding") == "base64":
-            body = base64.b64decode(body)
-        found = json.loads(body)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return
-    for event in found if isinstance(found, list) else [found]:
-        if isinstance(event, dict):
-            yield event
-
-
-def _scalar(value: Any) -> Any:
-    return value if value is None or isinstance(value, (int, float, bool)) else str(value)[:_TEXT]
 
 
 def _literal(text: str) -> str:

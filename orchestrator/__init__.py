@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .retries import exponential_backoff
     from .task_runners import ThreadRunner
     from .tasks import Task, task
+    from .trigger_documents import Trigger
     from .variables import Variable
 
 _HOMES = {
@@ -35,6 +36,7 @@ _HOMES = {
     "Task": "tasks",
     "TaskFuture": "futures",
     "ThreadRunner": "task_runners",
+    "Trigger": "trigger_documents",
     "Variable": "variables",
     "as_completed": "futures",
     "create_link_artifact": "artifacts",
@@ -61,6 +63,7 @@ __all__ = [
     "Task",
     "TaskFuture",
     "ThreadRunner",
+    "Trigger",
     "Variable",
     "__version__",
     "as_completed",

@@ -19,7 +19,7 @@ from typing import Any
 import jsonschema
 import yaml
 
-from . import schedules, templates
+from . import schedules, templates, triggers
 from .documents import Document, render
 from .errors import InvalidInput, ScheduleError
 from .states import StateType
@@ -348,6 +348,16 @@ def _notifications(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str
     ]
 
 
+def _triggers(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str, Any]]:
+    found = [] if _is_empty(node) else reader.plain(name, node)
+    for index, item in enumerate(found if isinstance(found, list) else [None]):
+        try:
+            triggers.read(item)
+        except InvalidInput as error:
+            reader.problem(_find(node, f"[{index}]", next(iter(error.errors), "")), f"{name}[{index}].{error}")
+    return found if isinstance(found, list) else []
+
+
 def _saved_block(reader: _Reader, name: str, node: yaml.Node) -> str:
     text = _text(reader, name, node)
     if isinstance(node, yaml.ScalarNode) and not _BLOCK.fullmatch(text):
@@ -376,6 +386,7 @@ _KEYS: dict[str, Check] = {
     "infrastructure": _part({"block": _block, "overrides": _values}),
     "results": _part({"block": _block, "path": _text}),
     "notifications": _notifications,
+    "triggers": _triggers,
     "work_queue": _name,
     "parameters": _values,
     "schedules": _schedules,

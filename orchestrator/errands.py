@@ -23,7 +23,7 @@ from .clock import to_text
 from .discovering import Look
 from .errors import BlockError, CodeNotLoadable, InvalidInput, NotFound
 from .flows import flow
-from .interfaces import Discoverable, FileSystem, Notifier, clean_path
+from .interfaces import Discoverable, FileSystem, clean_path
 from .logs import get_run_logger
 
 NAME = "orchestrator.errand"
@@ -93,16 +93,6 @@ def inspect_storage(block_id: str, path: str = "", entrypoint: str = "") -> dict
     if file and not (copy / file).is_file():
         raise NotFound(f"there is no file {place}")
     return {"path": folder, **_inspected(copy, folder or "the storage's root", file, entrypoint)}
-
-
-@flow(name=NAME, timeout_seconds=120)
-def notify(block_id: str, notification_id: str) -> None:
-    """Send a notification by a notifier whose kind the server does not have."""
-    block = load(block_id)
-    if not isinstance(block, Notifier):
-        raise BlockError(f"the block is a {type(block).__name__}, which is no notifier")
-    message = Client.from_settings().get(f"notifications/{notification_id}")
-    block.notify(message["body"], message["subject"])
 
 
 @flow(name=NAME, timeout_seconds=120)

@@ -14,6 +14,7 @@ from orchestrator.settings import Settings
 from . import access, errors, filters, headers
 from .views import (
     agents,
+    audit,
     block,
     block_form,
     blocks,
@@ -21,6 +22,7 @@ from .views import (
     deployment_form,
     deployments,
     events,
+    expectations,
     login,
     queues,
     resource,
@@ -55,6 +57,8 @@ PAGES = (
     stack_map,
     webhooks,
     webhook,
+    expectations,
+    audit,
 )
 
 

@@ -20,7 +20,7 @@ from . import access, grids, things
 from .headers import nonce
 from .icons import icon
 from .logos import logo
-from .looks import LATE, LOOKS, Look, in_order, interface, look
+from .looks import LATE, LOOKS, Look, health, in_order, interface, look
 from .prose import markdown
 
 _STATIC = Path(__file__).parent / "static"
@@ -39,6 +39,7 @@ def install(app: Flask) -> None:
         here=here,
         server_now=now,
         may=access.may,
+        dict=dict,
     )
     app.jinja_env.filters.update(
         iso=iso,
@@ -65,6 +66,7 @@ def install(app: Flask) -> None:
         labels_icon=labels_icon,
         kinds_icon=things.icon_of,
         id_part=id_part,
+        health=health,
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 

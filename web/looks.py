@@ -6,7 +6,7 @@ The class names the colours in ``orchestrator.css``; an icon and the state's nam
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.states import DISPLAY_NAMES, StateType
 
@@ -103,8 +103,9 @@ def home_of(interfaces: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Health:
-    """How one sort of health of a resource looks."""
+    """How one sort of state of a resource looks."""
 
+    key: str
     css: str
     icon: str
     name: str
@@ -112,11 +113,18 @@ class Health:
     colour: str
 
 
-#: Of resources, best known first.
+#: States of resources, best known first.
 HEALTH: dict[str, Health] = {
-    "good": Health("good", "circle-check", "Healthy", "completed"),
-    "bad": Health("bad", "circle-x", "Failing", "failed"),
-    "late": Health("late", "alert-triangle", "Stale or late", "late"),
-    "gone": Health("off", "eye-off", "Vanished", "cancelled"),
-    "none": Health("off", "circle-dashed", "Not known", "pending"),
+    "healthy": Health("healthy", "good", "circle-check", "Healthy", "completed"),
+    "failing": Health("failing", "bad", "circle-x", "Failing", "failed"),
+    "warning": Health("warning", "late", "alert-triangle", "Warning", "late"),
+    "vanished": Health("vanished", "off", "eye-off", "Vanished", "cancelled"),
+    "unknown": Health("unknown", "off", "circle-dashed", "Not known", "pending"),
 }
+
+
+def health(state: str | None) -> Health:
+    """The look of a resource's state; one that others made up looks as an unknown one, by its own name."""
+    if state is None or state in HEALTH:
+        return HEALTH[state or "unknown"]
+    return replace(HEALTH["unknown"], icon="circle-dashed", name=state[:1].upper() + state[1:])

@@ -16,6 +16,7 @@ _PAGES = {
     "flow-run": ("web.run.show", "run_id"),
     "deployment": ("web.deployment.show", "deployment_id"),
     "block": ("web.block.show", "block_id"),
+    "expectation": ("web.expectations.one", "expectation_id"),
 }
 #: Kinds that a list shows.
 _LISTS = {"work-queue": "web.queues.show", "agent": "web.agents.show"}
@@ -28,6 +29,7 @@ ICONS = {
     "flow": "route",
     "schedule": "calendar-time",
     "block": "puzzle",
+    "expectation": "calendar-time",
     "block-type": "category",
     "work-queue": "stack-2",
     "agent": "robot",
@@ -66,7 +68,8 @@ def address_of(identifier: str) -> str:
     kind = kind_of(identifier)
     if kind in _PAGES and (key := _uuid_of(identifier)) is not None:
         endpoint, argument = _PAGES[kind]
-        return url_for(endpoint, **{argument: key})
+        values: dict[str, Any] = {argument: key}
+        return url_for(endpoint, **values)
     if kind in _LISTS:
         return url_for(_LISTS[kind])
     return url_for("web.resource.show", id=identifier)

@@ -102,7 +102,7 @@ def inspect(name: str, output: str) -> None:
 @output_option
 def presets(output: str) -> None:
     """List the systems whose deliveries are known."""
-    found = Client.from_settings().get("webhook-presets")["items"]
+    found = list(Client.from_settings().pages("webhook-presets", {}))
     emit(found, output, columns={"slug": "Preset", "name": "System", "description": "What its deliveries become"})
 
 
@@ -120,7 +120,9 @@ def rotate(name: str, yes: bool, output: str) -> None:
 
 @group.command()
 @click.argument("name")
-@click.option("--outcome", type=click.Choice(["accepted", "ignored", "confirmed", "failed", "refused"]))
+@click.option(
+    "--outcome", type=click.Choice(["accepted", "ignored", "confirmed", "failed", "refused"]), help="Only these."
+)
 @limit_option
 @output_option
 def deliveries(name: str, outcome: str | None, limit: int, output: str) -> None:

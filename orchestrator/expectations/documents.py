@@ -77,8 +77,8 @@ class Spec:
     count: int = 1
     for_each: tuple[str, ...] = ()
     each_of: tuple[str, ...] = ()
-    then: tuple[Mapping[str, Any], ...] = ()
-    on_resolve: tuple[Mapping[str, Any], ...] = ()
+    then: tuple[dict[str, Any], ...] = ()
+    on_resolve: tuple[dict[str, Any], ...] = ()
 
 
 def read(document: Mapping[str, Any]) -> Spec:
@@ -254,12 +254,12 @@ class _Reader:
             for_each = [RESOURCE_ID]
         return {"for_each": tuple(for_each), "each_of": tuple(dict.fromkeys(each_of))}
 
-    def _actions(self, name: str) -> tuple[Mapping[str, Any], ...]:
+    def _actions(self, name: str) -> tuple[dict[str, Any], ...]:
         given = self._document.get(name) or []
         if not isinstance(given, (list, tuple)) or len(given) > ACTIONS_MAX:
             self.wrong(name, f"Must be a list of at most {ACTIONS_MAX} actions.")
             return ()
-        return tuple(self._mapping(f"{name}.{place}", item) for place, item in enumerate(given))
+        return tuple(dict(self._mapping(f"{name}.{place}", item)) for place, item in enumerate(given))
 
     # -- kinds of value
 

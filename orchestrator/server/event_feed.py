@@ -207,6 +207,8 @@ def matches(row: Any, wanted: EventFilter) -> bool:
     plain = {"resource_id": wanted.resource_id, "kind": wanted.kind, "source": wanted.source}
     if any(value and getattr(row, name) != value for name, value in plain.items()):
         return False
+    if wanted.by and wanted.by.casefold() not in str((row.payload.get("by") or {}).get("name", "")).casefold():
+        return False
     names = events.patterns(wanted)
     return not names or any(_fits(row.event, name) for name in names)
 

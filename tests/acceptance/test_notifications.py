@@ -71,7 +71,7 @@ def test_a_failed_and_a_crashed_run_are_told(stack: Stack, tmp_path: Path) -> No
         assert f"http://127.0.0.1:{stack.port}/runs/{runs['raise']}" in texts[1]
 
         def sent() -> bool:
-            return all(row["state"] == "sent" for row in stack.json("notification", "ls"))
+            return all(row["state"] == "done" for row in stack.json("action", "ls"))
 
         until(sent, "that to be noted")
     rows = {row["run_state"]: row for row in stack.json("notification", "ls") if row["block"] == f"slack/{name}"}
@@ -99,7 +99,7 @@ def test_a_kind_of_ones_own_is_sent_by_an_agent(stack: Stack, tmp_path: Path) ->
             run = stack.wait_for_run(stack.client.post(f"deployments/job/{name}/runs", {})["id"])
             assert run["state"]["type"] == "FAILED"
             until(said.exists, "the message", 60)
-            until(lambda: stack.json("notification", "ls", "--run", run["id"])[0]["state"] == "sent", "the note of it")
+            until(lambda: stack.json("action", "ls", "--run", run["id"])[0]["state"] == "done", "the note of it")
     finally:
         stack.environment["PYTHONPATH"] = before
     assert said.read_text() == f"Failed: job/{name}, run {run['name']}"

@@ -15,17 +15,18 @@ from orchestrator import block_kinds
 from orchestrator.ids import uuid7
 from orchestrator.records import Actor
 from orchestrator.server.db.models import (
+    Action,
     Block,
     BlockSchema,
     BlockType,
     Deployment,
-    DeploymentNotification,
     Discovery,
+    Firing,
     FlowRun,
-    Notification,
     Resource,
 )
-from orchestrator.server.services import block_types, blocks, limits
+from orchestrator.server.services import actions, block_types, blocks, deployment_notifications, limits
+from orchestrator.server.services.events import EventRecord, record
 from orchestrator.server.services.limits import Attempt
 
 WHO = Actor("api-key", name="maria@team.example")
@@ -219,7 +220,7 @@ def _documents(session: Session, now: datetime, deployments: Mapping[str, uuid.U
     made["strange"] = strange.id
     _found(session, now, made["reports"])
     _holding(session, made)
-    _told(session, now, made, deployments)
+    _told(session, now, deployments)
     for name in ("delays-nightly", "delays-hourly"):
         if name in deployments:
             session.get_one(Deployment, deployments[name]).storage_block_id = made["dev"]
@@ -234,29 +235,36 @@ def _holding(session: Session, made: Mapping[str, uuid.UUID]) -> None:
         limits.take(session, [made[key] for key in held], Attempt(run.id, run.attempt), run.started or run.created)
 
 
-def _told(session: Session, now: datetime, made: Mapping[str, uuid.UUID], deployments: Mapping[str, uuid.UUID]) -> None:
+def _told(session: Session, now: datetime, deployments: Mapping[str, uuid.UUID]) -> None:
     """Two are told of the nightly runs: one message about the broken one arrived, the other was given up."""
-    nightly = deployments["delays-nightly"]
+    nightly = session.get_one(Deployment, deployments["delays-nightly"])
     run = session.query(FlowRun).filter_by(name="wary-crane").one()
     ended = run.ended or run.created
-    for position, (label, states, facts) in enumerate((
-        ("slack/data-team", ["COMPLETED", "FAILED"], {
-            "state": "sent", "attempts": 2, "sent": ended + timedelta(seconds=12),
-        }),
-        ("webhook/on-call", ["FAILED", "CRASHED", "CANCELLED"], {
-            "state": "given-up", "attempts": 12, "given_up": now - timedelta(minutes=5),
-            "error": "the endpoint answered 410 Gone: this address was taken out of service",
-        }),
-    )):  # fmt: skip
-        block_id = made[label.partition("/")[2]]
-        session.add(DeploymentNotification(deployment_id=nightly, block_id=block_id, position=position, states=states))
-        session.add(
-            Notification(
-                id=uuid7(ended + timedelta(milliseconds=position)), event_id=uuid7(ended), block_id=block_id,
-                block=label, deployment_id=nightly, flow_run_id=run.id, run_state="FAILED",
-                subject="flights/delays-nightly: Failed", body=run.state_message, created=ended, **facts,
-            )
+    told = [
+        {"block": "slack/data-team", "on": ["completed", "failed"]},
+        {"block": "webhook/on-call", "on": ["failed", "crashed", "cancelled"]},
+    ]
+    wanted = deployment_notifications.read(session, told)
+    deployment_notifications.replace(session, nightly, wanted, Actor("server"), now)
+    about = {"resource.id": f"orchestrator.flow-run.{run.id}", "resource.name": run.name}
+    event = EventRecord("flow-run.failed", about, id=uuid7(ended), occurred=ended)
+    record(session, [event], now)
+    shown = {"event": event.event, "resource": about}
+    for trigger in nightly.notifications:
+        firing = Firing(
+            id=uuid7(ended), trigger_id=trigger.id, occasion=f"[]|event:{event.id}", state="resolved", occurred=ended,
+            event_id=event.id, chain_id=uuid7(ended), fired=ended, context={"event": shown}, resolved=ended,
         )  # fmt: skip
+        session.add(firing)
+        session.flush()
+        action = session.get_one(Action, actions.queue(session, firing, "fire", trigger.actions, ended)[0])
+        action.next_try = None
+        if action.target == "slack/data-team":
+            action.state, action.attempts, action.ended = "done", 2, ended + timedelta(seconds=12)
+        else:
+            action.state, action.attempts, action.ended = "given-up", 12, now - timedelta(minutes=5)
+            action.error = "the endpoint answered 410 Gone: this address was taken out of service"
+    session.flush()
 
 
 def _found(session: Session, now: datetime, source: uuid.UUID) -> None:

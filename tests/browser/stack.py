@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 
 from orchestrator.ids import uuid7
 from orchestrator.server.db.models import Event, Relation, Resource
+from orchestrator.server.services import resource_states
+from orchestrator.server.services.resource_states import Told
 
 _TABLES = "postgres://warehouse.internal/"
 #: id, name, kind
@@ -76,14 +78,33 @@ def add(session: Session, now: datetime, deployments: Mapping[str, uuid.UUID]) -
         (4, "table.loaded", f"{_TABLES}marts.punctuality"),
     ):
         session.add(event(name, about, about.rpartition("/")[2], now - timedelta(minutes=minutes)))
+    resource_states.save(session, [
+        *(_told(ids[name], now - timedelta(minutes=14), "healthy", "quick run: Completed") for name in (
+            "delays-nightly", "delays-hourly", "dbt-build", "extract",
+        )),
+        _told(ids["contacts"], now - timedelta(minutes=41), "failing", "wary-crane: Failed"),
+        *(_told(f"{_TABLES}marts.{name}", now - timedelta(hours=2), "healthy", "freshness.passed") for name in (
+            "punctuality", "revenue", "churn",
+        )),
+        _told(f"{_TABLES}marts.revenue", now - timedelta(minutes=9), "failing", "freshness.failed"),
+        _told(f"{_TABLES}staging.contacts", now - timedelta(minutes=30), "warning", "row-count.warned"),
+    ])  # fmt: skip
+    pod = session.get_one(Resource, "k8s://prod/loader-7f")
+    pod.vanished = now - timedelta(minutes=20)
+    session.get_one(Resource, f"{_TABLES}marts.revenue").owner = "finance"
     session.flush()
+
+
+def _told(identifier: str, since: datetime, state: str, cause: str) -> Told:
+    return Told(identifier, since, state, cause)
 
 
 def resource(identifier: str, name: str, kind: str, since: datetime, seen: datetime) -> Resource:
     """A resource of a system that is only watched."""
     labels = {"team": "flights", "tier": "gold"} if "marts" in identifier else {}
     return Resource(
-        id=identifier, kind=kind, name=name, labels=labels, first_seen=since, last_seen=seen, changed=since
+        id=identifier, kind=kind, name=name, labels=labels, own_labels={}, first_seen=since, last_seen=seen,
+        changed=since,
     )  # fmt: skip
 
 

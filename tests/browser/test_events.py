@@ -38,7 +38,9 @@ def test_who_reads_further_down_is_not_disturbed(admin: Watched) -> None:
     expect(page.locator("#stream > li")).to_have_count(50)
     row = page.locator("#stream > li").nth(30)
     identifier = row.get_attribute("id")
-    page.evaluate("document.querySelectorAll('#stream > li')[30].scrollIntoView({block: 'center'})")
+    page.evaluate(
+        "document.querySelectorAll('#stream > li')[30].scrollIntoView({block: 'center', behavior: 'instant'})"
+    )
     before = page.evaluate("scrollY")
     for number in range(3):
         tell(f"till.closed-{number}")
@@ -77,6 +79,35 @@ def test_the_address_keeps_the_filters(admin: Watched) -> None:
     assert "q=stock.*" in page.url
     page.click("text=Clear")
     expect(page.locator("#stream > li").nth(3)).to_be_visible()
+
+
+def test_a_stretch_of_the_histogram_is_looked_into(admin: Watched) -> None:
+    tell("till.opened", minutes=50)
+    tell("till.closed", minutes=10)
+    page = admin.open("/events?within=1h&q=till.*ed")
+    page.wait_for_selector("#histogram[data-ready=yes]")
+    expect(page.locator("#stream > li")).to_have_count(2)
+    expect(page.locator("[data-total]")).to_have_text("2 events")
+    box = page.locator("#histogram").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 8, box["y"] + 40, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**since=**")
+    expect(page.locator("#stream > li")).to_have_count(1)
+    expect(page.locator("#stream > li")).to_contain_text("till.closed")
+    page.click(".chart-said a")
+    expect(page.locator("#stream > li")).to_have_count(2)
+
+
+def test_kinds_and_sources_narrow_the_list(admin: Watched) -> None:
+    page = admin.open("/events")
+    page.select_option("[name=kind]", "action")
+    page.wait_for_url("**kind=action**")
+    expect(page.locator("#stream > li").first).to_contain_text("by ")
+    page.select_option("[name=source]", "lineage")
+    expect(page.locator("#list")).to_contain_text("No event fits")
 
 
 def test_an_event_shows_its_labels_payload_and_neighbours(admin: Watched) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from orchestrator.clock import now
 from orchestrator.server.db import session
-from orchestrator.server.db.models import FlowRun, Notification
+from orchestrator.server.db.models import Action, FlowRun
 from orchestrator.server.services import blocks
 
 from .blocks import WHO
@@ -83,10 +83,10 @@ def test_a_block_without_a_limit_speaks_of_none(admin: Watched) -> None:
 def test_a_run_shows_who_was_told_of_it_and_who_was_not(admin: Watched) -> None:
     seeded = admin.server.seeded
     page = admin.open(f"/runs/{seeded.runs['broken']}")
-    part = page.locator("#notifications")
+    part = page.locator("#actions")
     sent = part.get_by_role("listitem").filter(has_text="slack/data-team")
-    expect(sent).to_contain_text("Sent")
-    expect(sent).to_contain_text("on state Failed")
+    expect(sent).to_contain_text("Done")
+    expect(sent).to_contain_text("notify on flow-run.failed")
     expect(sent).to_contain_text("after 2 tries")
     lost = part.get_by_role("listitem").filter(has_text="webhook/on-call")
     expect(lost).to_contain_text("Given up")
@@ -94,10 +94,10 @@ def test_a_run_shows_who_was_told_of_it_and_who_was_not(admin: Watched) -> None:
     expect(lost).to_contain_text("the endpoint answered 410 Gone")
     assert admin.axe() == []
     with session.transaction() as writing:
-        row = writing.query(Notification).filter_by(block="webhook/on-call").one()
-        row.state, row.sent, row.given_up, row.error = "sent", now(), None, ""
-        writing.query(Notification).filter_by(block="slack/data-team").one().block_id = uuid.uuid4()
-    expect(lost).to_contain_text("Sent")
+        row = writing.query(Action).filter_by(target="webhook/on-call").one()
+        row.state, row.ended, row.error = "done", now(), ""
+        writing.query(Action).filter_by(target="slack/data-team").one().target = "slack/data-teams"
+    expect(lost).to_contain_text("Done")
     expect(sent.get_by_role("link")).to_have_count(0)
     lost.get_by_role("link", name="webhook/on-call").click()
     expect(page).to_have_url(re.compile(f"/blocks/{seeded.blocks['on-call']}$"))
@@ -107,7 +107,7 @@ def test_a_run_shows_who_was_told_of_it_and_who_was_not(admin: Watched) -> None:
 def test_a_run_that_nobody_is_told_of_has_no_such_panel(admin: Watched) -> None:
     page = admin.open(f"/runs/{admin.server.seeded.runs['live']}")
     expect(page.locator("#facts")).to_be_visible()
-    expect(page.locator("#notifications")).to_have_count(0)
+    expect(page.locator("#actions")).to_have_count(0)
 
 
 def test_a_deployment_shows_who_is_told_and_when(admin: Watched) -> None:

@@ -47,13 +47,21 @@ PAGES = (
     "/resources?kind=sql.*",
     "/resources?q=nothing-is-called-this",
     "/resource?id=postgres://warehouse.internal/marts.revenue",
+    "/resources?state=failing&as_of=2026-01-01T00:00:00Z",
     "/map",
+    "/expectations",
+    "/expectations?q=nothing-is-called-this",
+    "/expectations/{delays-by-nine}",
+    "/expectations/{files-of-all-stations}?status=missed",
+    "/expectations/{arrivals-are-fresh}",
+    "/audit",
+    "/audit?q=nothing-is-called-this",
 )
 
 
 def address(path: str, watched: Watched) -> str:
     seeded = watched.server.seeded
-    return path.format(**seeded.runs, **seeded.deployments, **seeded.blocks)
+    return path.format(**seeded.runs, **seeded.deployments, **seeded.blocks, **seeded.expected)
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -16,6 +16,7 @@ from orchestrator.server.db import session
 
 from . import blocks
 from .conftest import Server, Watched, profile, watched
+from .test_pages import address
 
 FOLDER = os.environ.get("ORCHESTRATOR_TEST_SCREENSHOTS")
 
@@ -38,6 +39,14 @@ ROOMS = {
     "block": ("/blocks/{reports}", "#discovery"),
     "queues": ("/queues", "#list"),
     "agents": ("/agents", "#list"),
+    "expectations": ("/expectations", ".expected-sign"),
+    "expectation": ("/expectations/{files-of-all-stations}", "#occurrences .state"),
+    "events": ("/events?within=6h", "#histogram[data-ready=yes]"),
+    "resources": ("/resources", "#list"),
+    "resource": ("/resource?id=postgres://warehouse.internal/marts.revenue", "#about"),
+    "map": ("/map", "#map[data-ready=yes]"),
+    "map-focus": ("/map?focus=postgres://warehouse.internal/marts.revenue", "#map[data-ready=yes]"),
+    "audit": ("/audit", "#stream"),
 }
 
 
@@ -65,7 +74,7 @@ def test_pictures(visitor: Watched) -> None:
             page.goto(server.login_url("admin"))
         for width, height in ((1440, 900), (400, 860)):
             page.set_viewport_size({"width": width, "height": height})
-            visitor.open(path.format(**server.seeded.runs, **server.seeded.deployments, **server.seeded.blocks))
+            visitor.open(address(path, visitor))
             page.wait_for_selector(sign)
             page.wait_for_load_state("networkidle" if name == "launch" else "load")
             picture = Path(str(FOLDER)) / f"{name}-{theme}-{width}.png"

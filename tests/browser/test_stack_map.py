@@ -118,3 +118,21 @@ def test_a_map_that_changes_keeps_its_view(admin: Watched) -> None:
         page.wait_for_timeout(100)
     assert "Brand new" in shown(page)
     assert page.evaluate("document.getElementById('map').graph.zoom()") == zoom
+
+
+def test_the_map_goes_back_in_time(admin: Watched) -> None:
+    page = opened(admin)
+    failing = page.locator("[data-count=failing]")
+    expect(failing).to_have_text("2")
+    slide = "(minutes) => { const time = document.getElementById('map-time'); time.value = minutes; time.dispatchEvent(new Event('input')); }"
+    page.evaluate(slide, -60)
+    expect(failing).to_have_text("0")
+    expect(page.locator("[data-count=healthy]")).to_have_text("3")
+    assert "as_of=" in page.url
+    page.reload()
+    expect(failing).to_have_text("0")
+    page.evaluate(slide, -6 * 60)
+    expect(page.locator("[data-map-empty]")).to_be_visible()
+    page.get_by_role("button", name="Back to now").click()
+    expect(failing).to_have_text("2")
+    assert "as_of" not in page.url

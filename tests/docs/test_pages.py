@@ -110,6 +110,7 @@ def check_command(words: list[str], where: str) -> None:
             assert words[0].startswith("-"), f"{where}: there is no command {words[0]!r}"
             return
         command, words = found, words[1:]
+    words = words[: words.index("--")] if "--" in words else words
     known = {name for item in command.params for name in (*item.opts, *item.secondary_opts)} | {"--help", "-h"}
     for word in words:
         if re.match(r"--?[a-z]", word):

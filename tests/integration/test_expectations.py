@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from orchestrator.errors import InvalidInput
 from orchestrator.records import State
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import (
+    Action,
     Deployment,
     Event,
     Expectation,
@@ -220,6 +222,50 @@ class TestByTheClock:
             expectations.change(session, made.id, {"by": "20m"}, ANN, EIGHT + MINUTE)
         turn(EIGHT + MINUTE)
         assert found()[0].due == NINE + 20 * MINUTE
+
+
+class TestActions:
+    def test_a_miss_and_its_end_have_things_done(self, etl: Deployment) -> None:
+        expect(
+            run=RUN,
+            **at_nine(),
+            then=[{"do": "run-deployment", "deployment": "etl/prod"}, emits("escalate")],
+            on_resolve=[emits("relax")],
+        )
+        turn(NINE + 16 * MINUTE)
+        loops.run("actions", NINE + 16 * MINUTE)
+        assert sorted(kinds()) == ["emit-event", "run-deployment"]
+        [escalated] = named("escalate")
+        assert escalated.payload == {"why": "it", "due": (NINE + 15 * MINUTE).strftime("%H:%M")}
+        with db.reading() as session:
+            [made] = session.scalars(select(FlowRun))
+        go_on(NINE + 20 * MINUTE)
+        become(made.id, StateType.COMPLETED, NINE + 30 * MINUTE)
+        turn(NINE + 31 * MINUTE)
+        loops.run("actions", NINE + 31 * MINUTE)
+        assert statuses() == ["late"]
+        assert len(named("relax")) == 1
+
+    def test_actions_are_checked_when_it_is_saved(self) -> None:
+        with pytest.raises(InvalidInput) as caught:
+            expect(on={"expect": "order"}, **at_nine(), then=[{"do": "notify", "block": "slack/none"}])
+        assert "then.0.block" in caught.value.errors
+
+
+def emits(name: str) -> dict[str, Any]:
+    payload = {"why": "{{ expectation.name }}", "due": "{{ expectation.occurrence.due[11:16] }}"}
+    return {"do": "emit-event", "event": name, "resource": {"resource.id": "{{ labels['resource.id'] }}"},
+            "payload": payload}  # fmt: skip
+
+
+def kinds() -> list[str]:
+    with db.reading() as session:
+        return [row.kind for row in session.scalars(select(Action)) if row.state == "done"]
+
+
+def named(event: str) -> list[Event]:
+    with db.reading() as session:
+        return list(session.scalars(select(Event).where(Event.event == event)))
 
 
 class TestOutages:

@@ -151,4 +151,6 @@ def test_a_dbt_run_brings_its_tables(api: Api, tmp_path: Path) -> None:
     assert failed[prices]["payload"]["checks"][0]["name"] == "not_null_prices_price"
     assert set(failed) == {prices, f"duckdb://{database}/shop.main.totals"}  # a check that dbt skipped did not succeed
     of_ours = {found for one in events(event="lineage.run.failed") for found in related(one, "flow-run")}
+    links = Client.from_settings().get("relations", {"resource": prices})["items"]
+    assert (model["resource"]["resource.id"], "writes") in {(one["source"], one["role"]) for one in links}
     assert of_ours == {f"orchestrator.flow-run.{parent}"}

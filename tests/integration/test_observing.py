@@ -15,8 +15,8 @@ from orchestrator.ids import uuid7
 from orchestrator.server import config
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Relation, Resource, ResourceState
-from orchestrator.server.loops import retention
 from orchestrator.server.loops import resources as loop
+from orchestrator.server.loops import retention
 from orchestrator.server.services import (
     events,
     observing,

@@ -93,7 +93,7 @@ def test_an_address_is_shown_once_and_can_be_replaced(client: FlaskClient, clien
 
 
 def test_nobody_else_may_tell_pings(client: FlaskClient) -> None:
-    answer = client.post("/api/v1/events", json={"event": "ping.succeeded", "resource": {"resource.id": "ping.x"}})
+    answer = client.post("/api/v1/events", json=[{"event": "ping.succeeded", "resource": {"resource.id": "ping.x"}}])
     assert answer.json["refused"][0]["code"] == "reserved"  # type: ignore[index]
 
 

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import now
 from orchestrator.records import Actor
 from orchestrator.server.db import session as db
-from orchestrator.server.db.models import Block, BlockReference, Relation, Resource
+from orchestrator.server.db.models import Block, BlockReference, DeploymentResource, Relation, Resource
 from orchestrator.server.services import block_types, block_usage, blocks
-from orchestrator.server.services.touching import deployments_touching, matches, touched_by
+from orchestrator.server.services.touching import deployments_touching, touched_by
 from tests.server_rows import ANN, add_deployment, add_run
 
 pytestmark = pytest.mark.usefixtures("database_url")
@@ -78,19 +78,21 @@ def test_by_blocks_that_it_refers_to_loads_or_that_these_hold() -> None:
         assert touched_by(session, uuid.uuid4()) == []
 
 
-@pytest.mark.parametrize(
-    ("selector", "fits"),
-    [
-        ({"a": "x"}, True),
-        ({"a": "x*"}, True),
-        ({"a": "*y"}, False),
-        ({"a": ["y", "x"]}, True),
-        ({"a": "!x"}, False),
-        ({"a": ["x", "!x"]}, False),
-        ({"b": "!x"}, True),
-        ({"b": "*"}, False),
-        ({"a": "x", "b": "x"}, False),
-    ],
-)
-def test_labels_that_are_selected(selector: dict[str, Any], fits: bool) -> None:
-    assert matches(selector, {"a": "x"}) is fits
+def test_what_it_declares_and_what_events_tell_of_it() -> None:
+    with db.transaction() as session:
+        house = add_block(session, "house")
+        whole, narrow, told = (add_deployment(session, name=name) for name in ("whole", "narrow", "told"))
+        whole.storage_block_id = narrow.storage_block_id = house.id
+        for table in ("db://a", "db://b"):
+            add_resource(session, table, house)
+            part_of(session, table, "db://")
+        session.add(DeploymentResource(deployment_id=narrow.id, role="reads", resource_id="db://a", position=0))
+        own = f"orchestrator.deployment.{told.id}"
+        session.add(Relation(source=own, target="db://b", role="writes", first_seen=NOW, last_seen=NOW))
+        session.flush()
+        assert touching(session, resource_id="db://a") == {whole.id, narrow.id}
+        assert touching(session, resource_id="db://b") == {whole.id, told.id}
+        assert touching(session, resource_id="db://") == {whole.id, narrow.id, told.id}
+        assert touching(session, resource_id=f"orchestrator.block.{house.id}") == {whole.id, narrow.id}
+        assert {"db://a", "db://"} == {key for key in touched_by(session, narrow.id) if key.startswith("db")}
+        assert {"db://b", "db://"} == {key for key in touched_by(session, told.id) if key.startswith("db")}

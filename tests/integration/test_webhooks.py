@@ -17,16 +17,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from orchestrator import settings as settings_table
 from orchestrator.clock import now
 from orchestrator.records import Actor
-from orchestrator.server import config
+from orchestrator.server.app import create_app
 from orchestrator.server.db.models import Webhook, WebhookDelivery
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.loops import retention
-from orchestrator.server.services import deliveries, secret_keys, secrets, sns
+from orchestrator.server.services import deliveries, secret_keys, secrets, sns, webhooks
 from orchestrator.server.services.incoming import BODY_MAX
 from orchestrator.server.webhook_presets import PRESETS
-from orchestrator.settings import Settings
 
 from ..api import ClientAs
 
@@ -206,10 +206,18 @@ def test_a_wrong_address_is_not_found_whatever_the_reason(outside: FlaskClient, 
     ] * 4
 
 
-def test_addresses_follow_the_public_one(editor: FlaskClient) -> None:
-    config.use(Settings(public_url="https://tower.example.com/orchestrator"))
-    made = editor.post("/api/v1/webhooks", json={"name": "hook", "template": STATIC}).json
-    assert made["url"].startswith("https://tower.example.com/orchestrator/hooks/")
+def test_addresses_follow_the_public_one(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    public = "https://tower.example.com/orchestrator"
+    monkeypatch.setenv("ORCHESTRATOR_PUBLIC_URL", public)
+    proxied = create_app(settings_table.load())
+    proxied.config["BACKGROUND"] = False
+    with transaction() as session:
+        _, token = webhooks.create(session, {"name": "hook", "template": STATIC}, Actor("a", "b", "c"), now())
+    address = webhooks.address(token, "http://elsewhere")
+    assert address == f"{public}/hooks/{token}"
+    client, there = proxied.test_client(), {"Host": "tower.example.com"}
+    assert client.post(urlsplit(address).path, json={}, headers=there).status_code == 204
+    assert client.post("/orchestrator/hooks/none", json={}, headers=there).status_code == 404
 
 
 def signed(algorithm: str, body: bytes) -> bytes:

@@ -35,6 +35,7 @@ def whole() -> Document:
         infrastructure={"block": "process/default", "overrides": {"env": {"A": "1"}}},
         results={"block": "s3/dev", "path": "results/{{ variables.zone }}"},
         notifications=[{"block": "slack/data-team", "on": ["failed"]}, {"block": "email/boss"}],
+        triggers=[{"name": "after load", "when": {"expect": "loaded"}, "then": [{"do": "notify"}]}],
         work_queue="duck",
         parameters={"minimum": 10},
         schedules=[

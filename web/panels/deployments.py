@@ -13,7 +13,15 @@ from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput, OrchestratorError, ParameterError
 from orchestrator.serializers import loads
 from orchestrator.server.db.models import Block, Deployment, Schedule
-from orchestrator.server.services import deployment_templates, deployments, run_briefs, runs, schedules
+from orchestrator.server.services import (
+    block_lookup,
+    deployment_notifications,
+    deployment_templates,
+    deployments,
+    run_briefs,
+    runs,
+    schedules,
+)
 from orchestrator.server.services.deployment_templates import Use
 from orchestrator.server.services.deployments import DeploymentFilter
 from orchestrator.server.services.paging import Page
@@ -79,22 +87,30 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
     found = deployments.get(session, deployment_id)
     keys = (found.storage_block_id, found.infrastructure_block_id, found.results_block_id)
     blocks = [session.get(Block, key) if key else None for key in keys]
-    labels = deployments.block_labels(session, [found])
     return DeploymentPage(
         deployment=found,
         name=f"{found.flow.name}/{found.name}",
         storage=blocks[0],
         infrastructure=blocks[1],
         results=blocks[2],
-        notifications=[
-            (session.get_one(Block, item.block_id), labels[item.block_id], item.states) for item in found.notifications
-        ],
+        notifications=_told(session, found),
         ahead=[(item, _ahead(item, now)) for item in found.schedules],
         history=run_briefs.history(session, [deployment_id], 40)[deployment_id],
         coming=run_briefs.upcoming(session, [deployment_id], 3)[deployment_id],
         runs=runs.listing(session, RunFilter(deployment_id=deployment_id, due_before=now), 20, None).items,
         looked_up=deployment_templates.uses(session, found),
     )
+
+
+def _told(session: Session, deployment: Deployment) -> list[tuple[Block, str, list[str]]]:
+    """Who is told of its runs, and of which states; notifiers that were deleted meanwhile are left out."""
+    named = [(deployment_notifications.block_of(item), item) for item in deployment.notifications]
+    found = [(session.scalar(block_lookup.wanted(name)), name, item) for name, item in named]
+    return [
+        (block, name, [state.upper() for state in deployment_notifications.states_of(item)])
+        for block, name, item in found
+        if block is not None
+    ]
 
 
 def read_launch(form: dict[str, str]) -> Launch:

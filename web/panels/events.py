@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.server.db.models import Event
-from orchestrator.server.services import events
+from orchestrator.server.db.models.event import KINDS, SOURCES
+from orchestrator.server.event_catalogue import EVENTS
+from orchestrator.server.services import event_histogram, events
 from orchestrator.server.services.events import EventFilter
 from orchestrator.server.services.paging import Page
 
@@ -28,6 +30,8 @@ WITHIN = {
 }
 #: The range of a page that was asked for none.
 USUAL = "24h"
+#: Bars of the histogram.
+BARS = 90
 #: Events of the same resource beside one event.
 _AROUND = 8
 
@@ -39,6 +43,8 @@ class Asked:
     #: A name, or a pattern with ``*``.
     event: str = ""
     resource: str = ""
+    kind: str = ""
+    source: str = ""
     within: str = USUAL
     #: A stretch that somebody zoomed into; it goes before ``within``.
     since: datetime | None = None
@@ -63,6 +69,8 @@ class Asked:
         return EventFilter(
             event=self.event or None,
             resource_id=self.resource or None,
+            kind=self.kind or None,
+            source=self.source or None,
             after=self.start(now),
             before=self.until,
         )
@@ -78,6 +86,12 @@ class EventPage:
     #: Others of the same resource, newest first.
     around: list[Event]
 
+    @property
+    def meaning(self) -> str:
+        """What the catalogue says of such events; empty for those of others."""
+        facts = EVENTS.get(self.event.event)
+        return facts.says if facts else ""
+
 
 def asked(arguments: Mapping[str, Any]) -> Asked:
     """Read the filters from an address. Raises InvalidInput naming the one that cannot be understood."""
@@ -90,10 +104,19 @@ def asked(arguments: Mapping[str, Any]) -> Asked:
     return Asked(
         event=str(arguments.get("q", "")).strip(),
         resource=str(arguments.get("resource", "")).strip(),
+        kind=_one_of(arguments, "kind", KINDS),
+        source=_one_of(arguments, "source", SOURCES),
         within=within,
         since=since,
         until=until,
     )
+
+
+def _one_of(arguments: Mapping[str, Any], name: str, known: tuple[str, ...]) -> str:
+    text = str(arguments.get(name, "")).strip()
+    if text and text not in known:
+        raise InvalidInput(f"{name}={text} is none of {', '.join(known)}")
+    return text
 
 
 def instant(arguments: Mapping[str, Any], name: str) -> datetime | None:
@@ -110,6 +133,21 @@ def listing(session: Session, wanted: Asked, now: datetime, cursor: str | None) 
     return events.listing(session, wanted.filter(now), 50, cursor)
 
 
+def chart(session: Session, wanted: Asked, now: datetime) -> dict[str, Any]:
+    """Events over time by kind, as the chart's script takes them: stretches in ms, one series a kind."""
+    until = wanted.until or now
+    found = event_histogram.count(session, replace(wanted.filter(now), before=until), BARS)
+    series = {kind: [bucket.kinds.get(kind, 0) for bucket in found.buckets] for kind in KINDS}
+    return {
+        "start": int(found.after.timestamp() * 1000),
+        "step": found.seconds * 1000,
+        "bars": len(found.buckets),
+        "total": found.total,
+        "cut": found.cut,
+        "series": [{"kind": kind, "data": data} for kind, data in series.items() if any(data)],
+    }
+
+
 def load(session: Session, event_id: uuid.UUID) -> EventPage:
     """One event with what is around it. Raises NotFound."""
     event = events.get(session, event_id)
@@ -119,7 +157,8 @@ def load(session: Session, event_id: uuid.UUID) -> EventPage:
 
 def document(event: Event) -> dict[str, Any]:
     """The event as REST gives it."""
-    shown = ("id", "event", "occurred", "received", "resource", "related", "payload", "follows")
+    shown = ("id", "event", "kind", "source", "occurred", "received", "resource", "related", "relations", "payload")
+    shown += ("follows",)
     return {name: getattr(event, name) for name in shown}
 
 

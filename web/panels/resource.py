@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orchestrator.errors import NotFound
-from orchestrator.server.db.models import Block, Event, Relation, Resource
-from orchestrator.server.services import blocks, events, resources
+from orchestrator.server.db.models import Block, Deployment, Event, Flow, Relation, Resource
+from orchestrator.server.services import blocks, events, resource_states, resources, touching
 from orchestrator.server.services.events import EventFilter
 
-#: Neighbours and events that the page lists.
+from ..looks import Health, health
+
+#: Neighbours that the page lists.
 MOST = 100
 
 
@@ -23,6 +28,7 @@ class Neighbour:
     name: str
     kind: str
     role: str
+    health: Health
 
 
 @dataclass(frozen=True)
@@ -32,12 +38,16 @@ class ResourcePage:
     id: str
     #: None for one that only events name.
     resource: Resource | None
-    source: Block | None
-    source_name: str
-    #: What it is in relation to others, and others to it.
-    out: list[Neighbour]
-    into: list[Neighbour]
     events: list[Event]
+    source: Block | None = None
+    source_name: str = ""
+    #: What it is in relation to others, and others to it.
+    out: list[Neighbour] = field(default_factory=list)
+    into: list[Neighbour] = field(default_factory=list)
+    #: What it was, newest first: rows with state, since, until, cause, event_id.
+    states: list[Any] = field(default_factory=list)
+    #: Those whose runs touch it, as (id, flow/name).
+    deployments: list[tuple[uuid.UUID, str]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -47,29 +57,51 @@ class ResourcePage:
         named = (event.resource.get("resource.name") for event in self.events)
         return next(filter(None, named), self.id)
 
+    @property
+    def health(self) -> Health:
+        """How it is now."""
+        if self.resource is None:
+            return health(None)
+        return health("vanished" if self.resource.vanished else self.resource.state)
+
 
 def load(session: Session, identifier: str) -> ResourcePage:
     """Read it all. Raises NotFound for what neither a resource nor an event is known of."""
     told = events.listing(session, EventFilter(resource_id=identifier), 20).items
     found = session.get(Resource, identifier)
-    if found is None and not told:
-        raise NotFound(f"there is no resource {identifier}, and no event of it is kept")
+    if found is None:
+        if not told:
+            raise NotFound(f"there is no resource {identifier}, and no event of it is kept")
+        return ResourcePage(identifier, None, told)
     links = resources.relations(session, identifier, MOST).items
     names = {row.id: row for row in _named(session, links)}
-    source = session.get(Block, found.source_block_id) if found and found.source_block_id else None
+    source = session.get(Block, found.source_block_id) if found.source_block_id else None
     return ResourcePage(
-        identifier, found, source, blocks.label(source) if source else "",
-        [_neighbour(link.target, link, names) for link in links if link.source == identifier],
-        [_neighbour(link.source, link, names) for link in links if link.source != identifier],
-        told,
-    )  # fmt: skip
+        id=identifier,
+        resource=found,
+        events=told,
+        source=source,
+        source_name=blocks.label(source) if source else "",
+        out=[_neighbour(link.target, link, names) for link in links if link.source == identifier],
+        into=[_neighbour(link.source, link, names) for link in links if link.source != identifier],
+        states=resource_states.intervals(session, identifier, 10).items,
+        deployments=_deployments(session, touching.deployments_touching(session, {"resource.id": identifier})),
+    )
 
 
 def _named(session: Session, links: list[Relation]) -> list[Resource]:
     ids = {link.source for link in links} | {link.target for link in links}
-    return session.query(Resource).filter(Resource.id.in_(ids)).all() if ids else []
+    return list(session.scalars(select(Resource).where(Resource.id.in_(ids)))) if ids else []
 
 
 def _neighbour(identifier: str, link: Relation, names: dict[str, Resource]) -> Neighbour:
     row = names.get(identifier)
-    return Neighbour(identifier, row.name if row else identifier, row.kind if row else "", link.role)
+    if row is None:
+        return Neighbour(identifier, identifier, "", link.role, health(None))
+    return Neighbour(identifier, row.name, row.kind, link.role, health("vanished" if row.vanished else row.state))
+
+
+def _deployments(session: Session, ids: list[uuid.UUID]) -> list[tuple[uuid.UUID, str]]:
+    query = select(Deployment.id, Flow.name, Deployment.name).join(Flow, Flow.id == Deployment.flow_id)
+    rows = session.execute(query.where(Deployment.id.in_(ids)).order_by(Flow.name, Deployment.name)) if ids else ()
+    return [(key, f"{flow}/{name}") for key, flow, name in rows]

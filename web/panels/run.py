@@ -11,12 +11,12 @@ from sqlalchemy.orm import Session
 
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
-from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Log, Notification
-from orchestrator.server.services import artifacts, events, logs, notifications, run_details, runs, waiting
+from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Log
+from orchestrator.server.services import actions, artifacts, block_lookup, events, logs, run_details, runs, waiting
+from orchestrator.server.services.actions import ActionFilter, ActionRow
 from orchestrator.server.services.artifacts import ArtifactFilter
 from orchestrator.server.services.events import EventFilter
 from orchestrator.server.services.logs import LogFilter
-from orchestrator.server.services.notifications import NotificationFilter
 from orchestrator.server.services.run_details import RunContext
 from orchestrator.server.services.runs import RunFilter, RunRow
 from orchestrator.states import ACTIVE, TERMINAL, UNSUCCESSFUL, StateType
@@ -47,8 +47,8 @@ class RunPage:
     artifacts: list[Artifact] = field(default_factory=list)
     subflows: list[RunRow] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    #: Each with its notifier, where that was not deleted.
-    notifications: list[tuple[Notification, Block | None]] = field(default_factory=list)
+    #: What triggers had done because of the run, each with the block that does it, where that was not deleted.
+    actions: list[tuple[ActionRow, Block | None]] = field(default_factory=list)
     #: The block that keeps the result, where one does and it was not deleted.
     result_block: Block | None = None
 
@@ -81,8 +81,11 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
     context = run_details.context(session, run)
     page = RunPage(run, context, tab, why(session, run, context, now), run_details.tallies(session, run_id))
     if tab == "overview":
-        told = notifications.listing(session, NotificationFilter(flow_run_id=run_id), 20)
-        page.notifications = [(row.notification, session.get(Block, row.notification.block_id)) for row in told.items]
+        done = actions.listing(session, ActionFilter(flow_run_id=run_id), 20)
+        page.actions = [
+            (row, session.scalar(block_lookup.wanted(row.action.target)) if row.action.target else None)
+            for row in done.items
+        ]
     elif tab == "states":
         page.states = runs.states(session, run_id)
     elif tab == "artifacts":

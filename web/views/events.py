@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from orchestrator.clock import now
 from orchestrator.server.db.session import reading
 
-from ..fragments import page
+from ..fragments import data, page
 from ..panels import events
 
 blueprint = Blueprint("events", __name__)
@@ -17,11 +17,19 @@ blueprint = Blueprint("events", __name__)
 
 @blueprint.get("/events")
 def show() -> Response:
-    """The list, narrowed by ``q``, ``resource`` and a stretch of time."""
+    """The list, narrowed by ``q``, ``resource``, ``kind``, ``source`` and a stretch of time."""
     wanted = events.asked(request.args)
     with reading() as session:
         found = events.listing(session, wanted, now(), request.args.get("cursor"))
-    return page("events", room="events", asked=wanted, events=found, within=events.WITHIN)
+    choices = {"kinds": events.KINDS, "sources": events.SOURCES, "within": events.WITHIN}
+    return page("events", room="events", asked=wanted, events=found, **choices)
+
+
+@blueprint.get("/events/histogram")
+def histogram() -> Response:
+    """The bars above the list."""
+    with reading() as session:
+        return data(events.chart(session, events.asked(request.args), now()))
 
 
 @blueprint.get("/events/<uuid:event_id>")

@@ -28,7 +28,7 @@ def show() -> Response:
 def drawn() -> Response:
     """What is drawn: ``kind`` narrows it, ``as_of`` asks for an earlier time."""
     with reading() as session:
-        return data(stack_map.load(session, request.args.get("kind", ""), instant(request.args, "as_of")))
+        return data(stack_map.load(session, request.args.get("kind", ""), instant(request.args, "as_of"), now()))
 
 
 @blueprint.get("/map/events")

@@ -121,7 +121,12 @@ def get_block_usage(**ref: str) -> Response:
     """Tell who uses a block: blocks, deployments, and loads of the last 30 days."""
     with reading() as session:
         found = block_usage.usage(session, blocks.get(session, address(**ref)).id, now())
-    return answer({"blocks": found.blocks, "deployments": found.deployments, "triggers": [], "loads": found.loads})
+    return answer(
+        {
+            "blocks": found.blocks, "deployments": found.deployments, "triggers": found.triggers,
+            "loads": found.loads,
+        }
+    )  # fmt: skip
 
 
 @blueprint.routes("/blocks/<ref>/history", "/blocks/<kind>/<name>/history")

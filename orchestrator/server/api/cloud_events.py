@@ -14,7 +14,9 @@ from .. import cloud_events
 from ..db.session import transaction
 from ..schemas.events import Refusal
 from ..services import foreign_events
+from ..services.events import RefusedEvent
 from .errors import Refused
+from .refusals import refusal
 from .resource import answer, json_body
 
 #: Most events in one batch.
@@ -45,8 +47,8 @@ def take(request: Request) -> Response:
 def _binary(request: Request) -> dict[str, Any]:
     try:
         return cloud_events.from_headers(request.headers, request.content_type or "", request.get_data())
-    except Refusal as refusal:
-        raise InvalidInput(str(refusal), {"event": [str(refusal)]}) from None
+    except Refusal as problem:
+        raise refusal(RefusedEvent(0, problem.code, str(problem))) from None
 
 
 def _take(items: list[Any], alone: bool) -> Response:
@@ -56,6 +58,5 @@ def _take(items: list[Any], alone: bool) -> Response:
     with transaction() as session:
         taken = foreign_events.ingest(session, items, mapping, now(), "key")
     if alone and taken.refused:
-        message = taken.refused[0].message
-        raise InvalidInput(message, {"event": [message]})
+        raise refusal(taken.refused[0])
     return answer(asdict(taken), 202)

@@ -18,7 +18,7 @@ from ..db.models import Deployment
 from ..db.session import reading, transaction
 from ..schemas import deployments as schemas
 from ..schemas.flow_runs import FlowRunSchema
-from ..services import deployment_documents, deployments, runs
+from ..services import deployment_documents, deployment_notifications, deployment_resources, deployments, runs
 from ..services.deployments import DeploymentFilter
 from . import schedules
 from .access import actor, needs
@@ -167,13 +167,10 @@ def present(deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetim
             "path": deployment.results_path,
         },
         "notifications": [
-            {
-                "block": labels.get(item.block_id),
-                "block_id": item.block_id,
-                "on": [name.lower() for name in item.states],
-            }
+            {"block": deployment_notifications.block_of(item), "on": deployment_notifications.states_of(item)}
             for item in deployment.notifications
         ],
+        **deployment_resources.by_role(deployment),
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,
         "parameter_schema": deployment.parameter_schema,

@@ -1,4 +1,4 @@
-"""Discovery: how blocks are looked through, what that found, and what the looks themselves send."""
+"""Discovery: how blocks are looked through, and what the looks themselves send."""
 
 from __future__ import annotations
 
@@ -9,19 +9,16 @@ from typing import Any
 from flask import Response
 
 from ...clock import now
-from ..db.models import Relation
-from ..db.models import Resource as Found
 from ..db.session import reading, transaction
 from ..schemas import discovery as schemas
 from ..schemas.errands import ErrandStartedSchema
 from ..schemas.event_views import EventsTakenSchema
 from ..services import discovery, resources
 from ..services.discovery import Standing
-from ..services.resources import ResourceFilter
 from .access import actor, needs, principal
-from .resource import Resource, address, answer, answer_page
+from .resource import Resource, address, answer
 
-blueprint = Resource("resources", "Resources: what systems were found to have, and how they are looked through.")
+blueprint = Resource("discovery", "Discovery: how blocks are looked through for what their systems have.")
 
 
 @blueprint.routes("/blocks/<ref>/discovery", "/blocks/<kind>/<name>/discovery")
@@ -51,40 +48,6 @@ def discover_block(**ref: str) -> Response:
     with transaction() as session:
         run_id = discovery.look_now(session, address(**ref), actor(), now())
     return answer({"run": run_id}, 202)
-
-
-@blueprint.route("/resources")
-@needs("viewer")
-@blueprint.arguments(schemas.ResourceQuery, location="query")
-@blueprint.response(200, schemas.ResourcePage)
-def list_resources(query: dict[str, Any]) -> Response:
-    """List resources, by id."""
-    limit, cursor = query.pop("limit"), query.pop("cursor")
-    with reading() as session:
-        found = resources.listing(session, ResourceFilter(**query), limit, cursor)
-        labels = {key: resources.source_label(session, key) for key in {row.source_block_id for row in found.items}}
-    return answer_page(found, lambda row: present_resource(row, labels[row.source_block_id]))
-
-
-@blueprint.route("/resources/<path:resource_id>")
-@needs("viewer")
-@blueprint.response(200, schemas.ResourceSchema)
-def get_resource(resource_id: str) -> Response:
-    """Get a resource."""
-    with reading() as session:
-        found = resources.get(session, resource_id)
-        return answer(present_resource(found, resources.source_label(session, found.source_block_id)))
-
-
-@blueprint.route("/relations")
-@needs("viewer")
-@blueprint.arguments(schemas.RelationQuery, location="query")
-@blueprint.response(200, schemas.RelationPage)
-def list_relations(query: dict[str, Any]) -> Response:
-    """List what a resource is to others, and they to it."""
-    with reading() as session:
-        found = resources.relations(session, query["resource"], query["limit"], query["cursor"])
-    return answer_page(found, present_relation)
 
 
 # -- what a look sends: its run's token alone may
@@ -146,14 +109,3 @@ def present(found: Standing) -> dict[str, Any]:
         "run": found.row.flow_run_id,
         "waiting_reason": found.waiting_reason,
     }
-
-
-def present_resource(row: Found, source: str | None) -> dict[str, Any]:
-    """A resource as JSON."""
-    shown = ("id", "kind", "name", "labels", "source_block_id", "first_seen", "last_seen", "changed", "vanished")
-    return {**{name: getattr(row, name) for name in shown}, "source": source}
-
-
-def present_relation(row: Relation) -> dict[str, Any]:
-    """A relation as JSON."""
-    return {name: getattr(row, name) for name in ("source", "target", "role", "first_seen", "last_seen")}

@@ -10,17 +10,16 @@ from typing import Any
 from flask import Response, request
 
 from ...clock import now
-from ...errors import InvalidInput, OrchestratorError
+from ...errors import InvalidInput
 from ..db.models import Event
 from ..db.session import reading, transaction
 from ..schemas import event_views as schemas
-from ..schemas.events import TOO_LARGE
 from ..services import event_histogram, events
-from ..services.events import EventFilter, RefusedEvent
+from ..services.events import EventFilter
 from . import cloud_events, event_streams
 from .access import needs
 from .docs import described_body, ref
-from .errors import Refused
+from .refusals import refusal
 from .resource import Resource, answer, answer_page, json_body
 
 #: Most events in one request.
@@ -92,15 +91,8 @@ def send_events() -> Response:
     with transaction() as session:
         taken = events.ingest(session, items, now())
     if taken.refused and not isinstance(body, list):
-        raise _refused(taken.refused[0])
+        raise refusal(taken.refused[0])
     return answer(asdict(taken), 202)
-
-
-def _refused(one: RefusedEvent) -> OrchestratorError:
-    """Why the only event that was sent was not taken."""
-    if one.code == TOO_LARGE:
-        return Refused(413, f"the event was not taken: {one.message}")
-    return InvalidInput(f"the event was not taken: {one.message}", {one.code: [one.message]})
 
 
 def present(event: Event) -> dict[str, Any]:

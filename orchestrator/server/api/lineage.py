@@ -20,6 +20,7 @@ from ..services import foreign_events
 from .access import needs
 from .docs import described_body
 from .errors import Refused
+from .refusals import refusal
 from .resource import BODY_MAX, Resource, answer, json_body
 
 #: Most events in one request.
@@ -42,7 +43,7 @@ def send_lineage() -> Response:
     with transaction() as session:
         taken = foreign_events.ingest(session, items, as_events, now(), "lineage")
     if taken.refused and not isinstance(body, list):
-        raise InvalidInput(taken.refused[0].message, {"event": [taken.refused[0].message]})
+        raise refusal(taken.refused[0])
     return answer(asdict(taken), 202)
 
 

@@ -11,8 +11,10 @@ from ...clock import now
 from ..db.models import Webhook, WebhookDelivery
 from ..db.session import reading, transaction
 from ..schemas import webhooks as schemas
+from ..schemas.base import PageQuery
 from ..services import deliveries, webhooks
 from ..services.incoming import decoded
+from ..services.paging import decode, page
 from ..services.webhooks import WebhookFilter
 from ..webhook_presets import PRESETS, Preset
 from .access import actor, needs
@@ -128,10 +130,15 @@ def render_webhook(body: dict[str, Any], ref: str) -> Response:
 
 @blueprint.route("/webhook-presets")
 @needs("viewer")
-@blueprint.response(200, schemas.PresetsSchema)
-def list_presets() -> Response:
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, schemas.PresetPage)
+def list_presets(query: dict[str, Any]) -> Response:
     """List what is known of systems that send deliveries."""
-    return answer({"items": [_preset(preset) for preset in PRESETS.values()]})
+    slugs = list(PRESETS)
+    last = decode(query["cursor"], str)[0] if query["cursor"] is not None else None
+    rest = slugs[slugs.index(last) + 1 :] if last in slugs else slugs if last is None else []
+    found = page([PRESETS[slug] for slug in rest[: query["limit"] + 1]], query["limit"], lambda preset: (preset.slug,))
+    return answer_page(found, _preset)
 
 
 def present(hook: Webhook) -> dict[str, Any]:

@@ -1,36 +1,34 @@
-"""What happens to pings, and what they hear."""
+"""What happens to pings, and what is heard by them."""
 
 from __future__ import annotations
 
-from .facts import EventFacts, Family, action
+from .facts import AFTER, BEFORE, EventFacts, Family, action
 
-_NAMED = {"resource_id": "what its calls are events of"}
 _LABELS = {"resource.kind": "`ping`"}
-_RELATED = {"ping": "the ping"}
-_PAYLOAD = {
-    "ping": "its name",
-    "method": "how it was called",
-    "duration_s": "seconds since the start, where one was told",
-    "exit_code": "the exit code, where one was told",
-    "run": "which run, where that was told",
-    "output": "what was sent along",
+_RELATED = {"ping": "the ping itself, `orchestrator.ping.<id>`"}
+_START = {"ping": "its name", "method": "of the HTTP request", "run": "the job's run, where the call named one",
+          "output": "the end of the call's body"}  # fmt: skip
+_END = {
+    **_START,
+    "exit_code": "the job's, where the call told it",
+    "duration_s": "since its start, where that was told",
 }
 
 
-def _call(verb: str, says: str) -> EventFacts:
-    return EventFacts(verb, says, labels=_LABELS, related=_RELATED, payload=_PAYLOAD)
+def _heard(verb: str, says: str, payload: dict[str, str]) -> EventFacts:
+    return EventFacts(verb, says, labels=_LABELS, related=_RELATED, payload=payload)
 
 
 FAMILY = Family(
     "ping",
-    "orchestrator.ping.<id>; of calls the resource that the ping names",
-    "Pings: addresses that jobs of others call. Calls have the source `webhook`.",
+    "orchestrator.ping.<id>; what a job tells is about the resource that the ping names, `ping.<name>`",
+    "Pings: addresses that jobs of other schedulers call.",
     (
-        action("created", "A ping was made.", **_NAMED),
-        action("rotated", "It was given a new address.", **_NAMED),
-        action("deleted", "It was deleted.", **_NAMED),
-        _call("started", "The job said that it begins."),
-        _call("succeeded", "The job said that it ended well."),
-        _call("failed", "The job said that it failed."),
+        action("created", "A ping was made.", **AFTER),
+        action("rotated", "It was given a new address."),
+        action("deleted", "A ping was deleted.", **BEFORE),
+        _heard("started", "A job told that it starts.", _START),
+        _heard("succeeded", "A job told that it ended well.", _END),
+        _heard("failed", "A job told that it failed.", _END),
     ),
 )

@@ -1,14 +1,12 @@
-"""What happens to rules for resources."""
+"""What happens to rules about resources."""
 
 from __future__ import annotations
 
-from .facts import Family, action
-
-_RULE = {"pattern": "which resources", "target": "what they are taken for; null: they are ignored"}
+from .facts import Family, kept
 
 FAMILY = Family(
     "resource-rule",
     "orchestrator.resource-rule.<id>",
-    "Rules that ignore resources, or take them for others.",
-    (action("saved", "A rule was made or changed.", **_RULE), action("deleted", "A rule was deleted.", **_RULE)),
+    "Rules by which resources are left out, or merged into one.",
+    kept("A rule"),
 )

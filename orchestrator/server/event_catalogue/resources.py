@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .facts import EventFacts, Family, action
+from .facts import CHANGED, EventFacts, Family, action
 
 _LABELS = {"resource.kind": "what it is, such as `table`"}
 _RELATED = {
@@ -13,7 +13,7 @@ _RELATED = {
 FAMILY = Family(
     "resource",
     "the resource's own, such as `s3.object.bucket/key`",
-    "Resources that looking through blocks finds.",
+    "Resources: those that looking through blocks finds, and all that people say of any.",
     (
         EventFacts("appeared", "It was seen for the first time, or again.", labels=_LABELS, related=_RELATED,
                    payload={"labels": "its labels"}),
@@ -21,8 +21,8 @@ FAMILY = Family(
                    payload={"labels": "its labels", "changes": "name to `[before, after]`"}),
         EventFacts("vanished", "It is not there any more.", labels=_LABELS, related=_RELATED,
                    payload={"last_seen": "when it was", "why": "how that is known"}),
-        action("edited", "Somebody set its owner, labels or description.", changes="name to `[before, after]`"),
-        action("merged", "Somebody said that another resource is this one by another name.", merged="the other's id",
-               name="the other's name"),
+        action("edited", "Its owner, description or labels were set by hand.", **CHANGED),
+        action("merged", "Another resource turned out to be this one by another name.",
+               merged="id of the other one, which is gone", name="its name"),
     ),
 )  # fmt: skip

@@ -23,6 +23,8 @@ HEARTBEATS = 5000
 PRODUCERS, STOPPED, SILENT = timedelta(days=30), timedelta(days=1), timedelta(days=7)
 #: How long errands are remembered after their end, and resources after they vanished.
 ERRANDS, VANISHED = timedelta(days=1), timedelta(days=30)
+#: How long firings are remembered, with their actions, and keys of triggers for which nothing came any more.
+FIRINGS, KEYS = timedelta(days=90), timedelta(days=90)
 
 _RUNS = f"""
 DELETE FROM flow_run WHERE id IN (
@@ -47,11 +49,26 @@ DELETE FROM agent WHERE id IN (
         AND NOT EXISTS (SELECT 1 FROM flow_run r WHERE r.agent_id = a.id
             AND r.state_type IN ('PENDING', 'RUNNING', 'CANCELLING'))
     ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+#: Firings with their actions, but for those that are open, or whose actions are still to be done.
+_FIRINGS = """
+DELETE FROM firing WHERE id IN (
+    SELECT f.id FROM firing f WHERE f.id < %(before)s AND f.state <> 'open' AND NOT EXISTS (
+        SELECT 1 FROM action a WHERE a.firing_id = f.id AND a.state IN ('waiting', 'running'))
+    ORDER BY f.id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
 #: Other kinds of events go with their day.
 _HEARTBEATS = """
 DELETE FROM event WHERE id IN (
     SELECT id FROM event WHERE kind = 'heartbeat' AND id < %(before)s ORDER BY id LIMIT %(batch)s)
 AND kind = 'heartbeat' AND id < %(before)s"""
+_FIRINGS = """
+DELETE FROM firing WHERE id IN (
+    SELECT id FROM firing WHERE id < %(before)s AND state <> 'open'
+    ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
+#: What a trigger remembers of a key for which nothing came any more, and that waits for nothing.
+_BUCKETS = """
+DELETE FROM trigger_bucket WHERE (trigger_id, key) IN (
+    SELECT trigger_id, key FROM trigger_bucket WHERE deadline IS NULL AND updated < %(before)s
+    LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
 _LINKS = "DELETE FROM login_link WHERE expires < %(now)s"
 
 
@@ -66,6 +83,7 @@ def step(session: Session, now: datetime) -> int:
         execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH}),
         execute(session, _ERRANDS, {"before": now - ERRANDS, "batch": BATCH}),
         len(fetch(session, _RESOURCES, {"before": now - VANISHED, "batch": BATCH})),
+        execute(session, _FIRINGS, {"before": uuid7_floor(now - current().run_retention), "batch": BATCH}),
         execute(session, _HEARTBEATS, beats) * BATCH // HEARTBEATS,
         block_usage.forget(session, now, BATCH),
         block_history.forget(session, now, BATCH),
@@ -73,5 +91,7 @@ def step(session: Session, now: datetime) -> int:
         resource_states.forget(session, now - current().resource_retention, BATCH),
         deliveries.forget(session, now),
         occurrences.forget(session, now, BATCH),
+        execute(session, _FIRINGS, {"before": uuid7_floor(now - FIRINGS), "batch": BATCH}),
+        execute(session, _BUCKETS, {"before": now - KEYS, "batch": BATCH}),
     ]
     return max(gone)

@@ -57,7 +57,8 @@ def _about_job(found: RunEvent | JobEvent, now: datetime) -> Iterator[Event]:
     links = [_dataset(one, "reads") for one in found.inputs] + [_dataset(one, "writes") for one in found.outputs]
     links = [*{(link["resource.id"], link["resource.role"]): link for link in links}.values()]
     above = _above(run)
-    yield _event(found, now, name, _job(found.job), [*above, *links[:_AT_ONCE]], payload)
+    about = {**_job(found.job), **({"lineage.run": str(run.run_id)} if run is not None else {})}
+    yield _event(found, now, name, about, [*above, *links[:_AT_ONCE]], payload)
     for start in range(_AT_ONCE, len(links), _AT_ONCE):  # more than one event may relate
         more = {"part": start // _AT_ONCE, "of": name}
         yield _event(found, now, "lineage.job.linked", _job(found.job), links[start : start + _AT_ONCE], more)
@@ -111,13 +112,11 @@ def _dataset_described(found: DatasetEvent, now: datetime) -> Event:
 
 
 def _above(run: Run | None) -> list[dict[str, str]]:
-    """The run, and what it is part of: the job above it, and the run of ours at the root of it all."""
-    if run is None:
-        return []
-    related = [{"resource.id": f"run:{run.run_id}", "resource.kind": "lineage.run", "resource.role": "run"}]
-    parent = facet_of(run.facets, "parent")
+    """What a run is part of: the job above it, and the run of ours at the root of it all."""
+    parent = facet_of(run.facets, "parent") if run is not None else {}
     above, root = _named(parent), _named(parent.get("root"))
     top, run_id = root or above or (None, None)
+    related: list[dict[str, str]] = []
     if top is not None and run_id is not None and top.namespace == _OURS:
         about = {"resource.id": f"orchestrator.flow-run.{run_id}", "resource.name": top.name}
         related.append({**about, "resource.role": "flow-run"})

@@ -143,6 +143,15 @@ class BlockDeploymentSchema(Strict):
     through = fields.String(required=True, allow_none=True, metadata=_THROUGH)
 
 
+class BlockTriggerSchema(Strict):
+    """A trigger that acts by a block."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    deployment = fields.String(required=True, allow_none=True, metadata={"description": "Its owner."})
+    through = fields.String(required=True, allow_none=True, metadata=_THROUGH)
+
+
 class LoaderSchema(Strict):
     """Who loaded."""
 
@@ -165,7 +174,7 @@ class BlockUsageSchema(Strict):
 
     blocks = fields.List(fields.Nested(BlockHolderSchema), required=True)
     deployments = fields.List(fields.Nested(BlockDeploymentSchema), required=True)
-    triggers = fields.List(Mapping(), required=True)
+    triggers = fields.List(fields.Nested(BlockTriggerSchema), required=True)
     loads_ = fields.List(fields.Nested(BlockLoadSchema), required=True, data_key="loads")
 
 

@@ -10,6 +10,7 @@ from ...errors import InvalidInput
 from ...interfaces import clean_path
 from ...states import StateType
 from .base import Instant, Mapping, Name, PageQuery, Prose, ReferenceSchema, Strict, Tags, Title, page_of
+from .discovery import identifier
 from .schedules import ScheduleInputSchema, ScheduleSchema
 
 _ENTRYPOINT = validate.Regexp(
@@ -30,6 +31,11 @@ class BlockChoice(fields.Field[Any]):
         if not set(value) <= {"type", "data"} or not isinstance(value.get("data", {}), dict):
             raise ValidationError(problem)
         return {"type": value["type"], "data": value.get("data", {})}
+
+
+def ResourceIds(**more: Any) -> fields.List[Any]:
+    """A list of ids of resources."""
+    return fields.List(fields.String(validate=identifier), **more)
 
 
 class StorageInputSchema(Strict):
@@ -91,6 +97,12 @@ class DeploymentInputSchema(Strict):
     infrastructure = fields.Nested(InfrastructureInputSchema, load_default=None, allow_none=True)
     results = fields.Nested(ResultsInputSchema, load_default=None, allow_none=True)
     notifications = fields.List(fields.Nested(NotificationChoiceSchema), load_default=list)
+    triggers = fields.List(
+        Mapping(),
+        metadata={"description": "Documents as `triggers` takes them; left out: unchanged, `[]` removes all."},
+    )
+    reads = ResourceIds(load_default=list, metadata={"description": "Ids of resources that its runs read."})
+    writes = ResourceIds(load_default=list, metadata={"description": "Ids of resources that its runs write."})
     work_queue = Name(load_default="default")
     parameters = Mapping(load_default=dict)
     parameter_schema = Mapping(load_default=dict)
@@ -135,8 +147,7 @@ class ResultsSchema(Strict):
 class NotificationSettingSchema(Strict):
     """A notifier that is told of runs."""
 
-    block = fields.String(required=True, allow_none=True)
-    block_id = fields.UUID(required=True)
+    block = fields.String(required=True)
     on = fields.List(fields.String(), required=True)
 
 
@@ -154,6 +165,8 @@ class DeploymentSchema(Strict):
     infrastructure = fields.Nested(InfrastructureSchema, required=True)
     results = fields.Nested(ResultsSchema, required=True)
     notifications = fields.List(fields.Nested(NotificationSettingSchema), required=True)
+    reads = fields.List(fields.String(), required=True)
+    writes = fields.List(fields.String(), required=True)
     work_queue = fields.String(required=True)
     parameters = Mapping(required=True)
     parameter_schema = Mapping(required=True)

@@ -1,10 +1,10 @@
-"""Discovery, resources and relations."""
+"""Discovery: how blocks are looked through, and what looks send."""
 
 from __future__ import annotations
 
 from marshmallow import ValidationError, fields, validate
 
-from .base import Instant, Json, Mapping, Name, PageQuery, Strict, page_of
+from .base import Instant, Json, Mapping, Name, Strict
 from .flow_runs import WaitingReasonSchema
 
 #: Most items in one request of a look.
@@ -13,8 +13,9 @@ BATCH_MAX = 1000
 ID_MAX = 1000
 
 
-def _short(value: str) -> None:
-    if not value or len(value.encode()) > ID_MAX or "\x00" in value:
+def identifier(value: str) -> None:
+    """Refuse what cannot be the id of a resource."""
+    if not value.strip() or len(value.encode()) > ID_MAX or "\x00" in value:
         raise ValidationError(f"Must have 1 to {ID_MAX} bytes, none of them NUL.")
 
 
@@ -53,61 +54,17 @@ class DiscoveryChangeSchema(Strict):
     work_queue = Name()
 
 
-class ResourceSchema(Strict):
-    """Something that a system was found to have."""
-
-    id = fields.String(required=True)
-    kind = fields.String(required=True)
-    name = fields.String(required=True)
-    labels = Mapping(required=True)
-    source = fields.String(
-        required=True, allow_none=True, metadata={"description": "The block that saw it last, as `type/name`."}
-    )
-    source_block_id = fields.UUID(required=True, allow_none=True)
-    first_seen = Instant(required=True)
-    last_seen = Instant(required=True)
-    changed = Instant(required=True)
-    vanished = Instant(required=True, allow_none=True)
-
-
-class ResourceQuery(PageQuery):
-    """Which resources to list; by id."""
-
-    kind = fields.String(metadata={"description": "A kind, or a beginning: `s3.*`."})
-    name = fields.String(metadata={"description": "Part of the name."})
-    source = fields.String(metadata={"description": "The block that found them: an id, or `type/name`."})
-    vanished = fields.Boolean(
-        load_default=False, metadata={"description": "Those that vanished, in place of those that are there."}
-    )
-
-
-class RelationSchema(Strict):
-    """What one resource is to another."""
-
-    source = fields.String(required=True)
-    target = fields.String(required=True)
-    role = fields.String(required=True)
-    first_seen = Instant(required=True)
-    last_seen = Instant(required=True)
-
-
-class RelationQuery(PageQuery):
-    """Whose relations to list."""
-
-    resource = fields.String(required=True, metadata={"description": "Id of the resource, source or target."})
-
-
 class SeenRelationSchema(Strict):
     """A resource that another one belongs to, or deals with."""
 
-    id = fields.String(required=True, validate=_short)
+    id = fields.String(required=True, validate=identifier)
     role = fields.String(required=True, validate=validate.Length(1, 100))
 
 
 class SeenResourceSchema(Strict):
     """A resource as a look saw it."""
 
-    id = fields.String(required=True, validate=_short)
+    id = fields.String(required=True, validate=identifier)
     kind = fields.String(required=True, validate=validate.Length(1, 200))
     name = _text(1024, required=True)
     labels = Mapping(load_default=dict)
@@ -165,7 +122,3 @@ class LookEndAnswerSchema(Strict):
     """How many resources vanished."""
 
     vanished = fields.Integer(required=True)
-
-
-ResourcePage = page_of(ResourceSchema)
-RelationPage = page_of(RelationSchema)

@@ -49,6 +49,7 @@ class _Wanted(Strict):
     resource_id = fields.String()
     kind = fields.String(validate=validate.OneOf(KINDS))
     source = fields.String(validate=validate.OneOf(SOURCES), metadata={"description": "Who wrote it."})
+    by = fields.String(metadata={"description": "Part of the name of who did it."})
 
 
 class EventQuery(_Wanted, PageQuery):

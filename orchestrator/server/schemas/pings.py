@@ -10,8 +10,12 @@ _RESOURCE = {"description": "Id of what the events are about; `ping.NAME` when l
 
 
 def _resource() -> fields.String:
-    checks = [validate.Length(min=1, max=1000), no_control]
-    return fields.String(load_default=None, allow_none=True, validate=checks, metadata=_RESOURCE)
+    return fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=[validate.Length(min=1, max=1000), no_control],
+        metadata=_RESOURCE,
+    )
 
 
 class PingInputSchema(Strict):

@@ -159,11 +159,6 @@ class PresetSchema(Strict):
     example = Json(required=True, allow_none=True)
 
 
-class PresetsSchema(Strict):
-    """All presets."""
-
-    items = fields.List(fields.Nested(PresetSchema), required=True)
-
-
 WebhookPage = page_of(WebhookSchema)
 DeliveryPage = page_of(DeliverySchema)
+PresetPage = page_of(PresetSchema)

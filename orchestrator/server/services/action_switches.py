@@ -7,10 +7,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ..db.models import Trigger
-from . import action_scope, action_targets, deployments, schedules, work_queues
+from . import action_scope, action_targets, deployments, schedules, triggers, work_queues
 from .action_kind import Asked, Field
-from .announcements import announce, resource
 
 FIELDS = (
     *action_scope.DEPLOYMENTS,
@@ -34,20 +32,9 @@ def switch(session: Session, asked: Asked, now: datetime, *, on: bool) -> dict[s
         return {"work_queue_id": str(queue)}
     if "trigger" in values:
         trigger = action_targets.find(session, "trigger", values["trigger"])
-        _switch_trigger(session, session.get_one(Trigger, trigger), asked, now, on=on)
+        triggers.change(session, trigger, {"active": on}, asked.actor, now)
         return {"trigger_id": str(trigger)}
     found = action_scope.deployments(session, asked)
     for identifier in found:
         deployments.change(session, identifier, {"paused": not on}, asked.actor, now)
     return {"deployment_ids": [str(identifier) for identifier in found]}
-
-
-def _switch_trigger(session: Session, trigger: Trigger, asked: Asked, now: datetime, *, on: bool) -> None:
-    if trigger.active is on:
-        return
-    trigger.active, trigger.updated = on, now
-    if on:
-        trigger.since = now
-    session.flush()
-    about = resource("trigger", trigger.id, trigger.name)
-    announce(session, "trigger.updated", about, asked.actor, now, [asked.chain()], active=on)

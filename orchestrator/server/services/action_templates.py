@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
 
 from ...clock import to_text
@@ -61,7 +61,7 @@ class Known:
             "firing": lambda: _shown(self.firing),
             "flow": self._flow,
             "flow_run": lambda: self._found(FlowRun, self.ours("flow-run")),
-            "key": lambda: self.firing.key,
+            "key": lambda: self.firing.context.get("key", self.firing.key),
             "labels": lambda: self.labels,
             "now": lambda: to_text(self.now),
             "resource": self._resource,
@@ -74,11 +74,11 @@ class Known:
     def event(self) -> dict[str, Any] | None:
         """The event that made it fire; None for an absence."""
         told = self.firing.context.get("event")
-        if not isinstance(told, Mapping):
-            row = self.session.get(Event, self.firing.event_id) if self.firing.event_id else None
-            if row is None:
-                return None
+        row = self.session.scalar(select(Event).where(Event.id == self.firing.event_id))
+        if row is not None:  # with all of its payload
             told = {name: getattr(row, name) for name in _EVENT}
+        if not isinstance(told, Mapping):
+            return None
         event = {name: _plain(value) for name, value in told.items()}
         event["resource"] = spread(event.get("resource") or {})
         event["related"] = [spread(labels) for labels in event.get("related") or []]

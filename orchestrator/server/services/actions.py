@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 from ...errors import Conflict, NotFound
 from ...ids import uuid7
 from ...records import Actor
+from .. import hints
 from ..db.models import Action, Event, Firing, Trigger
+from ..db.session import after_commit
 from . import action_kinds
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode_id, page
@@ -87,6 +89,7 @@ def queue_all(
     ]
     if not values:
         return []
+    after_commit(session, hints.wake, "actions")
     written = insert(Action).values(values).on_conflict_do_nothing().returning(Action.id)
     return list(session.scalars(written))
 

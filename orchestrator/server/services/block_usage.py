@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from ...records import Actor
+from ..db.models.trigger import SHORT_FORM
 from .statements import execute, fetch
 
 #: How long it is remembered who loaded a block.
@@ -34,8 +35,19 @@ FROM direct h JOIN block b ON b.id = h.block_id JOIN block_type bt ON bt.id = b.
 {_NAMED.format(through="h.through")}
 ORDER BY h.through NULLS FIRST, bt.slug, b.name, h.field LIMIT %(most)s"""
 
-_DEPLOYMENTS = f"""{_HOLDERS},
+#: The block and what it is held by, and the triggers whose actions name one of them.
+_ACTING = """
 used AS (SELECT %(id)s::uuid AS id, NULL::uuid AS through UNION SELECT block_id, block_id FROM direct),
+acting AS (
+    SELECT t.id, t.name, t.deployment_id, b.id AS block_id
+    FROM used u JOIN block b ON b.id = u.id JOIN block_type bt ON bt.id = b.block_type_id
+    CROSS JOIN LATERAL (VALUES (bt.slug || '/' || coalesce(b.name, b.id::text)), (b.id::text)) AS ref(text)
+    JOIN trigger t ON t.actions @> jsonb_build_array(jsonb_build_object('block', ref.text))
+        OR t.resolve_actions @> jsonb_build_array(jsonb_build_object('block', ref.text))
+    GROUP BY t.id, b.id
+)"""
+_DEPLOYMENTS = f"""{_HOLDERS},
+{_ACTING},
 found AS (
     SELECT d.id, d.flow_id, d.name, 'storage' AS role, u.through
         FROM deployment d JOIN used u ON d.storage_block_id = u.id
@@ -44,7 +56,8 @@ found AS (
     UNION ALL SELECT d.id, d.flow_id, d.name, 'results', u.through
         FROM deployment d JOIN used u ON d.results_block_id = u.id
     UNION ALL SELECT d.id, d.flow_id, d.name, 'notifications', u.through
-        FROM deployment_notification n JOIN used u ON n.block_id = u.id JOIN deployment d ON d.id = n.deployment_id
+        FROM acting t JOIN used u ON u.id = t.block_id JOIN deployment d ON d.id = t.deployment_id
+        WHERE t.name LIKE '{SHORT_FORM}%%'
     UNION SELECT d.id, d.flow_id, d.name, 'template', u.through
         FROM template_reference p JOIN used u ON p.block_id = u.id JOIN deployment d ON d.id = p.deployment_id
 )
@@ -52,6 +65,14 @@ SELECT x.id, f.name AS flow, x.name, x.role, {_THROUGH}
 FROM found x JOIN flow f ON f.id = x.flow_id
 {_NAMED.format(through="x.through")}
 ORDER BY x.through NULLS FIRST, f.name, x.name, x.role LIMIT %(most)s"""
+
+_TRIGGERS = f"""{_HOLDERS},
+{_ACTING}
+SELECT x.id, x.name, f.name || '/' || d.name AS deployment, {_THROUGH}
+FROM acting x JOIN used u ON u.id = x.block_id LEFT JOIN deployment d ON d.id = x.deployment_id
+LEFT JOIN flow f ON f.id = d.flow_id {_NAMED.format(through="u.through")}
+WHERE x.deployment_id IS NULL OR x.name NOT LIKE '{SHORT_FORM}%%'
+ORDER BY u.through NULLS FIRST, x.name, x.id LIMIT %(most)s"""
 
 _LOADS = """
 SELECT kind, (array_agg(name ORDER BY last DESC))[1] AS name, (array_agg(flow ORDER BY last DESC))[1] AS flow,
@@ -81,6 +102,8 @@ class Usage:
     #: ``{"id", "flow", "name", "as", "through"}``; ``as`` is ``storage``, ``infrastructure``,
     #: ``results``, ``notifications`` or ``template``.
     deployments: list[dict[str, Any]]
+    #: ``{"id", "name", "deployment", "through"}`` of triggers that act by it, but for deployments' ``notifications``.
+    triggers: list[dict[str, Any]]
     #: ``{"who": {"type", "name"}, "flow", "deployment", "last", "count"}``, the last ones first.
     loads: list[dict[str, Any]]
 
@@ -88,7 +111,8 @@ class Usage:
         """What stands in the way of deleting it: ``block type/name``, ``deployment flow/name``."""
         blocks = [f"block {item['type']}/{item['name'] or item['id']}" for item in self.blocks if not item["through"]]
         users = [f"deployment {item['flow']}/{item['name']}" for item in self.deployments if not item["through"]]
-        return list(dict.fromkeys([*blocks, *users]))
+        acting = [f"trigger {item['name']}" for item in self.triggers if not item["through"]]
+        return list(dict.fromkeys([*blocks, *users, *acting]))
 
 
 def usage(session: Session, block_id: uuid.UUID, now: datetime) -> Usage:
@@ -109,7 +133,8 @@ def usage(session: Session, block_id: uuid.UUID, now: datetime) -> Usage:
         }
         for row in fetch(session, _LOADS, wanted)
     ]
-    return Usage(blocks, deployments, loads)
+    triggers = [dict(row._mapping) for row in fetch(session, _TRIGGERS, wanted)]
+    return Usage(blocks, deployments, triggers, loads)
 
 
 def note_loads(session: Session, ids: Iterable[uuid.UUID], actor: Actor, now: datetime) -> None:

@@ -234,7 +234,7 @@ def _detach(session: Session, block: Block, actor: Actor, now: datetime) -> None
     for item in block_usage.usage(session, block.id, now).deployments:
         roles.setdefault(item["id"], []).append(item["as"])
     block_references.forget_in_templates(session, block.id)
-    deployment_notifications.forget(session, block.id)
+    deployment_notifications.forget(session, block.id, actor, now)
     for identifier, told in roles.items():
         # Runs do not need who is told of them.
         found = [role for role in told if role != "notifications"]

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ... import documents
 from ..db.models import Block, Deployment, Schedule
-from . import blocks, schedules
+from . import blocks, deployment_notifications, deployment_resources, schedules, triggers
 
 
 def of(session: Session, deployment: Deployment) -> dict[str, Any]:
@@ -35,9 +35,11 @@ def of(session: Session, deployment: Deployment) -> dict[str, Any]:
         "infrastructure": {"block": infrastructure, "overrides": overrides} if infrastructure or overrides else None,
         "results": {"block": results, "path": deployment.results_path} if results else None,
         "notifications": [
-            {"block": blocks.label(blocks.get(session, item.block_id)), "on": [name.lower() for name in item.states]}
+            {"block": deployment_notifications.block_of(item), "on": deployment_notifications.states_of(item)}
             for item in deployment.notifications
         ],
+        "triggers": triggers.owned_documents(session, deployment.id),
+        **deployment_resources.by_role(deployment),
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,
         "schedules": [_schedule(item) for item in deployment.schedules],

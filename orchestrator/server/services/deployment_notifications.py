@@ -1,17 +1,24 @@
-"""Which notifiers a deployment has told of its runs: the part ``notifications`` of its document."""
+"""Whom a deployment has told of its runs: the part ``notifications`` of its document, a short form of triggers.
+
+Each notifier is a trigger that the deployment owns, with one action ``notify``; the short form reads and writes those
+whose names begin with :data:`PREFIX`, and no others.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from ...errors import InvalidInput, NotFound
-from ..db.models import Block, Deployment, DeploymentNotification
+from ...records import Actor
+from ..db.models import Block, Deployment, Trigger
+from ..db.models.trigger import SHORT_FORM as PREFIX
+from . import triggers
 from .block_lookup import get, label
 
 INTERFACE = "notifier"
@@ -19,11 +26,13 @@ INTERFACE = "notifier"
 DEFAULT_ON = ("failed", "crashed")
 #: Notifiers that one deployment may have.
 MOST = 20
+#: No cap that anybody meets: what is asked for is told.
+_HOURLY_MAX = 100_000
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """One notifier and the state types, in upper case, that it is told."""
+    """One notifier and the state types, in lower case, that it is told."""
 
     block: Block
     states: list[str]
@@ -46,30 +55,55 @@ def read(session: Session, items: Sequence[Mapping[str, Any]]) -> list[Wanted]:
         block = _notifier(session, item["block"], place)
         if block.id in found:
             raise _wrong(place, f"Block {item['block']} stands there twice: give one entry all states.")
-        on = dict.fromkeys(item.get("on") or DEFAULT_ON)
-        found[block.id] = Wanted(block, [name.upper() for name in on])
+        found[block.id] = Wanted(block, [*dict.fromkeys(item.get("on") or DEFAULT_ON)])
     return [*found.values()]
 
 
-def replace(session: Session, deployment: Deployment, wanted: Sequence[Wanted]) -> list[str]:
+def replace(
+    session: Session, deployment: Deployment, wanted: Sequence[Wanted], actor: Actor, now: datetime
+) -> list[str]:
     """Give a deployment, which is in the database, these notifiers; returns what changed, a line."""
-    before = [(item.block_id, item.states) for item in deployment.notifications]
-    if before == [(item.block.id, item.states) for item in wanted]:
-        return []
-    was = _text([(label(get(session, item.block_id)), item.states) for item in deployment.notifications])
-    session.execute(delete(DeploymentNotification).where(DeploymentNotification.deployment_id == deployment.id))
-    session.add_all(
-        DeploymentNotification(deployment_id=deployment.id, block_id=item.block.id, position=place, states=item.states)
-        for place, item in enumerate(wanted)
-    )
-    session.flush()
+    before = {block_of(item): states_of(item) for item in deployment.notifications}
+    after = {label(item.block): item.states for item in wanted}
+    documents = [_document(deployment, item) for item in wanted]
+    changed = triggers.replace_owned(session, deployment, documents, actor, now, short_form=True)
     session.expire(deployment, ["notifications"])
-    return [f"notifications: {was} -> {_text([(label(item.block), item.states) for item in wanted])}"]
+    if not changed or before == after:
+        return changed
+    return [f"notifications: {_text(before)} -> {_text(after)}"]
 
 
-def forget(session: Session, block_id: uuid.UUID) -> None:
+def block_of(trigger: Trigger) -> str:
+    """``type/name`` of the notifier of a trigger that stands for a notification."""
+    return trigger.name.removeprefix(PREFIX)
+
+
+def states_of(trigger: Trigger) -> list[str]:
+    """The state types, in lower case, that a trigger tells which stands for a notification."""
+    return [str(name).removeprefix("flow-run.") for name in trigger.condition.get("expect") or ()]
+
+
+def forget(session: Session, block_id: uuid.UUID, actor: Actor, now: datetime) -> None:
     """Take a block that is about to be deleted out of all deployments' notifications."""
-    session.execute(delete(DeploymentNotification).where(DeploymentNotification.block_id == block_id))
+    name = PREFIX + label(get(session, block_id))
+    for trigger in triggers.owned_named(session, name):
+        triggers.delete_(session, trigger.id, actor, now)
+
+
+def _document(deployment: Deployment, wanted: Wanted) -> dict[str, Any]:
+    name = label(wanted.block)
+    return {
+        "name": PREFIX + name,
+        "when": {
+            "match": {"resource.id": "orchestrator.flow-run.*"},
+            "match_related": [
+                {"resource.id": f"orchestrator.deployment.{deployment.id}", "resource.role": "deployment"}
+            ],
+            "expect": [f"flow-run.{state}" for state in wanted.states],
+        },
+        "then": [{"do": "notify", "block": name}],
+        "hourly_max": _HOURLY_MAX,
+    }
 
 
 def _notifier(session: Session, ref: str, place: str) -> Block:
@@ -87,5 +121,5 @@ def _wrong(place: str, problem: str) -> InvalidInput:
     return InvalidInput(f"{place}: {problem}", {place: [problem]})
 
 
-def _text(items: Sequence[tuple[str, Sequence[str]]]) -> str:
-    return "; ".join(f"{name} on {', '.join(states).lower()}" for name, states in items) or "(none)"
+def _text(items: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{name} on {', '.join(states)}" for name, states in items.items()) or "(none)"

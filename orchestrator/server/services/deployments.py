@@ -17,7 +17,17 @@ from ...ids import uuid7
 from ...records import Actor
 from ...states import WAITING
 from ..db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
-from . import deployment_blocks, deployment_notifications, deployment_templates, flows, runs, schedules, work_queues
+from . import (
+    deployment_blocks,
+    deployment_notifications,
+    deployment_resources,
+    deployment_templates,
+    flows,
+    runs,
+    schedules,
+    triggers,
+    work_queues,
+)
 from .announcements import announce, resource
 from .internal import FLOW_ID, FLOW_NAME
 from .json_schemas import check_schema, parameter_problems
@@ -57,7 +67,8 @@ class DeploymentFilter:
 def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: datetime) -> Applied:
     """Create the deployment that ``document`` describes, or make the present one like it.
 
-    A key that is left out means its default, save ``schedules``: left out they stay as they are, ``[]`` removes them.
+    A key that is left out means its default, save ``schedules`` and ``triggers``: left out they stay, ``[]`` removes
+    them.
 
     Raises:
         InvalidInput: A block is unknown, parameters (also those of schedules that stay) do not fit the parameter
@@ -76,6 +87,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
     values = _values(session, document, actor, now)
     lines = _choose_blocks(session, document, values, present, actor, now)
     told = deployment_notifications.read(session, document.get("notifications") or ())
+    declared = deployment_resources.read(session, document)
     wanted = schedules.read(document["schedules"]) if document.get("schedules") is not None else None
     if wanted is not None and len(wanted) > schedules.MOST:
         raise InvalidInput(f"{len(wanted)} schedules: at most {schedules.MOST}", {"schedules": ["Too many."]})
@@ -85,12 +97,16 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         session.add(made)
         session.flush()
         schedules.replace(session, made, wanted or [], now)
-        deployment_notifications.replace(session, made, told)
+        deployment_notifications.replace(session, made, told, actor, now)
+        triggers.replace_owned(session, made, document.get("triggers"), actor, now)
+        deployment_resources.replace(session, made, declared, now)
         deployment_templates.note(session, made)
         times = [f"{item.slug}: {schedules.describe(item.spec)}" for item in wanted or ()]
         _announce(session, "created", made, actor, now, after=_shown(session, made), schedules=times)
         return Applied(made, True, ["created"])
-    lines += deployment_notifications.replace(session, present, told)
+    lines += deployment_notifications.replace(session, present, told, actor, now)
+    lines += triggers.replace_owned(session, present, document.get("triggers"), actor, now)
+    lines += deployment_resources.replace(session, present, declared, now)
     return _update(session, present, values, wanted, lines, actor, now)
 
 
@@ -115,7 +131,7 @@ def listing(
     """A page of deployments, by flow and name."""
     wanted = wanted or DeploymentFilter()
     query = select(Deployment).join(Flow, Flow.id == Deployment.flow_id)
-    query = query.options(selectinload(Deployment.notifications))
+    query = query.options(selectinload(Deployment.notifications), selectinload(Deployment.declared))
     query = query.where(Flow.name == wanted.flow) if wanted.flow is not None else query.where(Flow.id != FLOW_ID)
     if wanted.name is not None:
         query = query.where(Deployment.name.icontains(wanted.name, autoescape=True))
@@ -225,7 +241,6 @@ def full_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]
 def block_labels(session: Session, deployments: Sequence[Deployment]) -> dict[uuid.UUID, str]:
     """``type/name`` of every block that the deployments refer to, by its id."""
     known = set().union(*(deployment_blocks.of(item) for item in deployments))
-    known |= {told.block_id for item in deployments for told in item.notifications}
     if not known:
         return {}
     query = select(Block.id, BlockType.slug, Block.name).join(BlockType, BlockType.id == Block.block_type_id)

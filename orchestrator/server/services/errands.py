@@ -31,7 +31,6 @@ VERBS = {
     "discover": ("orchestrator.errands:discover_block", "discoverable"),
     "browse": ("orchestrator.errands:browse_storage", "file-system"),
     "inspect": ("orchestrator.errands:inspect_storage", "file-system"),
-    "notify": ("orchestrator.errands:notify", "notifier"),
     "act": ("orchestrator.errands:act", ""),
 }
 DEFAULT_QUEUE = "default"

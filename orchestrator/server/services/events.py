@@ -79,6 +79,8 @@ class EventFilter:
     resource_id: str | None = None
     kind: str | None = None
     source: str | None = None
+    #: Part of the name of who did it, in any case.
+    by: str | None = None
     #: By the time that their ids carry.
     after: datetime | None = None
     before: datetime | None = None
@@ -196,6 +198,8 @@ def conditions(wanted: EventFilter) -> list[ColumnElement[bool]]:
     found = [getattr(Event, name) == value for name, value in plain.items() if value]
     if names := patterns(wanted):
         found.append(or_(*(_named(name) for name in names)))
+    if wanted.by:
+        found.append(Event.payload["by"]["name"].astext.icontains(wanted.by, autoescape=True))
     if wanted.after:
         found.append(Event.id >= uuid7_floor(wanted.after))
     if wanted.before:

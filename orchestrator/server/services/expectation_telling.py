@@ -10,14 +10,18 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from ... import serializers
 from ...clock import to_text
 from ...expectations import LATE, MET, MISSED, STREAK, sentence
 from ...expectations.sentences import span
 from ...ids import uuid7
-from ..db.models import Expectation, ExpectationOccurrence, Firing
+from ..config import current
+from ..db.models import Deployment, Expectation, ExpectationOccurrence, Firing, Flow
+from . import actions
 from .events import EventRecord, record
 from .expectation_watch import RUN_PREFIX, Watch
 from .expectations import label
+from .notification_texts import base_url
 
 #: Label whose values are ids of resources.
 _RESOURCE = "resource.id"
@@ -105,13 +109,12 @@ def _fire(
         "id": uuid7(), "expectation_id": expectation.id, "key": row.key, "occasion": _occasion(row),
         "state": "suppressed" if is_muted else "open", "suppressed": "muted" if is_muted else "", "fired": now,
         "occurred": row.deadline, "reason": facts["reason"],
-        "context": {"expectation": {"id": str(expectation.id), "name": expectation.name}, "occurrence": facts,
-                    "late": row.judged_late},
+        "context": _context(session, watch, expectation, row, facts),
         "chain_id": uuid.uuid4(), "depth": 0,
     }  # fmt: skip
     made = session.scalar(insert(Firing).values(values).on_conflict_do_nothing().returning(Firing.id))
     if made is not None and not is_muted:
-        _ask(session, session.get_one(Firing, made), "fire", watch.spec.then, now)
+        actions.queue(session, session.get_one(Firing, made), "fire", [*watch.spec.then], now)
 
 
 def _resolve(
@@ -129,13 +132,37 @@ def _resolve(
     if firing is None or firing.state != "open":
         return
     firing.state, firing.resolved = "resolved", now
-    firing.context = {**firing.context, "occurrence": facts}
+    firing.context = _context(session, watch, expectation, row, facts)
     session.flush()
-    _ask(session, firing, "resolve", watch.spec.on_resolve, now)
+    actions.queue(session, firing, "resolve", [*watch.spec.on_resolve], now)
 
 
-def _ask(session: Session, firing: Firing, moment: str, documents: Any, now: datetime) -> None:
-    """Ask for actions of a firing."""
+def _context(
+    session: Session, watch: Watch, expectation: Expectation, row: ExpectationOccurrence, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """What templates of the actions see."""
+    about = {
+        "id": str(expectation.id), "name": expectation.name, "description": watch.spec.description,
+        "severity": expectation.severity, "owner": expectation.owner, "occurrence": facts,
+        "url": f"{base_url(current())}/expectations/{expectation.id}",
+    }  # fmt: skip
+    return {"expectation": about, "labels": _labels(session, watch, row), "late": row.judged_late}
+
+
+def _labels(session: Session, watch: Watch, row: ExpectationOccurrence) -> dict[str, str]:
+    """What the miss is about: a run, a deployment, what ``for_each`` tells apart."""
+    if watch.runs is None:
+        names = watch.spec.for_each
+        values = [row.key] if len(names) == 1 else serializers.loads(row.key) if names else []
+        return dict(zip(names, values, strict=True))
+    if row.key:
+        return {_RESOURCE: f"{RUN_PREFIX}{row.key}"}
+    if watch.runs.deployment is None:
+        return {}
+    flow, _, name = watch.runs.deployment.partition("/")
+    query = select(Deployment.id).join(Flow, Flow.id == Deployment.flow_id)
+    found = session.scalar(query.where(Flow.name == flow, Deployment.name == name))
+    return {} if found is None else {_RESOURCE: f"orchestrator.deployment.{found}"}
 
 
 def _occasion(row: ExpectationOccurrence) -> str:

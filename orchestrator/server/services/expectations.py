@@ -18,7 +18,7 @@ from ...expectations import DUE, Spec, read, sentence
 from ...ids import uuid7
 from ...records import Actor
 from ..db.models import Expectation, ExpectationOccurrence
-from . import calendars
+from . import action_kinds, calendars
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode, page
 
@@ -55,6 +55,8 @@ def check(session: Session, document: Mapping[str, Any]) -> Spec:
         place = "every.calendar" if "every" in document else "calendar"
         problem = f"There is no calendar {spec.calendar}: make it first, or correct the name."
         raise InvalidInput(f"{place}: {problem}", {place: [problem]}) from None
+    for field in ("then", "on_resolve"):
+        action_kinds.check(document.get(field) or [], field, session)
     return spec
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ...errors import Conflict, NotFound
 from ...records import Actor
 from ..db.models import Firing, Trigger
-from . import firing_actions
+from . import actions
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode_id, page
 
@@ -99,8 +99,8 @@ def resolve(session: Session, firing_id: uuid.UUID, actor: Actor, now: datetime)
     session.flush()
     if found.trigger is not None:
         wanted = [(found.firing.id, found.trigger.resolve_actions)]
-        firing_actions.queue_all(session, wanted, "resolve", now)
-    _announce(session, "trigger.resolved", found, actor, now)
+        actions.queue_all(session, wanted, "resolve", now)
+    _announce(session, "trigger.closed", found, actor, now)
     return found
 
 

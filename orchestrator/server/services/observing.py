@@ -38,8 +38,8 @@ OTHER = "other"
 KEPT = frozenset({"deployment", "flow", "block", "work-queue", "agent"})
 #: Roles that tell the circumstances of an event, not what resources are to each other.
 CIRCUMSTANCES = frozenset({
-    "action", "actor", "agent", "chain", "event", "firing", "flow", "task-run", "tag", "trigger", "triggering-event",
-    "work-queue",
+    "action", "actor", "agent", "chain", "event", "firing", "flow", "job", "task-run", "tag", "trigger",
+    "triggering-event", "work-queue",
 })  # fmt: skip
 #: Roles by another name.
 ROLES = {"input": "reads", "output": "writes"}
@@ -61,8 +61,8 @@ _WRITE = f"""
 WITH thing AS (
     INSERT INTO resource AS r (id, kind, name, labels, origin, first_seen, last_seen, changed, last_event,
         last_event_at, vanished)
-    SELECT id, coalesce(nullif(x.kind, ''), 'other'), coalesce(nullif(x.name, ''), id), x.labels, 'event', first, at, at,
-        event, heard, gone
+    SELECT id, coalesce(nullif(x.kind, ''), 'other'), coalesce(nullif(x.name, ''), id), x.labels, 'event', first,
+        at, at, event, heard, gone
     FROM json_to_recordset(%(things)s::json) AS x(id text, kind text, name text, labels jsonb, first timestamptz,
         at timestamptz, event text, heard timestamptz, gone timestamptz)
     LEFT JOIN resource k USING (id)
@@ -225,7 +225,8 @@ def _thing(
     found = seen.things.get(key)
     if found is None:
         found = seen.things[key] = {
-            "kind": "", "name": "", "labels": {}, "first": at, "at": at, "event": None, "heard": None, "gone": None, "told": None,
+            "kind": "", "name": "", "labels": {}, "first": at, "at": at, "event": None, "heard": None, "gone": None,
+            "told": None,
         }  # fmt: skip
         if "://" in key:
             found["kind"] = key.partition("://")[0][:KIND_MAX]

@@ -82,18 +82,15 @@ def listing(
     return page(found, limit, lambda row: (to_text(row.occurrence.due), row.occurrence.id))
 
 
-def between(session: Session, start: datetime, end: datetime, wanted: OccurrenceFilter | None = None) -> list[Any]:
-    """Occurrences due in [start, end) by expectation, day of UTC and status, with how many each are.
-
-    Raises:
-        InvalidInput: The stretch is none, or longer than :data:`SPAN_MAX`.
+def by_day(session: Session, start: datetime, end: datetime, ids: list[uuid.UUID]) -> list[Any]:
+    """How many occurrences of some expectations are due in [start, end), by day of UTC and status: rows with ``id``,
+    ``day``, ``status`` and ``number``.
     """
-    _check_span(start, end)
-    day = func.date_trunc("day", ExpectationOccurrence.due, "UTC").label("day")
-    columns = (Expectation.id, Expectation.name, day, ExpectationOccurrence.status, func.count().label("number"))
-    query: Select[Any] = select(*columns).join(Expectation, Expectation.id == ExpectationOccurrence.expectation_id)
-    query = _restricted(query, wanted or OccurrenceFilter(after=start, before=end))
-    return list(session.execute(query.group_by(*columns[:4]).order_by(Expectation.name, Expectation.id, day)))
+    row = ExpectationOccurrence
+    day = func.date_trunc("day", row.due, "UTC").label("day")
+    query = select(row.expectation_id.label("id"), day, row.status, func.count().label("number"))
+    query = query.where(row.expectation_id.in_(ids), row.due >= start, row.due < end)
+    return list(session.execute(query.group_by("id", "day", row.status)))
 
 
 def calendar(session: Session, start: datetime, end: datetime) -> list[OccurrenceRow]:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ..db.models import Tick
-from . import resource_states
+from . import deployment_resources, resource_states
 from .internal import FLOW_ID
 from .resource_states import FAILING, HEALTHY, VANISHED, Told
 from .statements import fetch
@@ -69,6 +69,7 @@ FROM agent"""
 
 def step(session: Session, now: datetime, batch: int) -> int:
     """Bring them up to date; returns how many came or went."""
+    deployment_resources.forget(session)
     came = [row.id for row in fetch(session, _KEEP, {"now": now, "batch": batch})]
     gone = [row.id for row in fetch(session, _GONE, {"now": now, "batch": batch})]
     deleted = [Told(key, now, VANISHED, "it was deleted") for key in gone]

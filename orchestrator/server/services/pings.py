@@ -62,7 +62,7 @@ def create(
     )  # fmt: skip
     session.add(made)
     session.flush()
-    _announce(session, "created", made, actor, now)
+    _announce(session, "created", made, actor, now, after=_plain(made))
     return made, token
 
 
@@ -100,7 +100,7 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     found = get(session, ref)
     session.delete(found)
     session.flush()
-    _announce(session, "deleted", found, actor, now)
+    _announce(session, "deleted", found, actor, now, before=_plain(found))
 
 
 def hear(session: Session, token: str, call: Call, now: datetime) -> None:
@@ -129,5 +129,9 @@ def _hash(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-def _announce(session: Session, verb: str, ping: Ping, actor: Actor, now: datetime) -> None:
-    announce(session, f"ping.{verb}", resource("ping", ping.id, ping.name), actor, now, resource_id=ping.resource_id)
+def _plain(ping: Ping) -> dict[str, Any]:
+    return {"resource_id": ping.resource_id, "description": ping.description}
+
+
+def _announce(session: Session, verb: str, ping: Ping, actor: Actor, now: datetime, **more: Any) -> None:
+    announce(session, f"ping.{verb}", resource("ping", ping.id, ping.name), actor, now, **more)

@@ -100,12 +100,12 @@ def change(session: Session, identifier: str, values: Mapping[str, Any], *, acto
             raise InvalidInput(f"labels: {problem}", {"labels": [problem]})
         merged = {**row.own_labels, **values["labels"]}
         after["labels"] = {name: str(text) for name, text in merged.items() if text is not None}
-    changes = {name: [before[name], value] for name, value in after.items() if before[name] != value}
+    changes = {name: value for name, value in after.items() if before[name] != value}
     for name in changes:
         setattr(row, "own_labels" if name == "labels" else name, after[name])
     if changes:
         session.flush()
-        announce(session, "resource.edited", _label(row), actor, now, changes=changes)
+        announce(session, "resource.edited", _label(row), actor, now, before=before, after={**before, **after})
     return row
 
 
@@ -221,4 +221,4 @@ def _locked(session: Session, identifier: str) -> Resource:
 
 
 def _label(row: Resource) -> dict[str, str]:
-    return {"resource.id": row.id, "resource.name": row.name, "resource.kind": row.kind}
+    return {"resource.id": row.id, "resource.name": row.name}

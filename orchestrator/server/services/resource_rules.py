@@ -36,7 +36,7 @@ def save(
     """
     _check(session, pattern, target)
     rule = session.scalar(select(ResourceRule).where(ResourceRule.pattern == pattern).with_for_update())
-    is_new = rule is None
+    is_new, before = rule is None, describe(rule)["into"] if rule is not None else None
     if rule is None:
         rule = ResourceRule(pattern=pattern, created=now, created_by=actor.write())
         session.add(rule)
@@ -50,7 +50,12 @@ def save(
         )  # fmt: skip
     session.flush()
     _changed(session)
-    announce(session, "resource-rule.saved", _label(rule), actor, now, pattern=pattern, target=target)
+    facts = {"pattern": pattern, "into": target}
+    if is_new:
+        announce(session, "resource-rule.created", _label(rule), actor, now, after=facts)
+    else:
+        old = {"pattern": pattern, "into": before}
+        announce(session, "resource-rule.updated", _label(rule), actor, now, before=old, after=facts)
     return rule, is_new
 
 
@@ -60,7 +65,8 @@ def remove(session: Session, rule_id: uuid.UUID, *, actor: Actor, now: datetime)
     session.delete(rule)
     session.flush()
     _changed(session)
-    announce(session, "resource-rule.deleted", _label(rule), actor, now, pattern=rule.pattern, target=rule.target)
+    facts = {"pattern": rule.pattern, "into": rule.target}
+    announce(session, "resource-rule.deleted", _label(rule), actor, now, before=facts)
 
 
 def get(session: Session, rule_id: uuid.UUID) -> ResourceRule:

@@ -63,7 +63,9 @@ _INTERVALS = """
 SELECT state, since, lead(since) OVER (ORDER BY since) AS until, cause, event_id FROM (
     SELECT s.*, lag(s.state) OVER (ORDER BY s.since) AS before FROM resource_state s WHERE s.resource_id = %(id)s
 ) told WHERE before IS DISTINCT FROM state"""
-_PAGE = f"SELECT * FROM ({_INTERVALS}) i WHERE since < coalesce(%(before)s::timestamptz, 'infinity') ORDER BY since DESC LIMIT %(n)s"
+_PAGE = f"""
+SELECT * FROM ({_INTERVALS}) i WHERE since < coalesce(%(before)s::timestamptz, 'infinity')
+ORDER BY since DESC LIMIT %(n)s"""
 
 _FORGET = """
 DELETE FROM resource_state WHERE ctid IN (

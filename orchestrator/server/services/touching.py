@@ -1,26 +1,22 @@
 """What a deployment touches: by the blocks that it uses, by what these were found to have, by what it belongs to.
 
 A deployment touches itself, its flow, its work queue and its blocks: those that it refers to (storage, infrastructure,
-results, templates), those that its runs loaded within the last 30 days, and whatever blocks these hold. By a block it
-touches all resources that looks through that block found. Who touches a resource touches what that is part of.
+results, templates), those that its runs loaded within the last 30 days, and whatever blocks these hold. It touches what
+its document says that it reads or writes, and what events told of it as a relation. By a block it touches all resources
+that looks through that block found, save where its document names some of these: then only those that it names. Who
+touches a resource touches what that is part of.
 """
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
+from ...triggers.matching import Selector, is_exact, listed, matches
 from .internal import FLOW_ID
 from .statements import fetch
-
-#: How labels are selected: names of labels with one text or several, as triggers have it: ``*`` stands for anything,
-#: a leading ``!`` negates.
-Selector = Mapping[str, str | Sequence[str]]
 
 #: Deployments with the blocks that they use, those held by these among them: ``used (deployment_id, block_id)``.
 _USED = """
@@ -35,13 +31,17 @@ direct AS (
 used AS (
     SELECT deployment_id, block_id FROM direct
     UNION SELECT u.deployment_id, r.target_id FROM block_reference r JOIN used u ON u.block_id = r.block_id
+),
+narrowed AS (
+    SELECT DISTINCT d.deployment_id, s.source_block_id AS block_id
+    FROM deployment_resource d JOIN resource s ON s.id = d.resource_id WHERE s.source_block_id IS NOT NULL
 )"""
 
 #: All that can be selected: ``known (id, labels)``.
 _KNOWN = f"""
 SELECT id, labels || jsonb_build_object('resource.id', id, 'resource.name', name, 'resource.kind', kind) AS labels
 FROM (
-    SELECT id, name, kind, labels FROM resource WHERE vanished IS NULL
+    SELECT id, name, kind, labels || own_labels AS labels FROM resource WHERE vanished IS NULL AND origin <> 'own'
     UNION ALL SELECT 'orchestrator.deployment.' || d.id, f.name || '/' || d.name, 'deployment', '{{}}'
         FROM deployment d JOIN flow f ON f.id = d.flow_id WHERE f.id <> '{FLOW_ID}'
     UNION ALL SELECT 'orchestrator.flow.' || id, name, 'flow', '{{}}' FROM flow WHERE id <> '{FLOW_ID}'
@@ -58,15 +58,22 @@ hit AS (
     SELECT unnest(%(ids)s::text[]) AS id
     UNION SELECT r.source FROM relation r JOIN hit h ON h.id = r.target WHERE r.role = 'part-of'
 ),
-blocks AS (
+block_hit AS (
     SELECT substr(id, 20)::uuid AS block_id FROM hit WHERE id ~ '^orchestrator\\.block\\.[0-9a-f-]{{36}}$'
-    UNION SELECT s.source_block_id FROM resource s JOIN hit h ON h.id = s.id WHERE s.source_block_id IS NOT NULL
+),
+found_by AS (
+    SELECT DISTINCT s.source_block_id AS block_id FROM resource s JOIN hit h ON h.id = s.id
+    WHERE s.source_block_id IS NOT NULL
 )
 SELECT d.id FROM deployment d WHERE d.flow_id <> '{FLOW_ID}' AND (
     'orchestrator.deployment.' || d.id IN (SELECT id FROM hit)
     OR 'orchestrator.flow.' || d.flow_id IN (SELECT id FROM hit)
     OR 'orchestrator.work-queue.' || d.work_queue_id IN (SELECT id FROM hit)
-    OR d.id IN (SELECT u.deployment_id FROM used u JOIN blocks b ON b.block_id = u.block_id))
+    OR d.id IN (SELECT u.deployment_id FROM used u JOIN block_hit b ON b.block_id = u.block_id)
+    OR d.id IN (SELECT u.deployment_id FROM used u JOIN found_by b ON b.block_id = u.block_id WHERE NOT EXISTS (
+        SELECT 1 FROM narrowed n WHERE n.deployment_id = u.deployment_id AND n.block_id = u.block_id))
+    OR d.id IN (SELECT r.deployment_id FROM deployment_resource r JOIN hit h ON h.id = r.resource_id)
+    OR 'orchestrator.deployment.' || d.id IN (SELECT r.source FROM relation r JOIN hit h ON h.id = r.target))
 ORDER BY d.id"""
 
 #: The resources that one deployment touches.
@@ -78,7 +85,11 @@ touched AS (
         ('orchestrator.flow.' || d.flow_id), ('orchestrator.work-queue.' || d.work_queue_id)) own(id)
         WHERE d.id = %(id)s
     UNION SELECT 'orchestrator.block.' || block_id FROM mine
-    UNION SELECT s.id FROM resource s JOIN mine m ON m.block_id = s.source_block_id WHERE s.vanished IS NULL
+    UNION SELECT s.id FROM resource s JOIN mine m ON m.block_id = s.source_block_id
+        WHERE s.vanished IS NULL AND NOT EXISTS (
+            SELECT 1 FROM narrowed n WHERE n.deployment_id = %(id)s AND n.block_id = m.block_id)
+    UNION SELECT resource_id FROM deployment_resource WHERE deployment_id = %(id)s
+    UNION SELECT target FROM relation WHERE source = 'orchestrator.deployment.' || %(id)s::text
 ),
 whole AS (
     SELECT id FROM touched
@@ -112,30 +123,7 @@ def selected(session: Session, selector: Selector) -> list[str]:
     return sorted(found)
 
 
-def matches(selector: Selector, labels: Mapping[str, Any]) -> bool:
-    """Whether all of the selector's labels fit: of several texts for one label any, and none that is negated."""
-    return all(_fits(wanted, labels.get(name)) for name, wanted in selector.items())
-
-
-def _fits(wanted: str | Sequence[str], value: Any) -> bool:
-    texts = [wanted] if isinstance(wanted, str) else list(wanted)
-    positive = [text for text in texts if not text.startswith("!")]
-    if value is None:
-        return not positive and bool(texts)
-    text = str(value)
-    if any(_pattern(item[1:]).fullmatch(text) for item in texts if item.startswith("!")):
-        return False
-    return not positive or any(_pattern(item).fullmatch(text) for item in positive)
-
-
-@lru_cache(maxsize=10_000)
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(".*".join(re.escape(part) for part in text.split("*")), re.DOTALL)
-
-
 def _exact(wanted: str | Sequence[str] | None) -> list[str] | None:
     """The ids that a selector writes out; None where it has a pattern, or no id at all."""
-    if wanted is None:
-        return None
-    texts = [wanted] if isinstance(wanted, str) else list(wanted)
-    return None if any("*" in text or text.startswith("!") for text in texts) else texts
+    texts = listed(wanted) if wanted is not None else []
+    return list(texts) if texts and all(is_exact(text) for text in texts) else None

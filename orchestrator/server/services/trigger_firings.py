@@ -24,7 +24,7 @@ from ...ids import uuid7, uuid7_floor
 from ...triggers import Over, Seen, instant
 from ..config import current
 from ..db.models import Event, Firing
-from . import firing_actions, trigger_chains
+from . import actions, trigger_chains
 from .announcements import resource
 from .events import EventRecord, record
 from .statements import fetch
@@ -41,6 +41,12 @@ _RECENT = """
 SELECT trigger_id, count(*) FILTER (WHERE state <> 'suppressed') AS number,
     bool_or(suppressed = 'rate') AS stopped
 FROM firing WHERE trigger_id = ANY(%(ids)s) AND id > %(after)s GROUP BY trigger_id"""
+
+
+#: What events about a firing say of it.
+_TOLD = (
+    Firing.id, Firing.occasion, Firing.key, Firing.reason, Firing.event_id, Firing.chain_id, Firing.depth,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,17 @@ class _Book:
         self.fired[known.id] += 1
         return ""
 
+    def is_news(self, item: Noted, row: Mapping[str, Any]) -> bool:
+        """Whether it is to be told that something was stopped: once a chain, and once an hour for its rate. What
+        follows from being told so is deeper, and not told again.
+        """
+        if row["suppressed"] == "depth":
+            return bool(row["depth"] == current().trigger_depth_max)
+        if row["suppressed"] != "rate" or item.known.id in self.stopped:
+            return False
+        self.stopped.add(item.known.id)
+        return True
+
 
 def _insert(
     session: Session,
@@ -119,10 +136,9 @@ def _insert(
         if not row["suppressed"]:
             wanted.append((row["id"], item.known.actions))
             told.append(_event("trigger.fired", item.known, row, now))
-        elif row["suppressed"] == "depth" or (row["suppressed"] == "rate" and item.known.id not in book.stopped):
-            book.stopped.add(item.known.id)
-            told.append(_event("trigger.stopped", item.known, row, now, by=row["suppressed"]))
-    firing_actions.queue_all(session, wanted, "fire", now)
+        elif book.is_news(item, row):
+            told.append(_event("trigger.stopped", item.known, row, now, why=row["suppressed"]))
+    actions.queue_all(session, wanted, "fire", now)
     record(session, told, now)
     return len(new)
 
@@ -205,7 +221,7 @@ def _resolve(session: Session, known: Known, over: Over, now: datetime) -> None:
         )
     )
     rows = [dict(row._mapping) for row in session.execute(statement)]
-    firing_actions.queue_all(session, [(row["id"], known.resolve_actions) for row in rows], "resolve", now)
+    actions.queue_all(session, [(row["id"], known.resolve_actions) for row in rows], "resolve", now)
     record(session, [_event("trigger.resolved", known, row, now) for row in rows], now)
 
 

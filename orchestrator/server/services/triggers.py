@@ -20,6 +20,8 @@ from ...triggers import TriggerSpec, stamp
 from ...triggers.conditions import Metric
 from ...triggers.documents import starts_itself
 from ..db.models import Deployment, Firing, Flow, Trigger, TriggerBucket
+from ..db.models.trigger import SHORT_FORM
+from . import action_kinds
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode, page
 
@@ -54,6 +56,13 @@ class TriggerRow:
 def check(session: Session, document: Mapping[str, Any], owner: Deployment | None = None) -> TriggerSpec:
     """Read a document whole, with its actions. Raises InvalidInput with all problems by field."""
     spec = triggers.read(document)
+    problems = {
+        **action_kinds.problems(spec.then, "then", session),
+        **action_kinds.problems(spec.on_resolve, "on_resolve", session),
+    }
+    if problems:
+        first, texts = next(iter(problems.items()))
+        raise InvalidInput(f"{first}: {texts[0]}", problems)
     if owner is not None and starts_itself(spec):
         own = {str(owner.id), owner.name, f"{owner.flow.name}/{owner.name}"}
         for place, action in enumerate(spec.then):
@@ -115,10 +124,12 @@ def mute(session: Session, ref: str | uuid.UUID, until: datetime | None, actor: 
     """Have it do nothing until a time; its firings are noted as suppressed. None: no longer. Raises as :func:`get`."""
     found = _locked(session, get(session, ref).id)
     if found.muted_until != until:
+        before = {"muted_until": found.muted_until and to_text(found.muted_until)}
         found.muted_until, found.updated = until, now
         session.flush()
-        told = None if until is None else to_text(until)
-        announce(session, "trigger.muted", resource("trigger", found.id, found.name), actor, now, until=told)
+        after = {"muted_until": until and to_text(until)}
+        about = resource("trigger", found.id, found.name)
+        announce(session, "trigger.muted", about, actor, now, before=before, after=after)
     return found
 
 
@@ -196,13 +207,27 @@ def document(trigger: Trigger) -> dict[str, Any]:
 
 
 def replace_owned(
-    session: Session, deployment: Deployment, documents: Sequence[Mapping[str, Any]], actor: Actor, now: datetime
+    session: Session,
+    deployment: Deployment,
+    documents: Sequence[Mapping[str, Any]] | None,
+    actor: Actor,
+    now: datetime,
+    *,
+    short_form: bool = False,
 ) -> list[str]:
-    """Give a deployment, which is in the database, these triggers and no others; returns what changed, a line each.
+    """Give a deployment, which is in the database, these triggers and no others but those that its notifications
+    stand for; returns what changed, a line each. None: they stay as they are.
+
+    Args:
+        short_form: They are those that stand for its ``notifications``; else these are left as they are.
 
     Raises:
         InvalidInput: A document is wrong, or two have one name.
     """
+    if documents is None:
+        return []
+    if len(documents) > MOST:
+        raise InvalidInput(f"triggers: {len(documents)} of them: at most {MOST}", {"triggers": ["Too many."]})
     wanted: dict[str, TriggerSpec] = {}
     for index, item in enumerate(documents):
         place = f"triggers.{index}"
@@ -211,10 +236,15 @@ def replace_owned(
         except InvalidInput as error:
             errors = {f"{place}.{key}": problems for key, problems in error.errors.items()}
             raise InvalidInput(f"{place}.{error}", errors) from None
+        if spec.name.startswith(SHORT_FORM) is not short_form:
+            problem = f"Begins with {SHORT_FORM!r}, as the names of notifications do: take another one."
+            raise InvalidInput(f"{place}.name: {problem}", {f"{place}.name": [problem]})
         if spec.name in wanted:
             raise InvalidInput(f"{place}.name: {spec.name} stands there twice", {f"{place}.name": ["Stands twice."]})
         wanted[spec.name] = spec
-    present = {item.name: item for item in owned(session, deployment.id)}
+    present = {
+        item.name: item for item in owned(session, deployment.id) if item.name.startswith(SHORT_FORM) is short_form
+    }
     lines = []
     for name in sorted(present.keys() - wanted.keys()):
         delete_(session, present[name].id, actor, now)
@@ -228,9 +258,26 @@ def replace_owned(
     return lines
 
 
+def owned_documents(session: Session, deployment_id: uuid.UUID) -> list[dict[str, Any]]:
+    """The documents of a deployment's own triggers, without what is as it is anyway."""
+    plain = {"description": "", "owner": "", "severity": "warning", "active": True, "debounce": 0, "hourly_max": 1000,
+             "then": [], "on_resolve": []}  # fmt: skip
+    return [
+        {key: value for key, value in document(item).items() if key not in plain or value != plain[key]}
+        for item in owned(session, deployment_id)
+        if not item.name.startswith(SHORT_FORM)
+    ]
+
+
 def owned(session: Session, deployment_id: uuid.UUID) -> list[Trigger]:
     """The triggers of a deployment, by name."""
     query = select(Trigger).where(Trigger.deployment_id == deployment_id).order_by(Trigger.name)
+    return list(session.scalars(query))
+
+
+def owned_named(session: Session, name: str) -> list[Trigger]:
+    """The triggers of a name that deployments own."""
+    query = select(Trigger).where(Trigger.name == name, Trigger.deployment_id.is_not(None)).order_by(Trigger.id)
     return list(session.scalars(query))
 
 
@@ -263,8 +310,11 @@ def _set(session: Session, found: Trigger, spec: TriggerSpec, actor: Actor, now:
         _begin(session, found, spec, now)
     session.flush()
     told = document(found)
-    about = resource("trigger", found.id, found.name)
-    announce(session, "trigger.updated", about, actor, now, before=before, after=told, changed=changed)
+    parts = [key for key in told if before[key] != told[key]]
+    announce(
+        session, "trigger.updated", resource("trigger", found.id, found.name), actor, now,
+        before={key: before[key] for key in parts}, after={key: told[key] for key in parts},
+    )  # fmt: skip
     return True
 
 

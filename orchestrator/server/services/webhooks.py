@@ -30,8 +30,6 @@ PATH = "/hooks/"
 _TOKEN_BYTES = 32
 #: What a person sets of a webhook; ``secret`` beside it is never read back.
 FIELDS = ("name", "description", "active", "preset", "template", "signature", "minute_max")
-#: Longest text that an event tells whole.
-_TOLD_MAX = 2000
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 6))")
 
@@ -124,13 +122,11 @@ def change(session: Session, ref: str | uuid.UUID, changes: Mapping[str, Any], a
     if "signature" in changes or changes.get("secret"):
         _change_signature(hook, changes)
     after = _told(hook)
-    told = {name: value for name, value in after.items() if value != before[name]}
-    if told or changes.get("secret"):
+    fresh = bool(changes.get("secret"))
+    if after != before or fresh:
         hook.updated = now
         session.flush()
-        was = {name: before[name] for name in told}
-        fresh = bool(changes.get("secret"))
-        announce(session, "webhook.updated", about(hook), actor, now, before=was, after=told, new_secret=fresh)
+        announce(session, "webhook.updated", about(hook), actor, now, before=before, after=after, rekeyed=fresh)
     return hook
 
 
@@ -231,11 +227,7 @@ def _check_free(session: Session, name: str) -> None:
 
 
 def _told(hook: Webhook) -> dict[str, Any]:
-    told = {name: getattr(hook, name) for name in FIELDS}
-    if len(hook.template) > _TOLD_MAX:
-        digest = hashlib.sha256(hook.template.encode()).hexdigest()[:12]
-        told["template"] = f"({len(hook.template)} characters, {digest})"
-    return told
+    return {name: getattr(hook, name) for name in FIELDS}
 
 
 def _hash(token: str) -> bytes:

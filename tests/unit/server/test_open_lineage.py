@@ -53,9 +53,10 @@ def test_a_run_reads_and_writes() -> None:
         "resource.kind": "lineage.job",
         "lineage.namespace": "nightly",
         "lineage.integration": "SPARK",
+        "lineage.run": RUN,
     }
     links = {(one["resource.role"], one["resource.id"]) for one in run["related"]}
-    assert links == {("run", f"run:{RUN}"), ("reads", f"{LAKE}/raw/orders"), ("writes", f"{LAKE}/clean/orders")}
+    assert links == {("reads", f"{LAKE}/raw/orders"), ("writes", f"{LAKE}/clean/orders")}
     assert run["payload"]["run"]["id"] == RUN
     written = found["lineage.dataset.written"]
     assert written["resource"]["resource.id"] == f"{LAKE}/clean/orders"
@@ -100,7 +101,7 @@ def test_parents_are_jobs_or_runs_of_our_own() -> None:
     def parent(namespace: str, run: str, **more: Any) -> list[tuple[str, str]]:
         facet = {"job": {"namespace": namespace, "name": "all"}, "run": {"runId": run}, **more}
         related = by_name(run_event(run_facets={"parent": facet}))["lineage.run.completed"]["related"]
-        return [(one["resource.role"], one["resource.id"]) for one in related[1:]]
+        return [(one["resource.role"], one["resource.id"]) for one in related]
 
     own = str(uuid.uuid4())
     assert parent("dbt", own) == [("part-of", "job:dbt/all")]

@@ -7,9 +7,9 @@ document.addEventListener("DOMContentLoaded", () => {
   const $ = (name) => document.querySelector(`[data-map-${name}]`);
   const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
   const HEALTH = JSON.parse(box.dataset.health);
-  const NAMED = 40, SIGNS = { bad: "\u2715 ", late: "\u25b2 ", good: "\u2713 " };
+  const NAMED = 40, SIGNS = { failing: "\u2715 ", warning: "\u25b2 ", healthy: "\u2713 " };
   const asked = new URLSearchParams(location.search);
-  let data = { nodes: [], edges: [], signs: {} }, tag = null, shown = "", byId = new Map(), links = new Map(), cards = true;
+  let data = { nodes: [], edges: [] }, tag = null, shown = "", byId = new Map(), links = new Map(), cards = true;
   let focus = asked.get("focus") || "", hops = +asked.get("hops") || 2, asOf = asked.get("as_of") || "", chosen = "", after = "";
 
   const graph = cytoscape({
@@ -19,24 +19,24 @@ document.addEventListener("DOMContentLoaded", () => {
   const pulses = MapPulses(graph, box), threads = MapThreads(graph, box);
 
   // ------------------------------------------------------------------ looks
-  const SHAPES = { good: "ellipse", bad: "diamond", late: "triangle", gone: "ellipse", none: "ellipse" };
+  const SHAPES = { healthy: "ellipse", failing: "diamond", warning: "triangle", vanished: "ellipse", unknown: "ellipse" };
   function style() {
     const ink = css("--ink"), soft = css("--ink-soft"), line = css("--line"), panel = css("--panel");
-    const colour = { good: css("--c-completed"), bad: css("--c-failed"), late: css("--c-late"), gone: panel, none: css("--c-pending") };
+    const colour = { healthy: css("--c-completed"), failing: css("--c-failed"), warning: css("--c-late"), vanished: panel, unknown: css("--c-pending") };
     const font = css("--tblr-font-sans-serif");
     return [
       { selector: "node", style: { "font-family": font, color: ink, label: "data(name)", "overlay-opacity": 0, "text-wrap": "ellipsis", "z-index-compare": "manual" } },
       { selector: "node.dot", style: { width: 17, height: 17, "min-zoomed-font-size": 7, "text-valign": "bottom", "text-margin-y": 2, "font-size": 8, "text-max-width": 50, "z-index": 20 } },
       ...Object.keys(SHAPES).map((key) => ({ selector: `node.dot.${key}`, style: { "background-color": colour[key], shape: SHAPES[key] } })),
-      { selector: "node.dot.bad", style: { width: 25, height: 25, color: css("--t-failed"), "font-weight": 600 } },
-      { selector: "node.dot.late", style: { width: 23, height: 21, color: css("--t-late") } },
-      { selector: "node.dot.gone", style: { "border-width": 1.5, "border-style": "dashed", "border-color": soft, color: soft } },
+      { selector: "node.dot.failing", style: { width: 25, height: 25, color: css("--t-failed"), "font-weight": 600 } },
+      { selector: "node.dot.warning", style: { width: 23, height: 21, color: css("--t-late") } },
+      { selector: "node.dot.vanished", style: { "border-width": 1.5, "border-style": "dashed", "border-color": soft, color: soft } },
       { selector: "node.card", style: { ...MapLayout.CARD, shape: "round-rectangle", "background-color": panel, "border-width": 1.5, "text-valign": "center", "text-halign": "center", "font-size": 12.5, "text-max-width": MapLayout.CARD.width - 12, label: (node) => (SIGNS[health(data.nodes[byId.get(node.id())] || [])] || "") + node.data("name"), "z-index": 20 } },
-      ...Object.keys(SHAPES).map((key) => ({ selector: `node.card.${key}`, style: { "border-color": key === "gone" || key === "none" ? soft : colour[key] } })),
-      { selector: "node.card.none", style: { "border-width": 1, "border-opacity": .55 } },
-      { selector: "node.card.bad", style: { "border-width": 2.5, color: css("--t-failed"), "font-weight": 600 } },
-      { selector: "node.card.late", style: { "border-width": 2.5, color: css("--t-late") } },
-      { selector: "node.card.gone", style: { "border-style": "dashed", color: soft } },
+      ...Object.keys(SHAPES).map((key) => ({ selector: `node.card.${key}`, style: { "border-color": key === "vanished" || key === "unknown" ? soft : colour[key] } })),
+      { selector: "node.card.unknown", style: { "border-width": 1, "border-opacity": .55 } },
+      { selector: "node.card.failing", style: { "border-width": 2.5, color: css("--t-failed"), "font-weight": 600 } },
+      { selector: "node.card.warning", style: { "border-width": 2.5, color: css("--t-late") } },
+      { selector: "node.card.vanished", style: { "border-style": "dashed", color: soft } },
       { selector: "node.box", style: { shape: "round-rectangle", width: "data(w)", height: "data(h)", "background-color": panel, "background-opacity": .35, "border-width": 1.5, "border-color": line, "text-halign": "center", "text-valign": "top", "text-margin-y": "data(down)", "font-size": "data(size)", "font-weight": 600, color: soft, "text-max-width": "data(w)", "min-zoomed-font-size": 5, events: "no", "z-index": 0 } },
       { selector: "edge", style: { "line-color": soft, events: "no", "overlay-opacity": 0, "z-index-compare": "manual", "z-index": 10 } },
       { selector: "edge.curve", style: { "curve-style": "unbundled-bezier", "edge-distances": "endpoints", "control-point-distances": "data(distances)", "control-point-weights": "data(weights)", "source-endpoint": "data(from)", "target-endpoint": "data(to)", width: 1.3, opacity: .6, "target-arrow-shape": "triangle", "target-arrow-color": soft, "arrow-scale": .7 } },
@@ -51,7 +51,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 
   // ---------------------------------------------------------------- drawing
-  const health = (node) => node[3] || "none";
+  const health = (node) => node[3] || "unknown";
   function elements() {
     const middle = byId.get(focus);
     const level = middle === undefined ? null : MapLayout.around(middle, data.edges, hops);
@@ -124,13 +124,13 @@ document.addEventListener("DOMContentLoaded", () => {
   const part = (tagName, text, name = "") => Object.assign(document.createElement(tagName), { textContent: text, className: name });
   function sign(key) {
     const made = part("span", "", `state state-small state-${HEALTH[key].css}`);
-    made.innerHTML = data.signs[key] || HEALTH[key].sign;
+    made.innerHTML = HEALTH[key].sign;
     made.append(part("span", HEALTH[key].name));
     return made;
   }
   function tell() {
-    const count = { good: 0, bad: 0, late: 0, gone: 0, none: 0 }, ill = [];
-    for (const node of data.nodes) { count[health(node)]++; if (health(node) === "bad" || health(node) === "late") ill.push(node); }
+    const count = { healthy: 0, failing: 0, warning: 0, vanished: 0, unknown: 0 }, ill = [];
+    for (const node of data.nodes) { count[health(node)]++; if (health(node) === "failing" || health(node) === "warning") ill.push(node); }
     for (const key in count) { const place = document.querySelector(`[data-count=${key}]`); if (place) place.textContent = count[key].toLocaleString("en").replaceAll(",", "\u202f"); }
     $("empty").hidden = data.nodes.length > 0;
     const list = $("ill");
@@ -188,7 +188,6 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!answer) { box.dataset.ready ||= data.nodes.length ? "yes" : ""; return; }
     tag = answer.tag;
     data = answer.data;
-    data.signs = {};
     byId = new Map(data.nodes.map((node, index) => [node[0], index]));
     const form = JSON.stringify([data.nodes.map((node) => node.slice(0, 3)), data.edges]);
     const first = !shown;

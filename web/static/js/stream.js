@@ -22,9 +22,9 @@ document.addEventListener("DOMContentLoaded", () => {
   held.addEventListener("click", () => {
     wanted = true;
     held.hidden = true;
-    delete live.dataset.etag;
+    delete live.dataset.etag; // what waits was told already: it is asked for once more
     document.activeElement.blur();
-    scrollTo({ top: 0 });
+    scrollTo({ top: 0, behavior: "instant" });
     htmx.trigger(document.body, "orchestrator:refresh");
   });
 });

@@ -29,7 +29,6 @@ from .hold import Hold
 from .limit_lease import LimitLease
 from .log import Log
 from .login_link import LoginLink
-from .notification import DeploymentNotification, Notification
 from .ping import Ping
 from .producer import Producer
 from .relation import Relation
@@ -65,7 +64,6 @@ __all__ = [
     "CalendarDays",
     "Deployment",
     "DeploymentHold",
-    "DeploymentNotification",
     "DeploymentResource",
     "Discovery",
     "Event",
@@ -80,7 +78,6 @@ __all__ = [
     "LimitLease",
     "Log",
     "LoginLink",
-    "Notification",
     "Ping",
     "Producer",
     "Relation",

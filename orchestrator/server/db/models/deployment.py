@@ -9,9 +9,10 @@ from sqlalchemy import ForeignKey, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .base import Base, Created, Json, Key, Tags
+from .deployment_resource import DeploymentResource
 from .flow import Flow
-from .notification import DeploymentNotification
 from .schedule import Schedule
+from .trigger import SHORT_FORM, Trigger
 from .work_queue import WorkQueue
 
 
@@ -55,8 +56,14 @@ class Deployment(Base):
     schedules: Mapped[list[Schedule]] = relationship(
         lazy="selectin", order_by=Schedule.slug, passive_deletes=True, cascade="all, delete-orphan"
     )
-    notifications: Mapped[list[DeploymentNotification]] = relationship(
-        lazy="select", order_by=DeploymentNotification.position, passive_deletes=True, cascade="all, delete-orphan"
+    #: The triggers that stand for ``notifications`` in its document.
+    notifications: Mapped[list[Trigger]] = relationship(
+        primaryjoin=lambda: (Deployment.id == Trigger.deployment_id) & Trigger.name.startswith(SHORT_FORM),
+        order_by=Trigger.name,
+        viewonly=True,
+    )
+    declared: Mapped[list[DeploymentResource]] = relationship(
+        lazy="select", order_by=DeploymentResource.position, passive_deletes=True, cascade="all, delete-orphan"
     )
 
     __table_args__ = (UniqueConstraint("flow_id", "name"),)

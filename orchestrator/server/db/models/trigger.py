@@ -11,6 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import Base, Created, Json, Key
 
+#: Begins the names of triggers that stand for a deployment's ``notifications``.
+SHORT_FORM = "notify "
+
 
 class Trigger(Base):
     """One trigger, free or owned by a deployment."""

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from ...db.models import Firing
+from .. import firings
 from ..action_kind import Asked, Kind, Nothing
-from ..announcements import announce, resource
 
 
 class Acknowledge(Kind):
@@ -24,11 +24,7 @@ class Acknowledge(Kind):
         firing = session.get_one(Firing, asked.firing_id)
         if firing.acknowledged is not None:
             raise Nothing("it is acknowledged already")
-        firing.acknowledged, firing.acknowledged_by = now, asked.actor.name
-        session.flush()
-        if asked.trigger_id is not None:
-            about = resource("trigger", asked.trigger_id, asked.actor.name)
-            announce(session, "trigger.acknowledged", about, asked.actor, now, [asked.chain()], firing=str(firing.id))
+        firings.acknowledge(session, firing.id, asked.actor, now)
         return {}
 
 
