@@ -1,37 +1,36 @@
-"""What happens to triggers, and what they do."""
+"""What happens to triggers, and what they fire for."""
 
 from __future__ import annotations
 
-from .facts import AFTER, BEFORE, CHANGED, EventFacts, Family, action
+from .facts import CHANGED, EventFacts, Family, action, kept
 
-_RELATED = {
-    "firing": "the firing, as `orchestrator.firing.<id>`",
-    "chain": "what it follows from, with how far, as `chain.depth`",
+_FIRING = {"firing": "the firing", "chain": "the chain of causes that it belongs to, with its `chain.depth`"}
+_TOLD = {
+    "key": "what it was for, of what the trigger is evaluated for each of",
+    "occasion": "the event, the deadline or the slot",
+    "reason": "why, in a line",
+    "severity": "of the trigger",
+    "event_id": "the event that it was for; null: the clock",
 }
-_PAYLOAD = {
-    "key": "for which values of `for_each`, as a JSON list",
-    "occasion": "what makes the firing one of its kind: key and event, deadline or slot",
-    "reason": "why, in a sentence",
-    "severity": "the trigger's",
-    "event_id": "the event that led to it, if one did",
-}
-_FIRING = {"firing": "the firing, as `orchestrator.firing.<id>`", "chain": _RELATED["chain"]}
-_BY_HAND = {"occasion": _PAYLOAD["occasion"], "key": _PAYLOAD["key"]}
+_HAND = {"firing": "the firing"}
 
 FAMILY = Family(
     "trigger",
     "orchestrator.trigger.<id>",
-    "Triggers.",
+    "Triggers and their firings.",
     (
-        action("created", "A trigger was made.", **AFTER),
-        action("updated", "It was changed.", **CHANGED, changed="names of the parts that changed"),
-        action("muted", "Its firings do nothing until a time, or do again.", until="until when; null: they do again"),
-        action("deleted", "It was deleted.", **BEFORE),
-        EventFacts("fired", "Its condition was met: its actions are done.", related=_RELATED, payload=_PAYLOAD),
-        EventFacts("resolved", "Its condition is met no more, or somebody said so.", related=_RELATED,
-                   payload={**_PAYLOAD, "by": "who said so, where somebody did"}),
-        EventFacts("stopped", "It fired too often, or in a circle: its actions are not done.", related=_RELATED,
-                   payload={**_PAYLOAD, "by": "`rate` or `depth`"}),
-        action("acknowledged", "Somebody knows of a firing.", _FIRING, **_BY_HAND),
+        *kept("A trigger"),
+        action("muted", "It does nothing until a time, or does things again.", **CHANGED),
+        EventFacts("fired", "It fired, and its actions were asked for.", related=_FIRING, payload=_TOLD),
+        EventFacts("resolved", "What it fired for is over.", related=_FIRING, payload=_TOLD),
+        EventFacts(
+            "stopped",
+            "It fired, and nothing was done: too many firings followed from one another, or it had too many in an hour"
+            " (told of the first only).",
+            related=_FIRING,
+            payload={**_TOLD, "why": "`depth` or `rate`"},
+        ),
+        action("acknowledged", "Somebody looks after a firing.", _HAND, key=_TOLD["key"], occasion=_TOLD["occasion"]),
+        action("closed", "Somebody ended an open firing.", _HAND, key=_TOLD["key"], occasion=_TOLD["occasion"]),
     ),
-)  # fmt: skip
+)

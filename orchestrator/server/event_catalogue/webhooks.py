@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from .facts import AFTER, BEFORE, CHANGED, EventFacts, Family, action
-
-_SECRET = {"new_secret": "whether its secret changed as well"}
+from .facts import EventFacts, Family, action, kept
 
 FAMILY = Family(
     "webhook",
     "orchestrator.webhook.<id>",
-    "Webhooks. No event holds an address or a secret.",
+    "Webhooks. Neither addresses nor secrets are told.",
     (
-        action("created", "A webhook was made.", **AFTER),
-        action("updated", "It was changed.", **CHANGED, **_SECRET),
-        action("rotated", "It was given a new address."),
-        action("deleted", "It was deleted.", **BEFORE),
-        EventFacts("failed", "A delivery was not taken.",
-                   payload={"outcome": "what became of it", "status": "what was answered", "reason": "why",
-                            "rendered": "what the template made of it", "*": "more of the delivery"}),
+        *kept("A webhook", rekeyed="whether it was given a new secret"),
+        action("rotated", "It was given a new address; the old one leads nowhere."),
+        EventFacts(
+            "failed",
+            "A delivery led to no events.",
+            payload={
+                "outcome": "`failed`: no events could be made of it; `refused`: it is signed wrongly, or too many came",
+                "status": "HTTP status of the answer",
+                "reason": "why",
+                "delivery": "id of the delivery, where it is kept",
+                "rendered": "the beginning of what the template wrote, where that is no event",
+            },
+        ),
     ),
 )  # fmt: skip
