@@ -19,9 +19,10 @@ from typing import Any
 import jsonschema
 import yaml
 
-from . import schedules, templates, triggers
+from . import expectations, schedules, templates, triggers
 from .documents import Document, render
 from .errors import InvalidInput, ScheduleError
+from .expectations import texts
 from .states import StateType
 
 __all__ = [
@@ -348,14 +349,20 @@ def _notifications(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str
     ]
 
 
-def _triggers(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str, Any]]:
-    found = [] if _is_empty(node) else reader.plain(name, node)
-    for index, item in enumerate(found if isinstance(found, list) else [None]):
-        try:
-            triggers.read(item)
-        except InvalidInput as error:
-            reader.problem(_find(node, f"[{index}]", next(iter(error.errors), "")), f"{name}[{index}].{error}")
-    return found if isinstance(found, list) else []
+def _documents(read: Callable[[Any], Any]) -> Check:
+    """A list of documents that ``read`` checks."""
+
+    def check(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str, Any]]:
+        found = [] if _is_empty(node) else reader.plain(name, texts.retag(node))
+        found = found if isinstance(found, list) else [{}]
+        for index, item in enumerate(found):
+            try:
+                read(item if isinstance(item, dict) else {})
+            except InvalidInput as error:
+                reader.problem(_find(node, f"[{index}]", next(iter(error.errors), "")), f"{name}[{index}].{error}")
+        return found
+
+    return check
 
 
 def _saved_block(reader: _Reader, name: str, node: yaml.Node) -> str:
@@ -386,7 +393,8 @@ _KEYS: dict[str, Check] = {
     "infrastructure": _part({"block": _block, "overrides": _values}),
     "results": _part({"block": _block, "path": _text}),
     "notifications": _notifications,
-    "triggers": _triggers,
+    "triggers": _documents(triggers.read),
+    "expectations": _documents(expectations.read),
     "work_queue": _name,
     "parameters": _values,
     "schedules": _schedules,
