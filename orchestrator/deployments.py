@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import math
 import os
 import re
 import tempfile
@@ -20,7 +19,7 @@ import jsonschema
 import yaml
 
 from . import expectations, schedules, templates, triggers
-from .documents import Document, render
+from .documents import Document, not_json, render
 from .errors import InvalidInput, ScheduleError
 from .expectations import texts
 from .states import StateType
@@ -176,7 +175,7 @@ class _Reader:
         except (yaml.YAMLError, ValueError, TypeError) as error:
             self.problem(node, f"{name}: {getattr(error, 'problem', None) or error}")
             return None
-        if wrong := _not_json(value):
+        if wrong := not_json(value):
             self.problem(node, f"{name} holds {wrong}, which JSON cannot hold")
             return None
         return value
@@ -395,6 +394,8 @@ _KEYS: dict[str, Check] = {
     "notifications": _notifications,
     "triggers": _documents(triggers.read),
     "expectations": _documents(expectations.read),
+    "reads": _texts,
+    "writes": _texts,
     "work_queue": _name,
     "parameters": _values,
     "schedules": _schedules,
@@ -439,14 +440,3 @@ def _kind(node: yaml.Node) -> str:
     if isinstance(node, yaml.MappingNode):
         return "a mapping"
     return "a list" if isinstance(node, yaml.SequenceNode) else repr(node.value)
-
-
-def _not_json(value: Any) -> str:
-    if isinstance(value, dict):
-        strange = next((key for key in value if not isinstance(key, str)), None)
-        return f"the key {strange!r}" if strange is not None else _not_json([*value.values()])
-    if isinstance(value, list):
-        return next((wrong for item in value if (wrong := _not_json(item))), "")
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return "" if value is None or isinstance(value, (str, int, float, bool)) else f"a {type(value).__name__}"

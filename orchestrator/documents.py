@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -76,6 +77,18 @@ def render(document: Document) -> str:
     if document.schedules is None:
         parts.append("\n" + _COMMENTS["schedules"] + _SCHEDULE_EXAMPLE)
     return "".join(parts)
+
+
+def not_json(value: Any) -> str:
+    """What of a value JSON cannot hold, in words; empty when it can hold all of it."""
+    if isinstance(value, dict):
+        strange = next((key for key in value if not isinstance(key, str)), None)
+        return f"the key {strange!r}" if strange is not None else not_json([*value.values()])
+    if isinstance(value, list):
+        return next((wrong for item in value if (wrong := not_json(item))), "")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return "" if value is None or isinstance(value, (str, int, float, bool)) else f"a {type(value).__name__}"
 
 
 _COMMENTS = {
