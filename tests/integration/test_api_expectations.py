@@ -88,10 +88,10 @@ class TestRest:
     def test_what_happens_regularly_is_suggested_until_it_is_expected(self, client_as: ClientAs) -> None:
         now = datetime.now(timezone.utc)
         with transaction() as session:
-            resource = [{"resource.id": "db://orders", "resource.role": "table"}]
             for minutes in range(5, 10 * 60, 10):
                 at = now - timedelta(minutes=minutes)
-                record = events.EventRecord("table.loaded", {"resource.id": "db://orders"}, resource, occurred=at)
+                about = {"resource.id": "db://orders"}
+                record = events.EventRecord("table.loaded", about, occurred=at, source="key")
                 events.record(session, [record], at)
             seen = {"first_seen": now, "last_seen": now, "changed": now, "labels": {}}
             session.add(Resource(id="db://orders", kind="table", name="orders", **seen))
