@@ -387,6 +387,8 @@ _KEYS: dict[str, Check] = {
     "results": _part({"block": _block, "path": _text}),
     "notifications": _notifications,
     "triggers": _triggers,
+    "reads": _texts,
+    "writes": _texts,
     "work_queue": _name,
     "parameters": _values,
     "schedules": _schedules,

@@ -147,6 +147,20 @@ def delete(expectations: tuple[str, ...], yes: bool) -> None:
         note(f"deleted {name}")
 
 
+@group.command()
+@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Whose days and hours to go by.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print documents, as `create` takes them.")
+@output_option
+def suggest(timezone: str, as_yaml: bool, output: str) -> None:
+    """Show what may be expected that nobody expects yet, learned from the last weeks."""
+    found = Client.from_settings().get("expectations/suggestions", {"timezone": timezone})["items"]
+    if as_yaml:
+        click.echo(yaml.safe_dump_all([item["document"] for item in found], sort_keys=False), nl=False)
+        return
+    columns = {"sentence": "Expected", "seen": "Seen", "samples": "Samples", "met": "Met so far"}
+    emit(found, output, columns=columns, empty="Nothing that is not expected yet happens regularly.")
+
+
 group.add_command(calendar)
 
 

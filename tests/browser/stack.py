@@ -1,4 +1,4 @@
-"""A stack for looking at: buckets, files, tables, topics and reports around the deployments, and how they are related."""
+"""A stack for looking at: buckets, files, tables, topics and reports around the deployments, and their relations."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ _RELATED = (
     ("contacts", "reads", "kafka://events/bookings"),
     ("contacts", "writes", f"{_TABLES}staging.contacts"),
     ("extract", "writes", f"{_TABLES}staging.invoices"),
-    *(("dbt-build", "reads", f"{_TABLES}staging.{name}") for name in ("arrivals", "departures", "contacts", "invoices")),
+    *(("dbt-build", "reads", f"{_TABLES}staging.{name}") for name in (
+        "arrivals", "departures", "contacts", "invoices",
+    )),
     *(("dbt-build", "writes", f"{_TABLES}marts.{name}") for name in ("punctuality", "revenue", "churn", "customers")),
     ("bi://punctuality", "reads", f"{_TABLES}marts.punctuality"),
     ("bi://revenue", "reads", f"{_TABLES}marts.revenue"),

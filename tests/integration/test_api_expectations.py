@@ -13,7 +13,10 @@ import pytest
 from orchestrator import cli
 from orchestrator.expectations.documents import FIELDS
 from orchestrator.server import loops
+from orchestrator.server.db.models import Resource
+from orchestrator.server.db.session import transaction
 from orchestrator.server.schemas.expectations import ExpectationInputSchema
+from orchestrator.server.services import events
 from tests.api import ClientAs
 from tests.live_api import Api
 
@@ -81,6 +84,24 @@ class TestRest:
         assert viewer.get(BASE).json["items"] == []
         assert viewer.post(BASE, json=NINE).status_code == 403
 
+    def test_what_happens_regularly_is_suggested_until_it_is_expected(self, client_as: ClientAs) -> None:
+        now = datetime.now(timezone.utc)
+        with transaction() as session:
+            resource = [{"resource.id": "db://orders", "resource.role": "table"}]
+            for minutes in range(5, 10 * 60, 10):
+                at = now - timedelta(minutes=minutes)
+                record = events.EventRecord("table.loaded", {"resource.id": "db://orders"}, resource, occurred=at)
+                events.record(session, [record], at)
+            seen = {"first_seen": now, "last_seen": now, "changed": now, "labels": {}}
+            session.add(Resource(id="db://orders", kind="table", name="orders", **seen))
+        editor = client_as("editor")
+        [found] = editor.get(f"{BASE}/suggestions").json["items"]
+        assert found["document"]["within"] == 780
+        assert (found["samples"], found["met"]) == (59, 1)
+        assert editor.post(BASE, json=found["document"]).status_code == 201
+        assert editor.get(f"{BASE}/suggestions").json["items"] == []
+        assert editor.get(f"{BASE}/suggestions?timezone=Nowhere").status_code == 422
+
     def test_a_stretch_that_is_too_long_is_refused(self, client_as: ClientAs) -> None:
         refused = client_as("viewer").get(f"{BASE}/calendar?from=2026-01-01T00:00:00Z&to=2027-01-01T00:00:00Z")
         assert refused.status_code == 422
@@ -139,6 +160,7 @@ class TestCommands:
         loops.run("expectations", datetime.now(timezone.utc))
         assert len(json.loads(run("expectation", "occurrences", "--output", "json"))) == 3
         assert "due" in run("expectation", "inspect", "beat")
+        assert "happens regularly" in run("expectation", "suggest")
         run("expectation", "mute", "beat", "--until", "+2h")
         run("expectation", "disable", "beat", "nine")
         assert json.loads(run("expectation", "inspect", "beat", "--output", "json"))["active"] is False

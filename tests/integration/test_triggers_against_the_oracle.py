@@ -151,7 +151,9 @@ class World:
         if len(self.sessions) < 2:
             session = self.open.enter_context(ExitStack())
             self.sessions.append(session)
-            self._ingest(session.enter_context(db.transaction()))
+            writing = session.enter_context(db.transaction())
+            writing.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            self._ingest(writing)
 
     def end(self) -> None:
         """The end of one of those; now and then it is undone."""
