@@ -56,7 +56,7 @@ def fill(client: Client) -> None:
         client.post("events", json=[event(index) for index in range(first, min(first + BATCH, RESOURCES))])
     deadline = time.monotonic() + _WAIT_S
     while time.monotonic() < deadline:
-        if sum(1 for _ in client.pages("resources", limit=200)) >= RESOURCES:
+        if sum(1 for _ in client.pages("resources", {"limit": 200})) >= RESOURCES:
             return
         time.sleep(0.5)
     raise RuntimeError(f"not all of {RESOURCES:,} resources were known within {_WAIT_S:g} s")

@@ -24,6 +24,7 @@ from .views import (
     events,
     chains,
     expectations,
+    holds,
     login,
     queues,
     resource,
@@ -60,6 +61,7 @@ PAGES = (
     webhook,
     chains,
     expectations,
+    holds,
     audit,
 )
 

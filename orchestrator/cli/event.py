@@ -20,7 +20,7 @@ from .output import emit, limit_option, note, output_option
 from .times import INSTANT, local_text
 
 _COLUMNS = {"occurred": "Occurred", "event": "Event", "resource": "Resource", "id": "ID"}
-_SOURCES = ("tower", "run", "key", "webhook", "lineage", "block")
+_SOURCES = ("tower", "run", "key", "webhook", "lineage", "block", "trigger")
 #: Seconds between two tries to follow while the API is away.
 _PAUSE = 2.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from itertools import islice
@@ -14,6 +13,7 @@ import yaml
 
 from ..client import Client
 from ..errors import Conflict, InvalidInput
+from ..expectations import texts
 from .expectation_calendar import calendar
 from .output import confirm, emit, limit_option, note, output_option, yes_option
 from .times import INSTANT
@@ -26,18 +26,6 @@ _OCCURRENCES = {
     "deadline": "Deadline",
     "satisfied": "Came",
 }
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which ``on``, ``09:15`` and dates are texts, as people mean them."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":int", ":timestamp"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^-?[0-9]+$"), list("-0123456789"))
 
 
 @click.group()
@@ -147,6 +135,20 @@ def delete(expectations: tuple[str, ...], yes: bool) -> None:
         note(f"deleted {name}")
 
 
+@group.command()
+@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Whose days and hours to go by.")
+@click.option("--yaml", "as_yaml", is_flag=True, help="Print documents, as `create` takes them.")
+@output_option
+def suggest(timezone: str, as_yaml: bool, output: str) -> None:
+    """Show what may be expected that nobody expects yet, learned from the last weeks."""
+    found = Client.from_settings().get("expectations/suggestions", {"timezone": timezone})["items"]
+    if as_yaml:
+        click.echo(yaml.safe_dump_all([item["document"] for item in found], sort_keys=False), nl=False)
+        return
+    columns = {"sentence": "Expected", "seen": "Seen", "samples": "Samples", "met": "Met so far"}
+    emit(found, output, columns=columns, empty="Nothing that is not expected yet happens regularly.")
+
+
 group.add_command(calendar)
 
 
@@ -172,7 +174,7 @@ def _save(client: Client, document: Mapping[str, Any], update: bool) -> Any:
 
 def _documents(file: Any) -> list[dict[str, Any]]:
     try:
-        found = [item for item in yaml.load_all(file.read(), _Loader) if item is not None]
+        found = texts.load_all(file.read())
     except yaml.YAMLError as error:
         raise InvalidInput(f"{file.name} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
     if not found or not all(isinstance(item, dict) for item in found):

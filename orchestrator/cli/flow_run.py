@@ -147,6 +147,17 @@ def why(run: str, output: str) -> None:
 
 @group.command()
 @click.argument("run")
+@output_option
+def suspects(run: str, output: str) -> None:
+    """Rank what happened near a failed run, shortly before: broken infrastructure, changed configuration, upstream."""
+    client = Client.from_settings()
+    found = list(client.pages(f"flow-runs/{flow_run_id(client, run)}/suspects"))
+    columns = {"score": "Score", "event": "Event", "resource_name": "Resource", "occurred": "Occurred", "why": "Why"}
+    emit(found, output, columns=columns, empty="Nothing happened nearby that could have to do with it.")
+
+
+@group.command()
+@click.argument("run")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run has ended.")
 @click.option("--level", type=click.Choice(_LEVELS, case_sensitive=False), help="Only this level and more severe ones.")
 @click.option("--search", metavar="TEXT", help="Only messages that contain this.")

@@ -1,4 +1,4 @@
-"""A stack for looking at: buckets, files, tables, topics and reports around the deployments, and how they are related."""
+"""A stack for looking at: buckets, files, tables, topics and reports around the deployments, and their relations."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from orchestrator.ids import uuid7
 from orchestrator.server.db.models import Event, Relation, Resource
-from orchestrator.server.services import resource_states
+from orchestrator.server.services import holds, resource_states
+from orchestrator.server.services.holds import Wanted
 from orchestrator.server.services.resource_states import Told
+from tests.server_rows import ANN
 
 _TABLES = "postgres://warehouse.internal/"
 #: id, name, kind
@@ -49,7 +51,9 @@ _RELATED = (
     ("contacts", "reads", "kafka://events/bookings"),
     ("contacts", "writes", f"{_TABLES}staging.contacts"),
     ("extract", "writes", f"{_TABLES}staging.invoices"),
-    *(("dbt-build", "reads", f"{_TABLES}staging.{name}") for name in ("arrivals", "departures", "contacts", "invoices")),
+    *(("dbt-build", "reads", f"{_TABLES}staging.{name}") for name in (
+        "arrivals", "departures", "contacts", "invoices",
+    )),
     *(("dbt-build", "writes", f"{_TABLES}marts.{name}") for name in ("punctuality", "revenue", "churn", "customers")),
     ("bi://punctuality", "reads", f"{_TABLES}marts.punctuality"),
     ("bi://revenue", "reads", f"{_TABLES}marts.revenue"),
@@ -93,6 +97,19 @@ def add(session: Session, now: datetime, deployments: Mapping[str, uuid.UUID]) -
     pod.vanished = now - timedelta(minutes=20)
     session.get_one(Resource, f"{_TABLES}marts.revenue").owner = "finance"
     session.flush()
+    _hold(session, now)
+
+
+def _hold(session: Session, now: datetime) -> None:
+    """Two that are in force, one that was released."""
+    stop = Wanted({"resource.id": f"{_TABLES}staging.invoices"}, "stop", "row counts are off by half", until_event={
+        "event": "row-count.passed", "match": {}})  # fmt: skip
+    few = Wanted({"resource.kind": "kafka.*"}, "limit", "the brokers are busy", 2, until=now + timedelta(hours=3))
+    moved = Wanted({"resource.id": "s3://flights-dev"}, "stop", "the bucket is being moved")
+    for wanted, ago in ((moved, 300), (few, 40), (stop, 12)):
+        row = holds.place(session, wanted, ANN, now - timedelta(minutes=ago))
+        if wanted is moved:
+            holds.release(session, row.hold.id, ANN, now - timedelta(minutes=250), "moved")
 
 
 def _told(identifier: str, since: datetime, state: str, cause: str) -> Told:

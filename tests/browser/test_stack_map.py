@@ -92,7 +92,10 @@ def test_events_travel_over_the_map(admin: Watched) -> None:
     page.evaluate("""() => {
       const pen = CanvasRenderingContext2D.prototype, arc = pen.arc;
       window.drawn = 0;
-      pen.arc = function (...where) { if (this.canvas.className === 'map-pulses') window.drawn++; return arc.apply(this, where); };
+      pen.arc = function (...where) {
+        if (this.canvas.className === 'map-pulses') window.drawn++;
+        return arc.apply(this, where);
+      };
     }""")
     with page.expect_response(lambda answer: "/map/events" in answer.url and answer.status == 200):
         pass
@@ -124,7 +127,11 @@ def test_the_map_goes_back_in_time(admin: Watched) -> None:
     page = opened(admin)
     failing = page.locator("[data-count=failing]")
     expect(failing).to_have_text("2")
-    slide = "(minutes) => { const time = document.getElementById('map-time'); time.value = minutes; time.dispatchEvent(new Event('input')); }"
+    slide = """(minutes) => {
+      const time = document.getElementById('map-time');
+      time.value = minutes;
+      time.dispatchEvent(new Event('input'));
+    }"""
     page.evaluate(slide, -60)
     expect(failing).to_have_text("0")
     expect(page.locator("[data-count=healthy]")).to_have_text("3")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,20 +15,14 @@ from sqlalchemy.exc import OperationalError
 from orchestrator import block_kinds
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput
-from orchestrator.ids import uuid7
-from orchestrator.records import State
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import (
     Action,
     ActionTarget,
-    Deployment,
     Event,
     Firing,
     FlowRun,
-    ResourceLimit,
-    Trigger,
-    WorkQueue,
 )
 from orchestrator.server.loops import actions as loop
 from orchestrator.server.loops.senders import Senders
@@ -41,16 +34,15 @@ from orchestrator.server.services import (
     agents,
     blocks,
     claims,
-    deployments,
-    runs,
     tokens,
 )
 from orchestrator.server.services.block_types import register
 from orchestrator.states import StateType
+from tests.acting import all_runs, deploy, save, turn
 from tests.api import ClientAs
 from tests.firings import EVENT, fire, only, outbox, told
 from tests.polling import until
-from tests.server_rows import ANN, add_run
+from tests.server_rows import ANN
 from tests.standins import messengers
 from tests.standins.trackers import Jira
 
@@ -59,43 +51,11 @@ TELL = {"do": "notify", "block": "slack/team", "subject": "{{ event.name }}", "b
 
 
 @pytest.fixture
-def senders(app: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Senders]:
-    """A loop with threads of its own."""
-    made = Senders(loop.send, action_outbox.AT_ONCE, action_outbox.TIME_OUT.total_seconds())
-    monkeypatch.setattr(loop, "senders", made)
-    yield made
-    until(made.idle, "the threads to end")
-
-
-@pytest.fixture
 def slack(senders: Senders) -> Iterator[messengers.Slack]:
     """Slack, and its block ``slack/team``."""
     with messengers.Slack() as service:
         save("slack", "team", webhook_url=f"{service.url}/services/T0/B0/{service.key}")
         yield service
-
-
-def save(slug: str, name: str, **data: Any) -> uuid.UUID:
-    with db.transaction() as session:
-        register(session, block_kinds.find(slug).type_facts(), ANN, now())
-        return blocks.create(session, slug, data, name=name, actor=ANN, now=now()).id
-
-
-def deploy(**facts: Any) -> uuid.UUID:
-    document = {"flow": "etl", "name": "prod", "entrypoint": "flow.py:etl", **facts}
-    with db.transaction() as session:
-        return deployments.apply(session, document, ANN, now()).deployment.id
-
-
-def turn(at: datetime | None = None) -> None:
-    """One round of the loop, and the end of what it began."""
-    loops.run("actions", at or now())
-    until(loop.senders.idle, "what was begun to be done")
-
-
-def all_runs() -> list[FlowRun]:
-    with db.reading() as session:
-        return list(session.scalars(select(FlowRun)))
 
 
 class TestWhatIsDoneHere:
@@ -459,99 +419,3 @@ def test_events_of_actions_are_few(senders: Senders) -> None:
     with db.reading() as session:
         names = session.scalars(select(Event.event).where(Event.event.startswith("action."))).all()
     assert list(names) == ["action.done"]
-
-
-class TestTheOtherKinds:
-    """Each acts upon the real thing, by the services that people use."""
-
-    def act(self, document: dict[str, Any], **event: Any) -> Action:
-        fire(document, **event)
-        turn()
-        return outbox()[-1]
-
-    def run_of(self, deployment_id: uuid.UUID, state: StateType | None = None) -> FlowRun:
-        with db.transaction() as session:
-            run = add_run(session, session.get_one(Deployment, deployment_id))
-            if state is not None:
-                runs.move(session, run.id, State(state), actor=ANN, now=now())
-            return run
-
-    def test_stopping_and_starting(self, senders: Senders) -> None:
-        identifier = deploy(schedules=[{"slug": "nightly", "cron": "0 3 * * *"}])
-        with db.transaction() as session:
-            session.add(Trigger(id=uuid7(), name="other", condition={}))
-
-        def look() -> tuple[bool, bool, bool, bool]:
-            with db.reading() as session:
-                deployment = session.get_one(Deployment, identifier)
-                trigger = session.scalars(select(Trigger).where(Trigger.name == "other")).one()
-                return deployment.paused, deployment.schedules[0].active, deployment.work_queue.paused, trigger.active
-
-        parts = (
-            {"deployment": "etl/prod"}, {"schedule": "etl/prod/nightly"}, {"work_queue": "default"},
-            {"trigger": "other"},
-        )  # fmt: skip
-        for part in parts:
-            assert self.act({"do": "pause", **part}).error == ""
-        assert look() == (True, False, True, False)
-        for part in parts:
-            assert self.act({"do": "resume", **part}).state == "done"
-        assert look() == (False, True, False, True)
-        assert told("deployment.paused")[0].payload["by"]["type"] == "trigger"
-
-    def test_the_deployments_that_touch_a_resource(self, senders: Senders) -> None:
-        block_id = save("string", "shared", value="x")
-        identifier = deploy(parameters={"a": "{{ blocks.string.shared }}"})
-        other = deploy(name="other")
-        about = {"resource.id": f"orchestrator.block.{block_id}"}
-        row = self.act({"do": "pause", "touching": "{{ event.resource.id }}"}, resource=about)
-        assert row.result == {"deployment_ids": [str(identifier)]}
-        row = self.act({"do": "run-deployment", "touching": "{{ event.resource.id }}"}, resource=about)
-        assert [run.deployment_id for run in all_runs()] == [identifier]
-        assert row.result == {"run_id": str(all_runs()[0].id)}
-        row = self.act({"do": "pause", "touching": "{{ event.resource.id }}"}, resource={"resource.id": "*"})
-        assert (row.state, row.error) == (
-            "given-up", "touching.resource.id: patterns cannot be used here: name the resource",
-        )  # fmt: skip
-        row = self.act({"do": "pause", "touching": {"resource.id": "nobody.knows"}})
-        assert (row.state, row.error) == ("skipped", "no deployment touches it")
-        with db.reading() as session:
-            assert not session.get_one(Deployment, other).paused
-
-    def test_limits(self, senders: Senders) -> None:
-        deploy()
-        save("sql-database", "db", connection_url="sqlite:///x.db", max_connections=5)
-        assert self.act({"do": "set-limit", "work_queue": "default", "slots": 2}).error == ""
-        assert self.act({"do": "set-limit", "limit": "block/sql-database/db", "slots": 1}).error == ""
-        with db.reading() as session:
-            assert session.scalars(select(WorkQueue.concurrency_limit)).one() == 2
-            assert session.scalars(select(ResourceLimit.slots)).one() == 1
-        row = self.act({"do": "set-limit", "limit": "block/sql-database/db", "slots": 0})
-        assert (row.state, row.error) == ("given-up", "slots: 0 is too few")
-
-    def test_runs_of_events(self, senders: Senders) -> None:
-        identifier = deploy()
-        run = self.run_of(identifier)
-        about = {"resource.id": f"orchestrator.flow-run.{run.id}"}
-        assert self.act({"do": "cancel-run"}, resource=about).result == {"cancelled": str(run.id)}
-        row = self.act({"do": "cancel-run"}, resource=about)
-        assert (row.state, row.error) == ("skipped", "the run ended as Cancelled already")
-        failed = self.run_of(identifier, StateType.FAILED)
-        row = self.act({"do": "retry-run", "run": "{{ event.payload.run }}"}, payload={"run": str(failed.id)})
-        assert row.error == ""
-        with db.reading() as session:
-            again = session.get_one(FlowRun, failed.id)
-        assert (again.state_type, again.chain_depth, again.chain_id is None) == ("SCHEDULED", 0, False)
-        row = self.act({"do": "change-state", "run": str(failed.id), "type": "FAILED", "message": "{{ key }}"})
-        assert (row.error, row.result) == ("", {"state": "FAILED"})
-        row = self.act({"do": "change-state", "type": "FAILED"})
-        assert (row.state, row.error) == ("given-up", "the event names no flow run")
-
-    def test_acknowledging(self, senders: Senders) -> None:
-        firing_id = fire({"do": "acknowledge"}, {"do": "acknowledge"})
-        turn()
-        with db.reading() as session:
-            firing = session.get_one(Firing, firing_id)
-        assert firing.acknowledged is not None
-        assert [row.state for row in outbox()] == ["done", "skipped"]
-        assert len(told("trigger.acknowledged")) == 1

@@ -96,6 +96,7 @@ def test_batches_in_different_order_do_not_deadlock() -> None:
         (event(event=""), "invalid", "event: "),
         (event(colour="red"), "invalid", "colour: "),
         (event(resource={"resource.name": "x"}), "invalid", "resource: give it an id"),
+        (event(resource={"resource.id": "x" * 2001}), "invalid", "resource: its resource.id has more than 2,000 bytes"),
         (event(resource={"resource.id": "x", "n": 3}), "invalid", "resource.n: "),
         (event(related=[{"resource.id": "x"}]), "invalid", "related.0: the label resource.role is missing"),
         (event(occurred="2026-03-01T00:00:00"), "invalid", "occurred: "),

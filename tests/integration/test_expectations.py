@@ -65,8 +65,9 @@ def at_nine(**more: Any) -> dict[str, Any]:
 
 def happens(name: str, at: datetime, about: str = "thing", heard: datetime | None = None, **labels: str) -> None:
     resource = {"resource.id": about, **labels}
+    source = "tower" if name.startswith("resource.") else "key"
     with db.transaction() as session:
-        events.record(session, [events.EventRecord(name, resource, occurred=at)], heard or at)
+        events.record(session, [events.EventRecord(name, resource, occurred=at, source=source)], heard or at)
 
 
 def found(key: str | None = None) -> list[ExpectationOccurrence]:

@@ -20,7 +20,7 @@ from orchestrator.records import State
 from orchestrator.server import config, hints, loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Deployment, Event, FlowRun, Producer, Schedule, TaskRun, WorkQueue
-from orchestrator.server.services import agents, claims, deployments, runs, schedules, ticks
+from orchestrator.server.services import agents, claims, deployments, events, runs, schedules, ticks
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
@@ -398,3 +398,21 @@ def test_much_that_is_old_goes_in_one_round() -> None:
             runs.create(session, deployment, actor=ANN, now=old)
         session.execute(update(FlowRun).values(state_type="COMPLETED", ended=old))
     assert loops.run("retention", NOW) == 450
+
+
+def test_heartbeats_are_kept_for_a_shorter_time() -> None:
+    config.use(Settings(heartbeat_retention=timedelta(hours=2)))
+    with db.transaction() as session:
+        told = [
+            events.EventRecord("x.y", {"resource.id": kind}, id=uuid7(NOW - age), kind=kind, source="key")
+            for kind in ("heartbeat", "operation")
+            for age in (timedelta(hours=1), timedelta(hours=3))
+        ]
+        events.store(session, told, NOW)
+    try:
+        loops.run("retention", NOW)
+    finally:
+        config.use(None)
+    with db.reading() as session:
+        kinds = [row.kind for row in events.listing(session).items]
+    assert sorted(kinds) == ["heartbeat", "operation", "operation"]

@@ -29,7 +29,8 @@ AHEAD = 5
 #: What a new deployment begins with.
 EMPTY: dict[str, Any] = {
     "flow": "", "name": "", "entrypoint": "", "description": "", "tags": [], "version": "", "storage": None,
-    "infrastructure": None, "results": None, "notifications": [], "work_queue": DEFAULT_QUEUE, "parameters": {},
+    "infrastructure": None, "results": None, "notifications": [], "reads": [], "writes": [],
+    "work_queue": DEFAULT_QUEUE, "parameters": {},
     "schedules": [], "parameter_schema": {},
 }  # fmt: skip
 

@@ -158,8 +158,7 @@ def load(session: Session, event_id: uuid.UUID) -> EventPage:
 def document(event: Event) -> dict[str, Any]:
     """The event as REST gives it."""
     shown = ("id", "event", "kind", "source", "occurred", "received", "resource", "related", "relations", "payload")
-    shown += ("follows",)
-    return {name: getattr(event, name) for name in shown}
+    return {name: getattr(event, name) for name in (*shown, "follows")}
 
 
 def _followed(session: Session, event: Event) -> Event | None:

@@ -7,6 +7,7 @@ import uuid
 from flask import Blueprint, Response, request
 
 from orchestrator.clock import now
+from orchestrator.server.db.models.event import KINDS, SOURCES
 from orchestrator.server.db.session import reading
 
 from ..fragments import data, page
@@ -21,7 +22,7 @@ def show() -> Response:
     wanted = events.asked(request.args)
     with reading() as session:
         found = events.listing(session, wanted, now(), request.args.get("cursor"))
-    choices = {"kinds": events.KINDS, "sources": events.SOURCES, "within": events.WITHIN}
+    choices = {"kinds": KINDS, "sources": SOURCES, "within": events.WITHIN}
     return page("events", room="events", asked=wanted, events=found, **choices)
 
 

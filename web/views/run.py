@@ -5,13 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
-from flask import Blueprint, Response, request, stream_with_context, url_for
+from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import from_text, now
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.services import runs as service
+from orchestrator.server.services import suspects as suspicion
 from orchestrator.server.services.logs import LogFilter, tail
 
 from ..access import actor, needs
@@ -38,6 +39,13 @@ def timeline(run_id: uuid.UUID) -> Response:
     since = request.args.get("since")
     with reading() as session:
         return data(run.timeline(session, run_id, _whole("attempt"), from_text(since) if since else None))
+
+
+@blueprint.get("/suspects")
+def suspects(run_id: uuid.UUID) -> str:
+    """What happened near a failed run, as the list of its panel."""
+    with reading() as session:
+        return render_template("parts/run_suspects.html", found=suspicion.rank(session, run_id))
 
 
 @blueprint.get("/logs")

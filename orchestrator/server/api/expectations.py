@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response
@@ -14,7 +15,7 @@ from ..db.models import CalendarDays, Expectation
 from ..db.session import reading, transaction
 from ..schemas import expectations as schemas
 from ..schemas.base import PageQuery, addressable
-from ..services import calendars, expectations, occurrences
+from ..services import calendars, expectations, occurrences, suggestions
 from ..services.expectation_watch import watch_of
 from ..services.expectations import ExpectationFilter
 from ..services.occurrences import OccurrenceFilter, OccurrenceRow
@@ -61,6 +62,17 @@ def check_expectation(body: dict[str, Any]) -> Response:
             watch = watch_of(session, Expectation(document=body, since=now()))
             times = [to_text(window.due) for window in watch.timetable.windows(now(), _NEXT)]
     return answer({"sentence": sentence(spec), "next": times})
+
+
+@blueprint.route("/expectations/suggestions")
+@needs("viewer")
+@blueprint.arguments(schemas.SuggestionQuery, location="query")
+@blueprint.response(200, schemas.SuggestionsSchema)
+def suggest_expectations(query: dict[str, Any]) -> Response:
+    """What may be expected that nobody expects yet, learned from the last weeks; the surest first."""
+    with reading() as session:
+        found = suggestions.suggest(session, query["timezone"], now())
+    return answer({"items": [asdict(item) for item in found]})
 
 
 @blueprint.route("/expectations/occurrences")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from flask import Response
@@ -17,7 +17,7 @@ from ..db.session import reading, transaction
 from ..schemas import flow_runs as schemas
 from ..schemas.agents import JobSchema
 from ..schemas.base import PageQuery
-from ..services import claims, runs, waiting
+from ..services import claims, runs, suspects, waiting
 from ..services.runs import RunFilter
 from .access import actor, bearer, needs, own_run_only, principal
 from .resource import Resource, answer, answer_all, answer_page, no_content
@@ -76,6 +76,16 @@ def list_flow_run_states(query: dict[str, Any], run_id: uuid.UUID) -> Response:
     with reading() as session:
         found = runs.states(session, run_id)
     return answer_all([present_state(item) for item in found], query)
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/suspects")
+@needs("viewer")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, schemas.SuspectPage)
+def list_suspects(query: dict[str, Any], run_id: uuid.UUID) -> Response:
+    """List what happened near a failed or crashed flow run and may have to do with it, the likeliest first."""
+    with reading() as session:
+        return answer_all([asdict(item) for item in suspects.rank(session, run_id)], query)
 
 
 @blueprint.route("/flow-runs/<uuid:run_id>/cancel", methods=["POST"])

@@ -25,9 +25,9 @@ FAMILY = Family(
         action("disabled", "It is judged no more.", _OWNER),
         action("muted", "Its misses tell nobody until a time, or do again.", _OWNER, until="until when"),
         action("deleted", "It was deleted.", _OWNER, **BEFORE),
-        _occurrence("due", "The time came at which it is to be met."),
         _occurrence("met", "What was expected came in time."),
         _occurrence("late", "What was expected came after its time."),
         _occurrence("missed", "What was expected did not come."),
+        _occurrence("resolved", "What was missed came after all, or turned out to have come in time."),
     ),
 )

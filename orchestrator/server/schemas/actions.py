@@ -52,6 +52,7 @@ class FieldSchema(Strict):
     choices = fields.List(fields.String(), required=True)
     interface = fields.String(required=True, metadata={"description": "What a block needs to be."})
     fixed = fields.Boolean(required=True, metadata={"description": "It cannot be a template."})
+    pattern = fields.Boolean(required=True, metadata={"description": "It may be a pattern, written out."})
 
 
 class ActionKindSchema(Strict):

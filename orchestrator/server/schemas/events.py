@@ -14,6 +14,8 @@ EVENT_MAX = 1_500_000
 #: The code of one that is larger.
 TOO_LARGE = "too-large"
 LABELS_MAX, RELATED_MAX = 500, 100
+#: Longest id of the resource that an event is about, in bytes: events are found by it.
+ID_MAX = 2000
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1024, strip_whitespace=True)]
 Labels = Annotated[dict[Annotated[str, Field(max_length=1024)], str], Field(max_length=LABELS_MAX)]
@@ -76,6 +78,8 @@ def read_event(raw: Any) -> EventIn:
 def _check_resources(event: EventIn) -> None:
     if not event.resource.get("resource.id"):
         raise Refusal("invalid", 'resource: give it an id, as in {"resource.id": "s3.bucket.sales"}')
+    if len(event.resource["resource.id"].encode()) > ID_MAX:
+        raise Refusal("invalid", f"resource: its resource.id has more than {ID_MAX:,} bytes: name it more shortly")
     for index, related in enumerate(event.related):
         for label in ("resource.id", "resource.role"):
             if not related.get(label):

@@ -141,6 +141,28 @@ class CheckedSchema(Strict):
     next = fields.List(Instant(), required=True)
 
 
+class SuggestionQuery(Strict):
+    """Whose days and hours to look for a pattern in."""
+
+    timezone = fields.String(load_default="UTC", metadata={"description": "IANA name of the time zone."})
+
+
+class SuggestionSchema(Strict):
+    """An expectation that might be made."""
+
+    document = Mapping(required=True, metadata={"description": "What `POST expectations` takes."})
+    sentence = fields.String(required=True)
+    seen = fields.String(required=True, metadata={"description": "What it was learned from."})
+    samples = fields.Integer(required=True)
+    met = fields.Float(required=True, metadata={"description": "Share of the past that would have met it."})
+
+
+class SuggestionsSchema(Strict):
+    """What may be expected that nobody expects yet."""
+
+    items = fields.List(fields.Nested(SuggestionSchema), required=True)
+
+
 class CalendarInputSchema(Strict):
     """The days that count."""
 

@@ -101,3 +101,19 @@ class StateInputSchema(Strict):
 
 FlowRunPage = page_of(FlowRunSchema)
 HistoryPage = page_of(HistoryStateSchema)
+
+
+class SuspectSchema(Strict):
+    """An event that may have to do with a failure."""
+
+    id = fields.UUID(required=True, metadata={"description": "The event's."})
+    event = fields.String(required=True)
+    occurred = Instant(required=True)
+    resource_id = fields.String(required=True)
+    resource_name = fields.String(required=True)
+    score = fields.Float(required=True, metadata={"description": "0 to 1: in which order to look."})
+    hops = fields.Integer(required=True, metadata={"description": "0: the run itself, 1: what its deployment touches."})
+    why = fields.String(required=True)
+
+
+SuspectPage = page_of(SuspectSchema)

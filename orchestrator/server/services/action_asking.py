@@ -26,7 +26,7 @@ def prepare(session: Session, row: Action, now: datetime) -> tuple[Kind, Asked]:
     document = {name: value for name, value in row.spec.items() if name != "do"}
     known = lookup.named(sandbox.names_in(document) | kind.needs(document))
     values = sandbox.render(document, known, row.kind)
-    kind.read(values, row.kind)
+    kind.read(values, document, row.kind)
     return kind, Asked(
         action_id=row.id,
         values=values,

@@ -43,6 +43,8 @@ class Field:
     interface: str = ""
     #: It cannot be a template: what is acted upon is not for events to say.
     fixed: bool = False
+    #: It may be a pattern, but not one that came out of a template: an outsider's ``*`` must not select everything.
+    pattern: bool = False
 
     def problem(self, value: Any) -> str:
         """What is wrong with a value that is no template; empty when nothing is."""
@@ -168,10 +170,15 @@ class Kind:
         """The names that templates know which :meth:`act` or :meth:`content` look at themselves."""
         return set()
 
-    def read(self, values: Mapping[str, Any], place: str) -> None:
-        """Check the values that templates became. Raises InvalidInput."""
+    def read(self, values: Mapping[str, Any], document: Mapping[str, Any], place: str) -> None:
+        """Check the values that the templates of a document became. Raises InvalidInput."""
         for item in self.fields:
-            if item.name in values and (problem := item.problem(values[item.name])):
+            if item.name not in values:
+                continue
+            problem = item.problem(values[item.name])
+            if not problem and item.pattern and _became_a_pattern(values[item.name], document[item.name]):
+                problem = "A template cannot give a pattern: name the resource."
+            if problem:
                 where = f"{place}.{item.name}"
                 raise InvalidInput(f"{where}: {problem}", {where: [problem]})
 
@@ -199,6 +206,26 @@ def first_of(kind: str, involved: Iterable[Mapping[str, Any]]) -> uuid.UUID | No
             except ValueError:
                 continue
     return None
+
+
+def _became_a_pattern(value: Any, document: Any) -> bool:
+    """Whether a template in a document became a text that selects more than the thing of that name."""
+    if isinstance(document, Mapping) and isinstance(value, Mapping):
+        return any(_became_a_pattern(value[name], document[name]) for name in document)
+    if isinstance(document, list) and isinstance(value, list):
+        return any(_became_a_pattern(*pair) for pair in zip(value, document, strict=False))
+    return sandbox.holds_template(document) and any("*" in text or text.startswith("!") for text in _all_texts(value))
+
+
+def _all_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _all_texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _all_texts(item)
 
 
 def _problem(item: Field, value: Any) -> str:

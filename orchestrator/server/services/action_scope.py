@@ -19,7 +19,12 @@ MOST = 100
 DEPLOYMENTS = (
     Field("deployment", "deployment", "flow/name of the deployment."),
     Field("inferred", "flag", "The deployment that the event is about, or related to."),
-    Field("touching", "json", "All deployments that touch a resource: its id, or labels that select resources."),
+    Field(
+        "touching",
+        "json",
+        "All deployments that touch a resource: its id, or labels that select resources.",
+        pattern=True,
+    ),
 )
 DEPLOYMENT_NAMES = tuple(item.name for item in DEPLOYMENTS)
 RUN = Field("run", "text", "Id of the run; left out: the run that the event is about, or related to.")
@@ -72,14 +77,10 @@ def _of_run(session: Session, asked: Asked) -> uuid.UUID | None:
 
 
 def _selector(value: Any) -> dict[str, Any]:
-    """What selects the resources. What came out of a template may be an outsider's word: it selects nothing beside
-    itself.
-    """
+    """What selects the resources."""
     labels = value if isinstance(value, Mapping) else {"resource.id": value}
     for name, text in labels.items():
         texts = text if isinstance(text, list) else [text]
         if not texts or not all(isinstance(item, str) and item for item in texts):
             raise InvalidInput(f"touching.{name}: give a text")
-        if any("*" in item or item.startswith("!") for item in texts):
-            raise InvalidInput(f"touching.{name}: patterns cannot be used here: name the resource")
     return dict(labels)

@@ -12,18 +12,27 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ...errors import Conflict, NotFound
 from ...ids import uuid7
 from ...records import Actor
 from .. import hints
+from ..db.json_text import json_text
 from ..db.models import Action, Event, Firing, Trigger
 from ..db.session import after_commit
 from . import action_kinds
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode_id, page
+from .statements import fetch
+
+#: One statement however many there are: it is not compiled anew for each number.
+_WRITE = """
+INSERT INTO action (id, firing_id, moment, position, kind, spec, target, next_try, created)
+SELECT * FROM json_to_recordset(%(rows)s::json) AS x(
+    id uuid, firing_id uuid, moment text, position int, kind text, spec jsonb, target text, next_try timestamptz,
+    created timestamptz)
+ON CONFLICT DO NOTHING RETURNING id"""
 
 STATES = ("waiting", "running", "done", "given-up", "skipped")
 
@@ -90,8 +99,7 @@ def queue_all(
     if not values:
         return []
     after_commit(session, hints.wake, "actions")
-    written = insert(Action).values(values).on_conflict_do_nothing().returning(Action.id)
-    return list(session.scalars(written))
+    return [row.id for row in fetch(session, _WRITE, {"rows": json_text(values)})]
 
 
 def get(session: Session, action_id: uuid.UUID) -> ActionRow:

@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ... import triggers
@@ -23,6 +22,7 @@ from ...clock import to_text
 from ...ids import uuid7, uuid7_floor
 from ...triggers import Over, Seen, instant
 from ..config import current
+from ..db.json_text import json_text
 from ..db.models import Event, Firing
 from . import actions, trigger_chains
 from .announcements import resource
@@ -42,6 +42,14 @@ SELECT trigger_id, count(*) FILTER (WHERE state <> 'suppressed') AS number,
     bool_or(suppressed = 'rate') AS stopped
 FROM firing WHERE trigger_id = ANY(%(ids)s) AND id > %(after)s GROUP BY trigger_id"""
 
+
+_WRITE = """
+INSERT INTO firing (id, trigger_id, key, occasion, state, suppressed, fired, occurred, event_id, reason, context,
+    chain_id, depth, resolved)
+SELECT * FROM json_to_recordset(%(rows)s::json) AS x(
+    id uuid, trigger_id uuid, key text, occasion text, state text, suppressed text, fired timestamptz,
+    occurred timestamptz, event_id uuid, reason text, context jsonb, chain_id uuid, depth int, resolved timestamptz)
+ON CONFLICT DO NOTHING RETURNING id"""
 
 #: What events about a firing say of it.
 _TOLD = (
@@ -127,8 +135,7 @@ def _insert(
         rows.append(_row(item, item.what, events, chain, depth, book.suppressed(item, depth, now), now))
     if not rows:
         return 0
-    statement = insert(Firing).values(rows).on_conflict_do_nothing().returning(Firing.id)
-    new = set(session.scalars(statement))
+    new = {row.id for row in fetch(session, _WRITE, {"rows": json_text(rows)})}
     wanted = []
     for item, row in zip(items, rows, strict=True):
         if row["id"] not in new:

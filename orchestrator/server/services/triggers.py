@@ -53,12 +53,19 @@ class TriggerRow:
     standing: str
 
 
-def check(session: Session, document: Mapping[str, Any], owner: Deployment | None = None) -> TriggerSpec:
-    """Read a document whole, with its actions. Raises InvalidInput with all problems by field."""
+def check(
+    session: Session, document: Mapping[str, Any], owner: Deployment | None = None, *, acts_anew: bool = True
+) -> TriggerSpec:
+    """Read a document whole, with its actions. Raises InvalidInput with all problems by field.
+
+    Args:
+        acts_anew: What its actions name is looked up; else they are as they were, and that may be gone meanwhile.
+    """
     spec = triggers.read(document)
+    looked_up = session if acts_anew else None
     problems = {
-        **action_kinds.problems(spec.then, "then", session),
-        **action_kinds.problems(spec.on_resolve, "on_resolve", session),
+        **action_kinds.problems(spec.then, "then", looked_up),
+        **action_kinds.problems(spec.on_resolve, "on_resolve", looked_up),
     }
     if problems:
         first, texts = next(iter(problems.items()))
@@ -108,7 +115,8 @@ def change(session: Session, ref: str | uuid.UUID, values: Mapping[str, Any], ac
     """
     found = _by_hand(_locked(session, get(session, ref).id))
     owner = session.get(Deployment, found.deployment_id) if found.deployment_id else None
-    spec = check(session, {**document(found), **values}, owner)
+    acts_anew = bool({"then", "on_resolve"} & set(values))
+    spec = check(session, {**document(found), **values}, owner, acts_anew=acts_anew)
     if spec.name != found.name:
         session.execute(_LOCK, {"name": spec.name})
         same = select(Trigger.id).where(

@@ -26,8 +26,8 @@ class Xid8(UserDefinedType[int]):
 #: What kind of thing happened: somebody changed something; something worked; it is alive; it is related to others.
 KINDS = ("action", "operation", "heartbeat", "relationship")
 #: Who wrote an event: the server itself; a run or process by the SDK; somebody by REST; what came in by a webhook, as
-#: lineage, or by looking at a block.
-SOURCES = ("tower", "run", "key", "webhook", "lineage", "block")
+#: lineage, or by looking at a block; an action of a trigger.
+SOURCES = ("tower", "run", "key", "webhook", "lineage", "block", "trigger")
 
 
 class Event(Base):

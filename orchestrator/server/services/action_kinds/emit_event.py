@@ -39,7 +39,7 @@ class EmitEvent(Kind):
             "payload": values.get("payload") or {},
             "follows": str(asked.event_id) if asked.event_id else None,
         }
-        taken = events.ingest(session, [item], now, source="tower")
+        taken = events.ingest(session, [item], now, source="trigger")
         for refused in taken.refused:
             raise InvalidInput(refused.message)
         return {"event_id": str(event_id)}

@@ -19,7 +19,7 @@ class PlaceHold(Kind):
     title = "Hold a resource"
     description = "Have deployments that touch a resource wait; release-hold, a time or an event lets them go."
     fields = (
-        Field("resource", "text", "Id of the resource, or a pattern of ids.", required=True),
+        Field("resource", "text", "Id of the resource, or a pattern of ids.", required=True, pattern=True),
         Field(
             "kind", "choice", "stop (nothing starts), limit (few at once) or delay.", choices=("stop", "limit", "delay")
         ),
@@ -28,8 +28,8 @@ class PlaceHold(Kind):
         Field("reason", "text", "What people are told who ask why their run waits."),
         Field("for", "duration", "It is released after this time."),
         Field("until", "instant", "It is released at this time."),
-        Field("until_event", "text", "It is released by an event of this name, or pattern of names."),
-        Field("until_resource", "text", "... about this resource only."),
+        Field("until_event", "text", "It is released by an event of this name, or pattern of names.", pattern=True),
+        Field("until_resource", "text", "... about this resource only.", pattern=True),
     )
 
     def act(self, session: Session, asked: Asked, now: datetime) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class ReleaseHold(Kind):
         "Release the holds that this trigger placed on a resource; without a resource, all that this firing placed."
     )
     fields = (
-        Field("resource", "text", "The resource, as place-hold has it."),
+        Field("resource", "text", "The resource, as place-hold has it.", pattern=True),
         Field("reason", "text", "Why; it is kept with the hold."),
     )
 

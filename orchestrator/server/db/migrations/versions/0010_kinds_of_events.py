@@ -23,7 +23,7 @@ def upgrade() -> None:
         op.f("ck_event_kind"), "event", "kind IN ('action', 'operation', 'heartbeat', 'relationship')"
     )
     op.create_check_constraint(
-        op.f("ck_event_source"), "event", "source IN ('tower', 'run', 'key', 'webhook', 'lineage', 'block')"
+        op.f("ck_event_source"), "event", "source IN ('tower', 'run', 'key', 'webhook', 'lineage', 'block', 'trigger')"
     )
     op.create_index("ix_event_action", "event", ["id"], postgresql_where=sa.text("kind = 'action'"))
     op.create_index("ix_event_heartbeat", "event", ["id"], postgresql_where=sa.text("kind = 'heartbeat'"))

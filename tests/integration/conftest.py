@@ -1,0 +1,3 @@
+"""Fixtures of integration tests."""
+
+from tests.acting import senders  # noqa: F401
