@@ -42,8 +42,10 @@ JOIN: dict[str, Any] = {
 @pytest.fixture
 def editor(client_as: ClientAs) -> FlaskClient:
     with db.transaction() as session:
-        for name in ("extract", "check", "load", "alarm", "tell"):
+        for name in ("extract", "load", "alarm", "tell"):
             add_deployment(session, name=name)
+        picky = {"type": "object", "properties": {}, "additionalProperties": False}
+        add_deployment(session, name="check", parameter_schema=picky)
     work()  # from now on events are read
     return client_as("editor")
 
@@ -277,3 +279,22 @@ def test_circles_and_what_hangs_on_them_are_told() -> None:
         "steps.b.after": ["Goes in a circle: b after a after b."],
         "steps.c.after": ["Is never reached: b never is."],
     }
+
+
+def test_a_trigger_starts_a_chain_once(editor: FlaskClient) -> None:
+    apply(editor)
+    then = [{"do": "run-chain", "chain": "nightly", "parameters": {"day": "{{ event.payload.day }}"}}]
+    trigger = {"name": "begin", "when": {"expect": "day.begins"}, "then": then}
+    assert editor.post("/api/v1/triggers", json=trigger).status_code == 201
+    event = {"event": "day.begins", "resource": {"resource.id": "calendar"}, "payload": {"day": "wed"}}
+    assert editor.post("/api/v1/events", json=event).status_code == 202
+    work()
+    with db.transaction() as session:
+        session.execute(update(Action).values(state="waiting", next_try=now()))
+    work()
+    [run] = editor.get("/api/v1/chains/nightly/runs").json["items"]
+    assert run["parameters"] == {"day": "wed"}
+    [step] = [step for step in run["steps"] if step["name"] == "extract"]
+    assert editor.get(f"/api/v1/flow-runs/{step['flow_run']['id']}").json["parameters"] == {"day": "wed"}
+    wrong = {**trigger, "name": "other", "then": [{"do": "run-chain"}]}
+    assert list(editor.post("/api/v1/triggers", json=wrong).json["errors"]) == ["then.0.chain"]

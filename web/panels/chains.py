@@ -19,15 +19,20 @@ LOOKS = {
 
 def drawing(spec: ChainSpec, steps: dict[str, Reached[Any]] | None = None) -> list[dict[str, Any]]:
     """What the script draws: each step with those that it waits for and how they have to end, and where it stands."""
-    return [
-        {
-            "name": step.name, "after": list(step.after), "says": _says(step.ends, step.any_of and len(step.after) > 1),
-            "status": steps[step.name].status if steps else "",
-            "word": LOOKS[steps[step.name].status].name if steps else step.deployment,
-            "run": str(steps[step.name].run.id) if steps and steps[step.name].run else "",
-        }
-        for step in spec.steps.values()
-    ]  # fmt: skip
+    drawn = []
+    for step in spec.steps.values():
+        at = steps[step.name] if steps else None
+        drawn.append(
+            {
+                "name": step.name,
+                "after": list(step.after),
+                "says": _says(step.ends, step.any_of and len(step.after) > 1),
+                "status": at.status if at else "",
+                "word": LOOKS[at.status].name if at else step.deployment,
+                "run": str(at.run.id) if at and at.run is not None else "",
+            }
+        )
+    return drawn
 
 
 def condition(step: Any) -> str:

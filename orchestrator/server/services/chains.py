@@ -21,7 +21,7 @@ from ...errors import InvalidInput, NotFound, ParameterError
 from ...ids import uuid7
 from ...records import Actor
 from ...states import TERMINAL
-from ..db.models import Chain, ChainRun, ChainVersion, FlowRun, Trigger
+from ..db.models import Chain, ChainRun, ChainVersion, Deployment, FlowRun, Trigger
 from . import action_kinds, chain_steps, deployments, runs, sandbox, triggers
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode, decode_id, page
@@ -163,7 +163,7 @@ def start(
     """Start the first steps of a chain, in its newest version.
 
     Args:
-        parameters: Laid over those of the first steps, where they have them.
+        parameters: Laid over those of the first steps, each of which takes those that it has.
         run_id: For callers that may ask twice: a run that there is is returned as it is.
         depth: Firings that led to it.
 
@@ -186,9 +186,9 @@ def start(
     for step in spec.first():
         started = chain_steps.Started(chain_steps.key(chain.id, chain.version, step.name), (made.id, depth))
         try:
-            found = deployments.get(session, step.deployment)
+            found = deployments.for_run(session, step.deployment)
             runs.create(
-                session, deployments.for_run(session, found.id), parameters={**step.parameters, **parameters},
+                session, found, parameters={**step.parameters, **_taken(found, parameters)},
                 actor=actor, now=now, tags=step.tags, priority=step.priority, chain=started.chain,
                 chain_step=started.key, idempotency_key=started.idempotency_key,
             )  # fmt: skip
@@ -232,6 +232,13 @@ def forget(session: Session, before: datetime, batch: int) -> int:
 def about(chain: Chain) -> dict[str, str]:
     """Labels by which events name a chain."""
     return resource("chain-definition", chain.id, chain.name)
+
+
+def _taken(deployment: Deployment, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the parameters of a chain's run that a deployment has; what it would refuse may be for others."""
+    schema = deployment.parameter_schema
+    known = schema.get("properties", {}) if schema.get("additionalProperties") is False else parameters
+    return {name: value for name, value in parameters.items() if name in known}
 
 
 def _told(version: ChainVersion) -> dict[str, Any]:

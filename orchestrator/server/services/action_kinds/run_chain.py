@@ -19,7 +19,7 @@ class RunChain(Kind):
     description = "Start the first steps of a chain of deployments."
     fields = (
         Field("chain", "text", "Name of the chain.", required=True, fixed=True),
-        Field("parameters", "mapping", "Laid over those of its first steps."),
+        Field("parameters", "mapping", "Laid over those of its first steps; later ones find them as chain.parameters."),
     )
 
     def act(self, session: Session, asked: Asked, now: datetime) -> dict[str, Any]:
