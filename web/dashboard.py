@@ -23,6 +23,7 @@ from .views import (
     deployments,
     events,
     expectations,
+    holds,
     login,
     queues,
     resource,
@@ -58,6 +59,7 @@ PAGES = (
     webhooks,
     webhook,
     expectations,
+    holds,
     audit,
 )
 
