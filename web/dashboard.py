@@ -21,6 +21,7 @@ from .views import (
     deployment,
     deployment_form,
     deployments,
+    desk,
     events,
     expectations,
     holds,
@@ -60,6 +61,7 @@ PAGES = (
     webhook,
     expectations,
     holds,
+    desk,
     audit,
 )
 
