@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from ..services.desk import RESOURCE_MAX
-from ..services.desk_words import SIGNS
 from .base import Instant, Mapping, Strict
+
+
+SIGNS = ("failing", "late", "held", "running", "due", "fresh", "quiet")
+#: Longest id of a resource.
+RESOURCE_MAX = 1024
 
 
 class SavedFormSchema(Strict):
