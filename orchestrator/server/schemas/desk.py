@@ -6,7 +6,6 @@ from marshmallow import fields, validate
 
 from .base import Instant, Mapping, Strict
 
-
 SIGNS = ("failing", "late", "held", "running", "due", "fresh", "quiet")
 #: Longest id of a resource.
 RESOURCE_MAX = 1024
