@@ -30,6 +30,7 @@ ICONS = {
     "schedule": "calendar-time",
     "block": "puzzle",
     "expectation": "calendar-time",
+    "chain-definition": "link",
     "hold": "hand-stop",
     "block-type": "category",
     "work-queue": "stack-2",

@@ -49,6 +49,7 @@ PAGES = (
     "/resource?id=postgres://warehouse.internal/marts.revenue",
     "/resources?state=failing&as_of=2026-01-01T00:00:00Z",
     "/map",
+    "/chains",
     "/expectations",
     "/expectations?q=nothing-is-called-this",
     "/expectations/{delays-by-nine}",

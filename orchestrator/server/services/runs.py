@@ -87,6 +87,7 @@ def create(
     slot: datetime | None = None,
     again: bool = False,
     chain: tuple[uuid.UUID, int] | None = None,
+    chain_step: str | None = None,
 ) -> tuple[uuid.UUID, bool]:
     """Create a run of a deployment, SCHEDULED; agents are told once the transaction is committed.
 
@@ -96,6 +97,7 @@ def create(
         idempotency_key: A second call with the same one, for the same flow, finds the run of the first.
         again: They are those of an earlier run, templates of a schedule included.
         chain: The chain of causes that the run belongs to, and how many firings are in it before.
+        chain_step: The step that it is of a chain; there is one run for each in a run of the chain.
 
     Returns:
         The run's id, and whether it is new.
@@ -111,7 +113,7 @@ def create(
     row = new_row(deployment, merged, actor, now, name=name, tags=tags, due=due, priority=priority)
     row.update(idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot)
     if chain is not None:
-        row.update(chain_id=chain[0], chain_depth=chain[1])
+        row.update(chain_id=chain[0], chain_depth=chain[1], chain_step=chain_step)
     hint_now = row["due"] <= now + current().dispatch_ahead
     if hint_now:
         row.update(hinted=now, hints=1)
@@ -292,8 +294,10 @@ def move(
 
 
 def join(session: Session, run: FlowRun, chain_id: uuid.UUID, depth: int) -> None:
-    """Have a run that goes on belong to the chain of what moved it on."""
-    run.chain_id, run.chain_depth = chain_id, depth
+    """Have a run that goes on belong to the chain of what moved it on; a step of a chain stays one."""
+    if run.chain_step is None:
+        run.chain_id = chain_id
+    run.chain_depth = depth
     session.flush()
 
 

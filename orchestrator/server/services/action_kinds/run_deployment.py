@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from ....clock import duration
-from .. import action_scope, deployments, runs
+from .. import action_scope, chain_steps, deployments, runs
 from ..action_kind import Asked, Field, Kind
 
 
@@ -31,6 +31,7 @@ class RunDeployment(Kind):
     def act(self, session: Session, asked: Asked, now: datetime) -> dict[str, Any]:
         """Create the runs; the same action finds those that it made before."""
         values, delay = asked.values, asked.values.get("delay")
+        step = chain_steps.of(session, asked)
         made = []
         for deployment_id in action_scope.deployments(session, asked):
             run_id, _ = runs.create(
@@ -43,8 +44,9 @@ class RunDeployment(Kind):
                 tags=values.get("tags") or (),
                 priority=values.get("priority") or 0,
                 due=now + duration(delay) if delay is not None else None,
-                idempotency_key=f"action {asked.action_id} {deployment_id}",
-                chain=(asked.chain_id, asked.depth),
+                idempotency_key=step.idempotency_key if step else f"action {asked.action_id} {deployment_id}",
+                chain=step.chain if step else (asked.chain_id, asked.depth),
+                chain_step=step.key if step else None,
             )
             made.append(str(run_id))
         return {"run_id": made[0]} if len(made) == 1 else {"run_ids": made}
