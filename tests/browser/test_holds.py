@@ -9,6 +9,7 @@ from .test_pages import address
 
 
 def test_a_hold_is_previewed_placed_seen_and_released(admin: Watched) -> None:
+    admin.expected = ("422",)
     page = admin.open("/resource?id=s3://flights-dev/raw/airports.csv")
     page.get_by_role("link", name="Hold…").click()
     expect(page.locator("#would li").first).to_have_text("flights/delays-nightly")
