@@ -22,6 +22,7 @@ from .views import (
     deployment,
     deployment_form,
     deployments,
+    desk,
     events,
     expectations,
     holds,
@@ -62,6 +63,7 @@ PAGES = (
     chains,
     expectations,
     holds,
+    desk,
     audit,
 )
 

@@ -45,6 +45,7 @@ NOUNS: dict[str, Noun] = {
     "variable": Noun("variable", "group", "Set and read variables: plain values by name."),
     "limit": Noun("limit", "group", "Look at limits of blocks, and at the runs that hold them."),
     "hold": Noun("hold", "group", "Have what touches a resource wait, until it is released."),
+    "desk": Noun("desk", "group", "What you watch, in plain sentences; runs with saved forms.", plural=False),
     "resource": Noun("resource", "group", "Look at what moves in the stack: buckets, tables, deployments."),
     "trigger": Noun("trigger", "group", "Say what to do when events happen, or fail to."),
     "firing": Noun("firing", "group", "Look at what triggers fired for, and acknowledge it."),

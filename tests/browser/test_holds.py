@@ -9,9 +9,10 @@ from .test_pages import address
 
 
 def test_a_hold_is_previewed_placed_seen_and_released(admin: Watched) -> None:
+    admin.expected = ("422",)
     page = admin.open("/resource?id=s3://flights-dev/raw/airports.csv")
     page.get_by_role("link", name="Hold…").click()
-    expect(page.locator("#would li").first).to_have_text("delays/nightly")
+    expect(page.locator("#would li").first).to_have_text("flights/delays-nightly")
     page.fill("#resource", "s3://flights-dev/raw/delays*")
     expect(page.locator("#would")).to_contain_text("2 resources are held")
     page.fill("#resource", "s3://flights-dev/raw/airports.csv")
@@ -27,7 +28,7 @@ def test_a_hold_is_previewed_placed_seen_and_released(admin: Watched) -> None:
     page.get_by_role("button", name="Hold it").click()
     row = page.locator("#list .hold", has_text="the export is broken")
     expect(row).to_contain_text("at most 0 runs")
-    row.get_by_role("link", name="delays/nightly").click()
+    row.get_by_role("link", name="flights/delays-nightly").click()
     expect(page.locator(".verdict", has_text="the export is broken")).to_contain_text("at most 0 at once")
     page = admin.open("/")
     expect(page.locator("#red")).to_contain_text("the export is broken")

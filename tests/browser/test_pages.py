@@ -55,6 +55,7 @@ PAGES = (
     "/expectations/{delays-by-nine}",
     "/expectations/{files-of-all-stations}?status=missed",
     "/expectations/{arrivals-are-fresh}",
+    "/desk",
     "/holds",
     "/holds?show=released",
     "/holds/new?resource=s3://flights-dev/raw/arrivals.csv",

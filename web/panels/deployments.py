@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput, OrchestratorError, ParameterError
 from orchestrator.serializers import loads
-from orchestrator.server.db.models import Block, Deployment, Hold, Schedule
+from orchestrator.server.db.models import Block, Deployment, Hold, SavedForm, Schedule
 from orchestrator.server.services import (
     block_lookup,
     deployment_notifications,
@@ -21,6 +21,7 @@ from orchestrator.server.services import (
     holds,
     run_briefs,
     runs,
+    saved_forms,
     schedules,
 )
 from orchestrator.server.services.deployment_templates import Use
@@ -61,6 +62,7 @@ class DeploymentPage:
     looked_up: list[Use]
     #: Those in force that hold it.
     holds: list[Hold]
+    forms: list[SavedForm]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Launch:
     due: datetime | None
     name: str | None
     tags: tuple[str, ...]
+    #: The name under which its parameters are kept; empty: they are not.
+    keep_as: str
 
 
 def choices(session: Session) -> list[tuple[uuid.UUID, str]]:
@@ -103,6 +107,7 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
         runs=runs.listing(session, RunFilter(deployment_id=deployment_id, due_before=now), 20, None).items,
         looked_up=deployment_templates.uses(session, found),
         holds=holds.on_deployment(session, deployment_id),
+        forms=saved_forms.of(session, [deployment_id])[deployment_id],
     )
 
 
@@ -128,6 +133,7 @@ def read_launch(form: dict[str, str]) -> Launch:
         due=_due(form.get("due", "")) if form.get("when") == "later" else None,
         name=form.get("name", "").strip() or None,
         tags=tuple(part.strip() for part in form.get("tags", "").split(",") if part.strip()),
+        keep_as=_form_name(form.get("keep_as", "").strip()),
     )
 
 
@@ -142,6 +148,14 @@ def refusal(error: OrchestratorError) -> dict[str, list[str]]:
 
 def _ahead(schedule: Schedule, now: datetime) -> list[datetime]:
     return schedules.upcoming(schedule, now, AHEAD)
+
+
+def _form_name(name: str) -> str:
+    if "/" in name or len(name) > 100:
+        raise InvalidInput(
+            "the form's name", {"keep_as": ["Give the form a name of at most 100 letters, without a /."]}
+        )
+    return name
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from typing import Any
@@ -12,7 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import deployment_documents, runs, schedules
+from orchestrator.server.services import deployment_documents, runs, saved_forms, schedules
 from orchestrator.server.services import deployments as service
 
 from ..access import actor, needs
@@ -49,8 +50,24 @@ def file_name(name: str) -> str:
 @blueprint.get("/run")
 @needs("editor")
 def form(deployment_id: uuid.UUID) -> Response:
-    """The form that starts a run."""
-    return _form(deployment_id, {}, {})
+    """The form that starts a run; ``form`` fills it with a saved one."""
+    name = request.args.get("form", "")
+    if not name:
+        return _form(deployment_id, {}, {})
+    with reading() as session:
+        deployment = service.get(session, deployment_id)
+        saved = saved_forms.get(session, deployment, name).parameters
+        text = json.dumps({**deployment.parameters, **saved}, indent=2, ensure_ascii=False)
+    return _form(deployment_id, {"parameters": text, "keep_as": name}, {})
+
+
+@blueprint.post("/forms/<form>/delete")
+@needs("editor")
+def delete_form(deployment_id: uuid.UUID, form: str) -> AnyResponse:
+    """Delete a saved form."""
+    with transaction() as session:
+        saved_forms.delete(session, service.get(session, deployment_id), form, actor(), now())
+    return done(f"{form} is deleted", url_for("web.deployment.form", deployment_id=deployment_id), go=True)
 
 
 @blueprint.post("/run")
@@ -61,9 +78,12 @@ def launch(deployment_id: uuid.UUID) -> AnyResponse:
     try:
         wanted = deployments.read_launch(sent)
         with transaction() as session:
+            deployment = service.get(session, deployment_id)
+            if wanted.keep_as:
+                saved_forms.put(session, deployment, wanted.keep_as, wanted.parameters, actor(), now())
             run_id, _ = runs.create(
                 session,
-                service.get(session, deployment_id),
+                deployment,
                 parameters=wanted.parameters,
                 actor=actor(),
                 now=now(),

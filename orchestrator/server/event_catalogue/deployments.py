@@ -19,6 +19,8 @@ FAMILY = Family(
         action("resumed", "Its schedules start it again.", _FLOW, **CHANGED, **_LINES),
         action("not-ready", "A block that it needs was deleted: nothing starts it until it is applied again.",
                reason="which"),
+        action("form-saved", "Parameters to start it with were kept under a name.", form="the name"),
+        action("form-deleted", "A saved form of it was deleted.", form="the name"),
         action("deleted", "It was deleted, with its schedules and the runs that they made ahead.", _FLOW, **BEFORE),
     ),
 )  # fmt: skip

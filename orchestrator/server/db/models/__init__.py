@@ -17,6 +17,7 @@ from .chain import Chain, ChainRun, ChainVersion
 from .deployment import Deployment
 from .deployment_hold import DeploymentHold
 from .deployment_resource import DeploymentResource
+from .desk_item import DeskItem
 from .discovery import Discovery
 from .event import Event
 from .event_cursor import EventCursor
@@ -37,6 +38,7 @@ from .resource import Resource
 from .resource_limit import ResourceLimit
 from .resource_rule import ResourceRule
 from .resource_state import ResourceState
+from .saved_form import SavedForm
 from .schedule import Schedule
 from .task_run import TaskRun
 from .task_run_state import TaskRunState
@@ -69,6 +71,7 @@ __all__ = [
     "Deployment",
     "DeploymentHold",
     "DeploymentResource",
+    "DeskItem",
     "Discovery",
     "Event",
     "EventCursor",
@@ -89,6 +92,7 @@ __all__ = [
     "ResourceLimit",
     "ResourceRule",
     "ResourceState",
+    "SavedForm",
     "Schedule",
     "TaskRun",
     "TaskRunState",
