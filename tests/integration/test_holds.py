@@ -201,6 +201,31 @@ def test_a_firing_places_it_and_its_end_releases_it(admin: FlaskClient, agent_id
     assert admin.get("/api/v1/holds?in_force=true").json["items"] == []
 
 
+def test_what_checks_a_table_may_run_again_to_let_it_go(admin: FlaskClient, agent_id: str) -> None:
+    check = start(admin)
+    assert claimed(admin, agent_id) == check
+    admin.post(f"/api/v1/flow-runs/{check}/state", json={"type": "COMPLETED", "attempt": 1})
+    document = {
+        "flow": "f", "name": "reads", "entrypoint": "a.py:f", "work_queue": "q",
+        "storage": {"block": "local-file-system/shared", "path": "y"},
+    }  # fmt: skip
+    assert admin.post("/api/v1/deployments", json=document).status_code == 201
+    hold = {"do": "place-hold", "resource": block_id(admin)}
+    by = [{"resource.id": f"orchestrator.flow-run.{check}", "resource.role": "flow-run"}]
+    fire({**hold, "until_event": "quality.passed"}, related=by)
+    loops.run("actions", now())
+    look()
+    run = start(admin, "reads")
+    assert reason(admin, run)["code"] == "held"
+    again = start(admin)
+    assert claimed(admin, agent_id) == again
+    assert claimed(admin, agent_id) is None
+
+    fire(hold, related=by)  # nothing that this one waits for needs the check to run
+    loops.run("actions", now())
+    assert reason(admin, start(admin))["code"] == "held"
+
+
 def test_an_action_that_can_be_no_hold_is_given_up(admin: FlaskClient) -> None:
     fire({"do": "place-hold", "resource": "x", "kind": "limit"})
     loops.run("actions", now())
