@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import text
@@ -18,6 +20,30 @@ FROM event WHERE source = 'tower' OR event LIKE 'resource.%'"""
 )
 #: Who the changes of runs are actions of.
 _PEOPLE = ("api-key", "user")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """An event, as far as it is looked at."""
+
+    event: str
+    kind: str
+    by: str | None
+    labels: tuple[str, ...]
+    payload: tuple[str, ...]
+    roles: tuple[str, ...]
+
+
+def surprises_among(events: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What is wrong with events as the API gives them, a line each."""
+    seen = {
+        _Seen(
+            item["event"], item["kind"], (item["payload"].get("by") or {}).get("type"), tuple(sorted(item["resource"])),
+            tuple(sorted(item["payload"])), tuple(sorted({one.get("resource.role", "") for one in item["related"]})),
+        )
+        for item in events if item["source"] == "tower" or item["event"].startswith("resource.")
+    }  # fmt: skip
+    return sorted({line for one in seen for line in _surprises(one)})
 
 
 def surprises() -> list[str]:

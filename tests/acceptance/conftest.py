@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from .. import cataloguing
 from ..stack import Stack, running_stack
 
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """A server with embedded services and no agent."""
+    """A server with embedded services and no agent. The events that it wrote are held against their catalogue."""
     with running_stack(extra={"ORCHESTRATOR_STOP_GRACE": "5s"}) as running:
         yield running
+        assert cataloguing.surprises_among(running.client.pages("events", {"limit": 200})) == []

@@ -22,11 +22,12 @@ from orchestrator.server.db.models import (
 )
 from orchestrator.server.loops.senders import Senders
 from orchestrator.server.services import (
+    actions,
     runs,
 )
 from orchestrator.states import StateType
 from tests.acting import all_runs, deploy, save, turn
-from tests.firings import fire, outbox, told
+from tests.firings import add_firing, fire, outbox, told
 from tests.server_rows import ANN, add_run
 
 
@@ -124,3 +125,15 @@ class TestTheOtherKinds:
         assert firing.acknowledged is not None
         assert [row.state for row in outbox()] == ["done", "skipped"]
         assert len(told("trigger.acknowledged")) == 1
+
+    def test_what_did_not_happen_has_the_labels_of_its_key(self, senders: Senders) -> None:
+        document = {"do": "emit-event", "event": "beat.gone", "resource": "{{ labels.resource.id }}"}
+        with db.transaction() as session:
+            trigger = Trigger(id=uuid7(), name="beat", condition={}, actions=[document])
+            session.add(trigger)
+            session.flush()
+            firing = add_firing(session, trigger, None)
+            firing.context = {"key": {"resource.id": "ping.backup"}}
+            actions.queue(session, firing, "fire", [document], now())
+        turn()
+        assert [event.resource_id for event in told("beat.gone")] == ["ping.backup"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +17,6 @@ from orchestrator.server import loops
 from orchestrator.server.db.models import Firing
 from orchestrator.server.db.session import transaction
 from orchestrator.server.services import actions, claims, events
-from orchestrator.server.services.events import EventRecord
 
 from ..api import ClientAs
 from ..firings import fire, only, outbox
@@ -146,22 +145,20 @@ def test_a_time_releases(admin: FlaskClient, agent_id: str) -> None:
 
 
 def test_an_event_releases(admin: FlaskClient, agent_id: str) -> None:
-    said = [
-        EventRecord("soda.check.passed", {"resource.id": "pg://a"}),
-        EventRecord("soda.check.passed", {"resource.id": "pg://b"}),
-    ]
-    with transaction() as session:
-        events.record(session, said, now() - timedelta(minutes=1))
+    def say(resource: str, at: datetime) -> None:
+        item = {"event": "soda.check.passed", "resource": {"resource.id": resource}}
+        with transaction() as session:
+            assert not events.ingest(session, [item], at).refused
+
+    say("pg://b", now() - timedelta(minutes=1))
     hold = place(admin, until_event={"event": "soda.*.passed", "match": {"resource.id": "pg://b"}})
     run = start(admin)
     look()
     assert claimed(admin, agent_id) is None  # what was said before does not count
-    with transaction() as session:
-        events.record(session, said[:1], now())
+    say("pg://a", now())
     look()
     assert claimed(admin, agent_id) is None
-    with transaction() as session:
-        events.record(session, said[1:], now())
+    say("pg://b", now())
     look()
     assert claimed(admin, agent_id) == run
     assert "soda.check.passed" in admin.get(f"/api/v1/holds/{hold['id']}").json["release_reason"]
@@ -199,6 +196,31 @@ def test_a_firing_places_it_and_its_end_releases_it(admin: FlaskClient, agent_id
     assert [row.state for row in outbox()[2:]] == ["done", "done", "skipped"]
     assert claimed(admin, agent_id) == run
     assert admin.get("/api/v1/holds?in_force=true").json["items"] == []
+
+
+def test_what_checks_a_table_may_run_again_to_let_it_go(admin: FlaskClient, agent_id: str) -> None:
+    check = start(admin)
+    assert claimed(admin, agent_id) == check
+    admin.post(f"/api/v1/flow-runs/{check}/state", json={"type": "COMPLETED", "attempt": 1})
+    document = {
+        "flow": "f", "name": "reads", "entrypoint": "a.py:f", "work_queue": "q",
+        "storage": {"block": "local-file-system/shared", "path": "y"},
+    }  # fmt: skip
+    assert admin.post("/api/v1/deployments", json=document).status_code == 201
+    hold = {"do": "place-hold", "resource": block_id(admin)}
+    by = [{"resource.id": f"orchestrator.flow-run.{check}", "resource.role": "flow-run"}]
+    fire({**hold, "until_event": "quality.passed"}, related=by)
+    loops.run("actions", now())
+    look()
+    run = start(admin, "reads")
+    assert reason(admin, run)["code"] == "held"
+    again = start(admin)
+    assert claimed(admin, agent_id) == again
+    assert claimed(admin, agent_id) is None
+
+    fire(hold, related=by)  # nothing that this one waits for needs the check to run
+    loops.run("actions", now())
+    assert reason(admin, start(admin))["code"] == "held"
 
 
 def test_an_action_that_can_be_no_hold_is_given_up(admin: FlaskClient) -> None:

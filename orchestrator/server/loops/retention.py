@@ -60,10 +60,6 @@ _HEARTBEATS = """
 DELETE FROM event WHERE id IN (
     SELECT id FROM event WHERE kind = 'heartbeat' AND id < %(before)s ORDER BY id LIMIT %(batch)s)
 AND kind = 'heartbeat' AND id < %(before)s"""
-_FIRINGS = """
-DELETE FROM firing WHERE id IN (
-    SELECT id FROM firing WHERE id < %(before)s AND state <> 'open'
-    ORDER BY id LIMIT %(batch)s FOR UPDATE SKIP LOCKED)"""
 #: What a trigger remembers of a key for which nothing came any more, and that waits for nothing.
 _BUCKETS = """
 DELETE FROM trigger_bucket WHERE (trigger_id, key) IN (
@@ -83,8 +79,6 @@ def step(session: Session, now: datetime) -> int:
         execute(session, _AGENTS, {"stopped": now - STOPPED, "silent": now - SILENT, "batch": BATCH}),
         execute(session, _ERRANDS, {"before": now - ERRANDS, "batch": BATCH}),
         len(fetch(session, _RESOURCES, {"before": now - VANISHED, "batch": BATCH})),
-        execute(session, _FIRINGS, {"before": uuid7_floor(now - current().run_retention), "batch": BATCH}),
-        execute(session, _HEARTBEATS, beats) * BATCH // HEARTBEATS,
         block_usage.forget(session, now, BATCH),
         block_history.forget(session, now, BATCH),
         resource_edits.forget(session, now, BATCH * 10) // 10,

@@ -94,8 +94,9 @@ class Known:
     @cached_property
     def labels(self) -> dict[str, Any]:
         """The labels that the firing goes by: of the event's resource, or of its key."""
-        told = self.firing.context.get("labels")
-        return spread({**((self.event or {}).get("resource") or {}), **(told if isinstance(told, Mapping) else {})})
+        told = [self.firing.context.get(name) for name in ("key", "labels")]
+        own = {name: value for item in told if isinstance(item, Mapping) for name, value in item.items()}
+        return spread({**((self.event or {}).get("resource") or {}), **own})
 
     def involved(self) -> list[dict[str, str]]:
         """Labels of the resource and of the related ones."""

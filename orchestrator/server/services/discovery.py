@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ...clock import to_text
@@ -247,8 +248,9 @@ def _row(session: Session, block: Block, now: datetime) -> Discovery:
     query = select(Discovery).where(Discovery.block_id == block.id).with_for_update()
     found = session.scalar(query)
     if found is None:
-        session.add(_fresh(block, now))
-        session.flush()
+        # The loop may be taking it in right now.
+        fresh = {"block_id": block.id, "next_due": now, "created": now}
+        session.execute(insert(Discovery).values(fresh).on_conflict_do_nothing())
         found = session.scalars(query).one()
     return found
 

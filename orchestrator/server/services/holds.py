@@ -21,8 +21,9 @@ from ...errors import Conflict, InvalidInput, NotFound
 from ...ids import uuid7, uuid7_floor
 from ...records import Actor
 from ...triggers.matching import Selector, like, matches, selector_text
-from ..db.models import DeploymentHold, Firing, Hold
+from ..db.models import DeploymentHold, Firing, FlowRun, Hold
 from . import touching
+from .action_kind import first_of
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode_id, page
 from .statements import execute, fetch
@@ -35,6 +36,8 @@ RELATED_NAMED = 20
 RESOURCES_NAMED = 20
 #: Events that are looked through at once for one that releases a hold.
 LOOK = 1000
+#: How far up from a subflow its deployment is looked for.
+CHAIN_MAX = 20
 #: Ids of events may lie this much before the time at which they were written.
 _SKEW = timedelta(minutes=5)
 _NOTHING_NAMED = "Name what is held: a resource's id, or labels."
@@ -224,7 +227,8 @@ def placed_by(
 
 def refresh(session: Session, hold: Hold) -> None:
     """Work out anew which deployments a hold holds."""
-    deployments = touching.deployments_touching(session, hold.match)
+    free = _told_by(session, hold)
+    deployments = [found for found in touching.deployments_touching(session, hold.match) if found not in free]
     execute(session, _DROP, {"hold": hold.id, "deployments": deployments})
     execute(session, _PUT, {"hold": hold.id, "deployments": deployments})
 
@@ -240,6 +244,25 @@ def step(session: Session, now: datetime, batch: int) -> int:
         else:
             refresh(session, hold)
     return len(holds)
+
+
+def _told_by(session: Session, hold: Hold) -> set[uuid.UUID]:
+    """The deployments whose run told of the event that a hold was placed for, where it waits for another event: what
+    checks a table has to run again, for its next success to let the table go.
+    """
+    firing = session.get(Firing, hold.firing_id) if hold.firing_id and hold.until_event else None
+    event = firing.context.get("event") if firing is not None else None
+    if not isinstance(event, Mapping):
+        return set()
+    run_id = first_of("flow-run", [event["resource"], *event["related"]])
+    for _ in range(CHAIN_MAX):  # a subflow has no deployment, the run that it is part of has
+        run = session.get(FlowRun, run_id) if run_id is not None else None
+        if run is None:
+            break
+        if run.deployment_id is not None:
+            return {run.deployment_id}
+        run_id = run.parent_flow_run_id
+    return set()
 
 
 def _on(session: Session, resource_id: str) -> list[uuid.UUID]:
