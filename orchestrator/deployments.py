@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import math
 import os
 import re
 import tempfile
@@ -19,9 +18,10 @@ from typing import Any
 import jsonschema
 import yaml
 
-from . import schedules, templates, triggers
-from .documents import Document, render
+from . import expectations, schedules, templates, triggers
+from .documents import Document, not_json, render
 from .errors import InvalidInput, ScheduleError
+from .expectations import texts
 from .states import StateType
 
 __all__ = [
@@ -175,7 +175,7 @@ class _Reader:
         except (yaml.YAMLError, ValueError, TypeError) as error:
             self.problem(node, f"{name}: {getattr(error, 'problem', None) or error}")
             return None
-        if wrong := _not_json(value):
+        if wrong := not_json(value):
             self.problem(node, f"{name} holds {wrong}, which JSON cannot hold")
             return None
         return value
@@ -348,14 +348,20 @@ def _notifications(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str
     ]
 
 
-def _triggers(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str, Any]]:
-    found = [] if _is_empty(node) else reader.plain(name, node)
-    for index, item in enumerate(found if isinstance(found, list) else [None]):
-        try:
-            triggers.read(item)
-        except InvalidInput as error:
-            reader.problem(_find(node, f"[{index}]", next(iter(error.errors), "")), f"{name}[{index}].{error}")
-    return found if isinstance(found, list) else []
+def _documents(read: Callable[[Any], Any]) -> Check:
+    """A list of documents that ``read`` checks."""
+
+    def check(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str, Any]]:
+        found = [] if _is_empty(node) else reader.plain(name, texts.retag(node))
+        found = found if isinstance(found, list) else [{}]
+        for index, item in enumerate(found):
+            try:
+                read(item if isinstance(item, dict) else {})
+            except InvalidInput as error:
+                reader.problem(_find(node, f"[{index}]", next(iter(error.errors), "")), f"{name}[{index}].{error}")
+        return found
+
+    return check
 
 
 def _saved_block(reader: _Reader, name: str, node: yaml.Node) -> str:
@@ -386,7 +392,8 @@ _KEYS: dict[str, Check] = {
     "infrastructure": _part({"block": _block, "overrides": _values}),
     "results": _part({"block": _block, "path": _text}),
     "notifications": _notifications,
-    "triggers": _triggers,
+    "triggers": _documents(triggers.read),
+    "expectations": _documents(expectations.read),
     "reads": _texts,
     "writes": _texts,
     "work_queue": _name,
@@ -433,14 +440,3 @@ def _kind(node: yaml.Node) -> str:
     if isinstance(node, yaml.MappingNode):
         return "a mapping"
     return "a list" if isinstance(node, yaml.SequenceNode) else repr(node.value)
-
-
-def _not_json(value: Any) -> str:
-    if isinstance(value, dict):
-        strange = next((key for key in value if not isinstance(key, str)), None)
-        return f"the key {strange!r}" if strange is not None else _not_json([*value.values()])
-    if isinstance(value, list):
-        return next((wrong for item in value if (wrong := _not_json(item))), "")
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return "" if value is None or isinstance(value, (str, int, float, bool)) else f"a {type(value).__name__}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -32,6 +33,8 @@ class Document:
     notifications: list[dict[str, Any]] = field(default_factory=list)
     #: Trigger documents. None: the file says nothing of triggers, and those on the server stay.
     triggers: list[dict[str, Any]] | None = None
+    #: Expectation documents; None as with triggers.
+    expectations: list[dict[str, Any]] | None = None
     #: Ids of resources, such as ``postgres://house/sales/orders``.
     reads: list[str] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
@@ -54,8 +57,9 @@ class Document:
         for name in ("infrastructure", "results"):
             if body[name] is None:
                 del body[name]
-        if self.triggers is None:
-            del body["triggers"]
+        for name in ("triggers", "expectations"):
+            if body[name] is None:
+                del body[name]
         if self.schedules is None:
             del body["schedules"]
         else:
@@ -68,11 +72,23 @@ def render(document: Document) -> str:
     parts = [f"# Deployment {document.address}. Create or update it with: orchestrator deployment apply <this file>\n"]
     for item in fields(Document):
         value = getattr(document, item.name)
-        if item.name in _COMMENTS and not (item.name in ("schedules", "triggers") and value is None):
+        if item.name in _COMMENTS and not (item.name in ("schedules", "triggers", "expectations") and value is None):
             parts.append("\n" + _COMMENTS[item.name] + _dump({item.name: value}))
     if document.schedules is None:
         parts.append("\n" + _COMMENTS["schedules"] + _SCHEDULE_EXAMPLE)
     return "".join(parts)
+
+
+def not_json(value: Any) -> str:
+    """What of a value JSON cannot hold, in words; empty when it can hold all of it."""
+    if isinstance(value, dict):
+        strange = next((key for key in value if not isinstance(key, str)), None)
+        return f"the key {strange!r}" if strange is not None else not_json([*value.values()])
+    if isinstance(value, list):
+        return next((wrong for item in value if (wrong := not_json(item))), "")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return "" if value is None or isinstance(value, (str, int, float, bool)) else f"a {type(value).__name__}"
 
 
 _COMMENTS = {
@@ -87,6 +103,7 @@ _COMMENTS = {
     "results": "# Where results go that are too large for the run: a block, a folder in it. null: as agents say.\n",
     "notifications": "# Whom to tell when a run comes into one of these states; without `on`: failed and crashed.\n",
     "triggers": "# What is done when events happen, or fail to. Without this key they stay; with [] they go.\n",
+    "expectations": "# What should happen by when. Without this key they stay; with [] they go.\n",
     "reads": "# Resources that runs read and write, by their ids: for the map, holds, and who is told what is late.\n",
     "writes": "",
     "work_queue": "# Agents of this queue take the runs: orchestrator agent start -q <queue>\n",

@@ -66,18 +66,22 @@ class Trigger:
         return answer
 
 
-def read_file(path: Path) -> list[dict[str, Any]]:
-    """The documents of a YAML file, which may hold several. Raises InvalidInput when it cannot be read."""
+def read_file(path: Path, what: str = "a trigger is a mapping with `name`, `when` and `then`") -> list[dict[str, Any]]:
+    """The documents of a YAML file, which may hold several. Raises InvalidInput when it cannot be read.
+
+    Args:
+        what: What such a document is, for those who gave none.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise InvalidInput(f"{path} is larger than {MAX_BYTES // 1024**2} MiB: that is no trigger file")
+            raise InvalidInput(f"{path} is larger than {MAX_BYTES // 1024**2} MiB: that is no file of such documents")
         found = [item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item is not None]
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise InvalidInput(f"{path}: this is no YAML: {' '.join(str(error).split())}") from None
     if not found or not all(isinstance(item, dict) for item in found):
-        raise InvalidInput(f"{path}: a trigger is a mapping with `name`, `when` and `then`")
+        raise InvalidInput(f"{path}: {what}")
     return found
 
 

@@ -18,11 +18,13 @@ from .views import (
     block,
     block_form,
     blocks,
+    chains,
     deployment,
     deployment_form,
     deployments,
     events,
     expectations,
+    holds,
     login,
     queues,
     resource,
@@ -57,7 +59,9 @@ PAGES = (
     stack_map,
     webhooks,
     webhook,
+    chains,
     expectations,
+    holds,
     audit,
 )
 

@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from orchestrator.clock import now
 from orchestrator.server.services.run_briefs import RunBrief
+from orchestrator.triggers.matching import selector_text
 
 from . import access, grids, things
 from .headers import nonce
@@ -47,6 +48,7 @@ def install(app: Flask) -> None:
         moment=moment,
         elapsed=elapsed,
         markdown=markdown,
+        selector=selector_text,
         pretty=pretty,
         compact=compact,
         short=short,

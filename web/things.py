@@ -19,7 +19,7 @@ _PAGES = {
     "expectation": ("web.expectations.one", "expectation_id"),
 }
 #: Kinds that a list shows.
-_LISTS = {"work-queue": "web.queues.show", "agent": "web.agents.show"}
+_LISTS = {"work-queue": "web.queues.show", "agent": "web.agents.show", "hold": "web.holds.show"}
 
 #: An icon for each kind of ours; other systems' by the first word of their kind.
 ICONS = {
@@ -30,6 +30,8 @@ ICONS = {
     "schedule": "calendar-time",
     "block": "puzzle",
     "expectation": "calendar-time",
+    "chain-definition": "link",
+    "hold": "hand-stop",
     "block-type": "category",
     "work-queue": "stack-2",
     "agent": "robot",

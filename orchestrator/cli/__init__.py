@@ -49,6 +49,7 @@ NOUNS: dict[str, Noun] = {
     "trigger": Noun("trigger", "group", "Say what to do when events happen, or fail to."),
     "firing": Noun("firing", "group", "Look at what triggers fired for, and acknowledge it."),
     "expectation": Noun("expectation", "group", "Say what should happen by when; see what became of it."),
+    "chain": Noun("chain", "group", "Have deployments follow one another."),
     "action": Noun("action", "group", "Look at what triggers had done; do again what was given up."),
     "webhook": Noun("webhook", "group", "Take deliveries of other systems and make events of them."),
     "event": Noun("event", "group", "Emit and list events."),

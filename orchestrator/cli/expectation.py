@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from itertools import islice
@@ -14,6 +13,7 @@ import yaml
 
 from ..client import Client
 from ..errors import Conflict, InvalidInput
+from ..expectations import texts
 from .expectation_calendar import calendar
 from .output import confirm, emit, limit_option, note, output_option, yes_option
 from .times import INSTANT
@@ -26,18 +26,6 @@ _OCCURRENCES = {
     "deadline": "Deadline",
     "satisfied": "Came",
 }
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which ``on``, ``09:15`` and dates are texts, as people mean them."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith((":bool", ":int", ":timestamp"))]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^-?[0-9]+$"), list("-0123456789"))
 
 
 @click.group()
@@ -186,7 +174,7 @@ def _save(client: Client, document: Mapping[str, Any], update: bool) -> Any:
 
 def _documents(file: Any) -> list[dict[str, Any]]:
     try:
-        found = [item for item in yaml.load_all(file.read(), _Loader) if item is not None]
+        found = texts.load_all(file.read())
     except yaml.YAMLError as error:
         raise InvalidInput(f"{file.name} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
     if not found or not all(isinstance(item, dict) for item in found):

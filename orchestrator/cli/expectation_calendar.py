@@ -26,7 +26,7 @@ def calendar() -> None:
 @click.option("--holiday", "holidays", multiple=True, metavar="DATE", help="2026-12-25, or 12-25 for each year.")
 @click.option("--extra", multiple=True, metavar="DATE", help="A date that counts all the same.")
 @click.option("--holidays-from", type=click.File(encoding="utf-8"), help="File with one date a line.")
-@click.option("--description", default="", metavar="TEXT")
+@click.option("--description", default="", metavar="TEXT", help="What it is for.")
 @output_option
 def put(
     name: str,

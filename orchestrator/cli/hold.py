@@ -34,19 +34,25 @@ def group() -> None:
 @output_option
 def place(resource: str | None, labels: tuple[str, ...], output: str, **options: Any) -> None:
     """Hold RESOURCE, an id or a pattern of ids. Without --limit and --delay nothing that touches it starts."""
-    match: dict[str, Any] = {"resource.id": resource} if resource else {}
-    for pair in labels:
-        name, sign, pattern = pair.partition("=")
-        if not sign:
-            raise click.BadParameter(f"{pair!r} is not NAME=PATTERN", param_hint="--label")
-        match[name] = pattern
-    if not match:
-        raise click.UsageError("name what is held: a RESOURCE, or --label NAME=PATTERN")
-    made = Client.from_settings().post("holds", {"match": match, **_wanted(options)})
+    made = Client.from_settings().post("holds", {"match": _match(resource, labels), **_wanted(options)})
     waiting = ", ".join(item["name"] for item in made["deployments"]) or "no deployment touches it now"
     note(f"placed hold {made['id']}; it holds: {waiting}")
     if output == "json":
         emit(made, output)
+
+
+@group.command()
+@click.argument("resource", required=False)
+@click.option("--label", "labels", multiple=True, metavar="NAME=PATTERN", help="A label of the resources; repeatable.")
+@output_option
+def preview(resource: str | None, labels: tuple[str, ...], output: str) -> None:
+    """Say which deployments a hold on RESOURCE would hold, and hold nothing."""
+    found = Client.from_settings().post("holds/preview", {"match": _match(resource, labels)})
+    if output == "table":
+        note(f"it would be on {found['number']} resource{'' if found['number'] == 1 else 's'}")
+    columns = {"name": "Deployment", "waiting": "Runs due"}
+    shown = found if output == "json" else found["deployments"]
+    emit(shown, output, columns=columns, empty="No deployment touches it now.")
 
 
 @group.command("ls")
@@ -78,6 +84,18 @@ def release(holds: tuple[str, ...], reason: str) -> None:
     for hold in holds:
         client.post(f"holds/{hold}/release", {"reason": reason})
         note(f"released {hold}")
+
+
+def _match(resource: str | None, labels: tuple[str, ...]) -> dict[str, Any]:
+    match: dict[str, Any] = {"resource.id": resource} if resource else {}
+    for pair in labels:
+        name, sign, pattern = pair.partition("=")
+        if not sign:
+            raise click.BadParameter(f"{pair!r} is not NAME=PATTERN", param_hint="--label")
+        match[name] = pattern
+    if not match:
+        raise click.UsageError("name what is held: a RESOURCE, or --label NAME=PATTERN")
+    return match
 
 
 def _wanted(options: dict[str, Any]) -> dict[str, Any]:

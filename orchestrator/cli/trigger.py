@@ -52,7 +52,7 @@ def create(file: Path, replace: bool, output: str) -> None:
 @group.command("ls")
 @click.option("--name", metavar="TEXT", help="Only those whose name holds this.")
 @click.option("--owner", help="Only those of this owner.")
-@click.option("--severity", type=click.Choice(["info", "warning", "critical"]))
+@click.option("--severity", type=click.Choice(["info", "warning", "critical"]), help="Only those as grave.")
 @limit_option
 @output_option
 def listing(name: str | None, owner: str | None, severity: str | None, limit: int, output: str) -> None:

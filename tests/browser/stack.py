@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from orchestrator.ids import uuid7
 from orchestrator.server.db.models import Event, Relation, Resource
-from orchestrator.server.services import resource_states
+from orchestrator.server.services import holds, resource_states
+from orchestrator.server.services.holds import Wanted
 from orchestrator.server.services.resource_states import Told
+from tests.server_rows import ANN
 
 _TABLES = "postgres://warehouse.internal/"
 #: id, name, kind
@@ -95,6 +97,19 @@ def add(session: Session, now: datetime, deployments: Mapping[str, uuid.UUID]) -
     pod.vanished = now - timedelta(minutes=20)
     session.get_one(Resource, f"{_TABLES}marts.revenue").owner = "finance"
     session.flush()
+    _hold(session, now)
+
+
+def _hold(session: Session, now: datetime) -> None:
+    """Two that are in force, one that was released."""
+    stop = Wanted({"resource.id": f"{_TABLES}staging.invoices"}, "stop", "row counts are off by half", until_event={
+        "event": "row-count.passed", "match": {}})  # fmt: skip
+    few = Wanted({"resource.kind": "kafka.*"}, "limit", "the brokers are busy", 2, until=now + timedelta(hours=3))
+    moved = Wanted({"resource.id": "s3://flights-dev"}, "stop", "the bucket is being moved")
+    for wanted, ago in ((moved, 300), (few, 40), (stop, 12)):
+        row = holds.place(session, wanted, ANN, now - timedelta(minutes=ago))
+        if wanted is moved:
+            holds.release(session, row.hold.id, ANN, now - timedelta(minutes=250), "moved")
 
 
 def _told(identifier: str, since: datetime, state: str, cause: str) -> Told:

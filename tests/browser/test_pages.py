@@ -49,11 +49,15 @@ PAGES = (
     "/resource?id=postgres://warehouse.internal/marts.revenue",
     "/resources?state=failing&as_of=2026-01-01T00:00:00Z",
     "/map",
+    "/chains",
     "/expectations",
     "/expectations?q=nothing-is-called-this",
     "/expectations/{delays-by-nine}",
     "/expectations/{files-of-all-stations}?status=missed",
     "/expectations/{arrivals-are-fresh}",
+    "/holds",
+    "/holds?show=released",
+    "/holds/new?resource=s3://flights-dev/raw/arrivals.csv",
     "/audit",
     "/audit?q=nothing-is-called-this",
 )
@@ -67,7 +71,7 @@ def address(path: str, watched: Watched) -> str:
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_sound(path: str, admin: Watched) -> None:
     page = admin.open(address(path, admin))
-    is_form = path.endswith(("/run", "/edit", "/duplicate", "/new")) or "/new/" in path
+    is_form = "/new?" in path or path.endswith(("/run", "/edit", "/duplicate", "/new")) or "/new/" in path
     page.wait_for_load_state("networkidle" if is_form else "load")
     data = [url for url in admin.asked if "/static/" not in url]
     assert len(data) <= 6, data

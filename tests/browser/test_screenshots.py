@@ -46,6 +46,8 @@ ROOMS = {
     "resource": ("/resource?id=postgres://warehouse.internal/marts.revenue", "#about"),
     "map": ("/map", "#map[data-ready=yes]"),
     "map-focus": ("/map?focus=postgres://warehouse.internal/marts.revenue", "#map[data-ready=yes]"),
+    "holds": ("/holds", "#list .hold"),
+    "hold-new": ("/holds/new?resource=s3://flights-dev/raw/arrivals.csv", "#would"),
     "audit": ("/audit", "#stream"),
 }
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import cli
+from orchestrator import cli, deployments
+from orchestrator.errors import InvalidInput
 from orchestrator.expectations.documents import FIELDS
 from orchestrator.server import loops
 from orchestrator.server.db.models import Resource
@@ -87,10 +88,10 @@ class TestRest:
     def test_what_happens_regularly_is_suggested_until_it_is_expected(self, client_as: ClientAs) -> None:
         now = datetime.now(timezone.utc)
         with transaction() as session:
-            resource = [{"resource.id": "db://orders", "resource.role": "table"}]
             for minutes in range(5, 10 * 60, 10):
                 at = now - timedelta(minutes=minutes)
-                record = events.EventRecord("table.loaded", {"resource.id": "db://orders"}, resource, occurred=at)
+                about = {"resource.id": "db://orders"}
+                record = events.EventRecord("table.loaded", about, occurred=at, source="key")
                 events.record(session, [record], at)
             seen = {"first_seen": now, "last_seen": now, "changed": now, "labels": {}}
             session.add(Resource(id="db://orders", kind="table", name="orders", **seen))
@@ -107,6 +108,25 @@ class TestRest:
         assert refused.status_code == 422
         assert "to" in refused.json["errors"]
 
+    def test_a_deployment_has_its_own(self, client_as: ClientAs) -> None:
+        editor = client_as("editor")
+        own = {key: value for key, value in NINE.items() if key != "owner"}
+        document = {"flow": "etl", "name": "prod", "entrypoint": "flow.py:etl", "expectations": [own]}
+        assert editor.post("/api/v1/deployments", json=document).status_code == 201
+        [made] = editor.get(BASE).json["items"]
+        assert editor.delete(f"{BASE}/{made['id']}").status_code == 409
+        assert editor.patch(f"{BASE}/{made['id']}", json={"by": "09:30"}).status_code == 409
+        same = editor.post("/api/v1/deployments", json=document).json
+        assert same["changes"] == []
+        changed = {**document, "expectations": [{**own, "by": "09:30"}]}
+        assert editor.post("/api/v1/deployments", json=changed).json["changes"] == ["expectation nine o'clock: changed"]
+        wrong = editor.post("/api/v1/deployments", json={**document, "expectations": [{**own, "by": "noon"}]})
+        assert (wrong.status_code, [*wrong.json["errors"]]) == (422, ["expectations.0.by"])
+        del document["expectations"]
+        assert editor.post("/api/v1/deployments", json=document).json["changes"] == []
+        removed = editor.post("/api/v1/deployments", json={**document, "expectations": []}).json
+        assert removed["changes"] == ["expectation nine o'clock: removed"]
+
     def test_a_calendar_that_is_used_stays(self, client_as: ClientAs) -> None:
         editor = client_as("editor")
         ours = {"weekdays": ["mon", "fri"], "holidays": ["12-25"]}
@@ -119,6 +139,30 @@ class TestRest:
         assert (refused.status_code, refused.json["errors"]) == (409, {"expectations": ["nine o'clock"]})
         editor.delete(f"{BASE}/nine o'clock")
         assert editor.delete("/api/v1/calendars/ours").status_code == 204
+
+
+DEPLOYMENT = """\
+flow: etl
+name: prod
+entrypoint: flow.py:etl
+expectations:
+  - name: noon
+    on: {expect: order.created}
+    every: {cron: 0 9 * * *}
+    by: 12:30
+"""
+
+
+def test_a_file_of_a_deployment_means_what_it_says(tmp_path: Path) -> None:
+    file = tmp_path / "deployment.yaml"
+    file.write_text(DEPLOYMENT)
+    [document] = deployments.read(file)
+    assert document.expectations == [
+        {"name": "noon", "on": {"expect": "order.created"}, "every": {"cron": "0 9 * * *"}, "by": "12:30"}
+    ]
+    file.write_text(DEPLOYMENT.replace("12:30", "noonish"))
+    with pytest.raises(InvalidInput, match=r"expectations\[0\].by: 'noonish' is no duration"):
+        deployments.read(file)
 
 
 FILE = """\

@@ -251,3 +251,16 @@ def test_what_cannot_be_a_hold(admin: FlaskClient, wrong: dict[str, Any], field:
 def test_a_hold_that_is_not_there(admin: FlaskClient) -> None:
     assert admin.get(f"/api/v1/holds/{uuid7()}").status_code == 404
     assert admin.post(f"/api/v1/holds/{uuid7()}/release", json={}).status_code == 404
+
+
+def test_a_preview_says_what_would_be_held_and_holds_nothing(admin: FlaskClient, client_as: ClientAs) -> None:
+    start(admin)
+    body = {"match": {"resource.id": block_id(admin)}}
+    found = client_as("viewer").post("/api/v1/holds/preview", json=body).json
+    assert (found["resources"], found["number"]) == ([block_id(admin)], 1)
+    assert [(item["name"], item["waiting"]) for item in found["deployments"]] == [("f/d", 1)]
+    assert admin.get("/api/v1/holds").json["items"] == []
+    every = admin.post("/api/v1/holds/preview", json={"match": {"resource.kind": "deployment"}}).json
+    assert every["number"] == 2
+    refused = admin.post("/api/v1/holds/preview", json={"match": {}})
+    assert (refused.status_code, list(refused.json["errors"])) == (422, ["match"])

@@ -37,6 +37,8 @@ from tests.server_rows import ANN
 WORLDS = int(os.environ.get("ORCHESTRATOR_TEST_WORLDS", "15"))
 TRIGGERS = 100
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+#: A hundred triggers keep a slow machine busy for longer than transactions may idle or wait.
+PATIENT = text("SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = 0")
 _TABLES = "TRUNCATE trigger, event_cursor, event CASCADE"
 
 
@@ -81,6 +83,7 @@ class Watch:
     def step(self, at: datetime, batch: int) -> int:
         """One step, whole."""
         with db.transaction() as session:
+            session.execute(PATIENT)
             done = evaluation.step(session, at, batch)
         self.done.append(self.here.step)
         return done
@@ -95,6 +98,7 @@ class Watch:
 
         try:
             with db.transaction() as session:
+                session.execute(PATIENT)
                 hooks.listen(session.connection(), "before_cursor_execute", count)
                 evaluation.step(session, at, batch)
                 hooks.remove(session.connection(), "before_cursor_execute", count)
@@ -152,7 +156,7 @@ class World:
             session = self.open.enter_context(ExitStack())
             self.sessions.append(session)
             writing = session.enter_context(db.transaction())
-            writing.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            writing.execute(PATIENT)
             self._ingest(writing)
 
     def end(self) -> None:

@@ -85,6 +85,7 @@ def engine(folder: Path) -> Iterator[Engine]:
         service = subprocess.Popen(
             ["podman", "system", "service", "--time=0", found.url],
             env=environment,
+            cwd=folder,  # where it notes that a container ran out of memory
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

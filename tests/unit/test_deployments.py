@@ -36,6 +36,7 @@ def whole() -> Document:
         results={"block": "s3/dev", "path": "results/{{ variables.zone }}"},
         notifications=[{"block": "slack/data-team", "on": ["failed"]}, {"block": "email/boss"}],
         triggers=[{"name": "after load", "when": {"expect": "loaded"}, "then": [{"do": "notify"}]}],
+        expectations=[{"name": "noon", "run": {"flow": "f"}, "every": {"cron": "0 9 * * *"}, "by": "12:30"}],
         work_queue="duck",
         parameters={"minimum": 10},
         schedules=[

@@ -12,12 +12,13 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput, OrchestratorError, ParameterError
 from orchestrator.serializers import loads
-from orchestrator.server.db.models import Block, Deployment, Schedule
+from orchestrator.server.db.models import Block, Deployment, Hold, Schedule
 from orchestrator.server.services import (
     block_lookup,
     deployment_notifications,
     deployment_templates,
     deployments,
+    holds,
     run_briefs,
     runs,
     schedules,
@@ -58,6 +59,8 @@ class DeploymentPage:
     coming: list[RunBrief]
     runs: list[RunRow]
     looked_up: list[Use]
+    #: Those in force that hold it.
+    holds: list[Hold]
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
         coming=run_briefs.upcoming(session, [deployment_id], 3)[deployment_id],
         runs=runs.listing(session, RunFilter(deployment_id=deployment_id, due_before=now), 20, None).items,
         looked_up=deployment_templates.uses(session, found),
+        holds=holds.on_deployment(session, deployment_id),
     )
 
 

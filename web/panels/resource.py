@@ -10,8 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orchestrator.errors import NotFound
-from orchestrator.server.db.models import Block, Deployment, Event, Flow, Relation, Resource
-from orchestrator.server.services import blocks, events, resource_states, resources, touching
+from orchestrator.server.db.models import Block, Deployment, Event, Flow, Hold, Relation, Resource
+from orchestrator.server.services import blocks, events, holds, resource_states, resources, touching
 from orchestrator.server.services.events import EventFilter
 
 from ..looks import Health, health
@@ -48,6 +48,8 @@ class ResourcePage:
     states: list[Any] = field(default_factory=list)
     #: Those whose runs touch it, as (id, flow/name).
     deployments: list[tuple[uuid.UUID, str]] = field(default_factory=list)
+    #: Those in force on it.
+    holds: list[Hold] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -72,7 +74,8 @@ def load(session: Session, identifier: str) -> ResourcePage:
     if found is None:
         if not told:
             raise NotFound(f"there is no resource {identifier}, and no event of it is kept")
-        return ResourcePage(identifier, None, told)
+        held = holds.on_labels(session, {"resource.id": identifier})
+        return ResourcePage(identifier, None, told, holds=held)
     links = resources.relations(session, identifier, MOST).items
     names = {row.id: row for row in _named(session, links)}
     source = session.get(Block, found.source_block_id) if found.source_block_id else None
@@ -86,7 +89,13 @@ def load(session: Session, identifier: str) -> ResourcePage:
         into=[_neighbour(link.source, link, names) for link in links if link.source != identifier],
         states=resource_states.intervals(session, identifier, 10).items,
         deployments=_deployments(session, touching.deployments_touching(session, {"resource.id": identifier})),
+        holds=holds.on_labels(session, _labels(found)),
     )
+
+
+def _labels(row: Resource) -> dict[str, str]:
+    own = {"resource.id": row.id, "resource.name": row.name, "resource.kind": row.kind}
+    return {**row.labels, **row.own_labels, **own}
 
 
 def _named(session: Session, links: list[Relation]) -> list[Resource]:

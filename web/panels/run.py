@@ -11,8 +11,18 @@ from sqlalchemy.orm import Session
 
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
-from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Log
-from orchestrator.server.services import actions, artifacts, block_lookup, events, logs, run_details, runs, waiting
+from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Hold, Log
+from orchestrator.server.services import (
+    actions,
+    artifacts,
+    block_lookup,
+    events,
+    holds,
+    logs,
+    run_details,
+    runs,
+    waiting,
+)
 from orchestrator.server.services.actions import ActionFilter, ActionRow
 from orchestrator.server.services.artifacts import ArtifactFilter
 from orchestrator.server.services.events import EventFilter
@@ -51,6 +61,8 @@ class RunPage:
     actions: list[tuple[ActionRow, Block | None]] = field(default_factory=list)
     #: The block that keeps the result, where one does and it was not deleted.
     result_block: Block | None = None
+    #: Those in force that hold its deployment, while it waits.
+    holds: list[Hold] = field(default_factory=list)
 
     @property
     def over(self) -> bool:
@@ -80,6 +92,8 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
     run = runs.get(session, run_id)
     context = run_details.context(session, run)
     page = RunPage(run, context, tab, why(session, run, context, now), run_details.tallies(session, run_id))
+    if run.state_type == StateType.SCHEDULED and run.deployment_id is not None:
+        page.holds = holds.on_deployment(session, run.deployment_id)
     if tab == "overview":
         done = actions.listing(session, ActionFilter(flow_run_id=run_id), 20)
         page.actions = [

@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Event
-from orchestrator.server.services import agents, events, overview, ticks, work_queues
+from orchestrator.server.services import agents, events, firings, holds, overview, ticks, work_queues
 from orchestrator.server.services.agents import AgentRow
+from orchestrator.server.services.firings import Open
+from orchestrator.server.services.holds import HoldRow
 from orchestrator.server.services.overview import Counts
 from orchestrator.server.services.runs import RunRow
 from orchestrator.server.services.work_queues import WorkQueueRow
@@ -32,6 +34,9 @@ RANGES = {
 #: A loop that has not gone round for this long is behind.
 LOOP_SILENT = 60.0
 
+#: Most holds, missed expectations and open firings that are shown each.
+RED = 8
+
 _kept: dict[tuple[str, str], tuple[float, Any]] = {}
 _kept_lock = threading.Lock()
 
@@ -43,6 +48,10 @@ class TowerPage:
     counts: Counts
     chart: dict[str, Any]
     attention: list[RunRow]
+    #: In force, newest first, at most :data:`RED`; and what expectations and triggers fired for that is not over.
+    holds: list[HoldRow]
+    missed: list[Open]
+    firings: list[Open]
     running: list[RunRow]
     coming: list[RunRow]
     agents: list[AgentRow]
@@ -78,18 +87,24 @@ class TowerPage:
     @property
     def fresh(self) -> bool:
         """Whether nothing has ever run here."""
-        return not any(sum(item["data"]) for item in self.chart["series"]) and not self.attention and not self.events
+        return not any(sum(item["data"]) for item in self.chart["series"]) and not (
+            self.attention or self.events or self.holds
+        )
 
 
 def load(session: Session, wanted: str, now: datetime) -> TowerPage:
     """Read it all. Raises InvalidInput for a range that is not offered."""
     if wanted not in RANGES:
         raise InvalidInput(f"range={wanted} is none of {', '.join(RANGES)}")
+    red = firings.still_open(session, RED)
     since, kept_for = now - RANGES[wanted][0], RANGES[wanted][3]
     return TowerPage(
         counts=_for(kept_for, "counts", wanted, lambda: overview.counts(session, since, now)),
         chart=_for(kept_for, "chart", wanted, lambda: chart(session, wanted, now)),
         attention=overview.attention(session, since, now),
+        holds=holds.listing(session, now, in_force=True, limit=RED).items,
+        missed=[item for item in red if item.expectation_id],
+        firings=[item for item in red if item.trigger_id],
         running=overview.running(session),
         coming=overview.coming(session, now),
         agents=[row for row in agents.listing(session, now) if row.status != "STOPPED"],

@@ -12,11 +12,12 @@ from ...clock import now
 from ...errors import AccessDenied
 from ..db.session import reading, transaction
 from ..schemas import actions as schemas
+from ..schemas.base import PageQuery
 from ..services import action_kinds, actions
 from ..services.action_kind import KNOWN
 from ..services.actions import ActionFilter, ActionRow
 from .access import actor, needs, principal
-from .resource import Resource, answer, answer_page
+from .resource import Resource, answer, answer_all, answer_page
 
 blueprint = Resource("actions", "Actions: what firings of triggers asked for, and what became of each.")
 
@@ -58,8 +59,9 @@ def redo_action(action_id: uuid.UUID) -> Response:
 
 @blueprint.route("/action-kinds")
 @needs("viewer")
+@blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, schemas.ActionKindsSchema)
-def list_action_kinds() -> Response:
+def list_action_kinds(query: dict[str, Any]) -> Response:
     """List the kinds of action, with the fields of their documents."""
     items = [
         {
@@ -69,7 +71,7 @@ def list_action_kinds() -> Response:
         }
         for kind in action_kinds.installed().values()
     ]  # fmt: skip
-    return answer({"items": items, "names": list(KNOWN)})
+    return answer_all(items, query, "name", names=list(KNOWN))
 
 
 def present(row: ActionRow) -> dict[str, Any]:

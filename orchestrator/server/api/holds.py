@@ -38,6 +38,17 @@ def place_hold(body: dict[str, Any]) -> Response:
         return answer(present(holds.place(session, Wanted(**body), actor(), now())), 201)
 
 
+@blueprint.route("/holds/preview", methods=["POST"])
+@needs("viewer")
+@blueprint.arguments(schemas.PreviewInputSchema)
+@blueprint.response(200, schemas.PreviewSchema)
+def preview_hold(body: dict[str, Any]) -> Response:
+    """Tell what a hold would be on and which deployments it would hold, without placing it."""
+    with reading() as session:
+        found = holds.preview(session, body["match"], now())
+    return answer({"resources": found.resources, "number": found.number, "deployments": found.deployments})
+
+
 @blueprint.route("/holds/<uuid:hold_id>")
 @needs("viewer")
 @blueprint.response(200, schemas.HoldSchema)

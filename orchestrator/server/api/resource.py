@@ -18,7 +18,7 @@ from webargs.flaskparser import FlaskParser
 from ...errors import InvalidInput
 from ...serializers import dumps
 from ..schemas.base import NoQuery
-from ..services.paging import Page, decode_id, encode
+from ..services.paging import Page, decode, encode
 from .errors import Refused
 
 PREFIX = "/api/v1"
@@ -146,17 +146,22 @@ def answer_page(page: Page[T], present: Callable[[T], Any]) -> Response:
     return answer({"items": [present(item) for item in page.items], "next": page.next})
 
 
-def answer_all(items: Sequence[dict[str, Any]], query: dict[str, Any]) -> Response:
-    """A page of a list that is short enough to be made whole; each item has an ``id``."""
+def answer_all(items: Sequence[dict[str, Any]], query: dict[str, Any], key: str = "id", **more: Any) -> Response:
+    """A page of a list that is short enough to be made whole.
+
+    Args:
+        key: The field that tells items apart.
+        more: What stands beside the items.
+    """
     limit, cursor = query["limit"], query["cursor"]
-    ids = [str(item["id"]) for item in items]
+    keys = [str(item[key]) for item in items]
     start = 0
     if cursor is not None:
-        last = str(decode_id(cursor))
-        start = ids.index(last) + 1 if last in ids else len(ids)
-    shown = items[start : start + limit]
-    more = start + limit < len(items)
-    return answer({"items": shown, "next": encode(shown[-1]["id"]) if more else None})
+        (last,) = decode(cursor, str)
+        start = keys.index(last) + 1 if last in keys else len(keys)
+    shown = keys[start : start + limit]
+    following = encode(shown[-1]) if start + limit < len(items) else None
+    return answer({"items": items[start : start + limit], "next": following, **more})
 
 
 def no_content() -> Response:

@@ -14,11 +14,10 @@ from ..schemas import webhooks as schemas
 from ..schemas.base import PageQuery
 from ..services import deliveries, webhooks
 from ..services.incoming import decoded
-from ..services.paging import decode, page
 from ..services.webhooks import WebhookFilter
 from ..webhook_presets import PRESETS, Preset
 from .access import actor, needs
-from .resource import Resource, address, answer, answer_page, check_match, no_content
+from .resource import Resource, address, answer, answer_all, answer_page, check_match, no_content
 
 blueprint = Resource("webhooks", "Webhooks: addresses at which other systems tell what happened.")
 
@@ -134,11 +133,7 @@ def render_webhook(body: dict[str, Any], ref: str) -> Response:
 @blueprint.response(200, schemas.PresetPage)
 def list_presets(query: dict[str, Any]) -> Response:
     """List what is known of systems that send deliveries."""
-    slugs = list(PRESETS)
-    last = decode(query["cursor"], str)[0] if query["cursor"] is not None else None
-    rest = slugs[slugs.index(last) + 1 :] if last in slugs else slugs if last is None else []
-    found = page([PRESETS[slug] for slug in rest[: query["limit"] + 1]], query["limit"], lambda preset: (preset.slug,))
-    return answer_page(found, _preset)
+    return answer_all([_preset(preset) for preset in PRESETS.values()], query, "slug")
 
 
 def present(hook: Webhook) -> dict[str, Any]:

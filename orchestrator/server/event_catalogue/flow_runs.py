@@ -9,6 +9,8 @@ _RELATED = {
     "flow": "its flow",
     "deployment": "its deployment, if it has one",
     "work-queue": "the queue that it waits or waited in",
+    "chain": "of a step of a chain: the run of the chain, with its `chain.depth`",
+    "chain-step": "the step that it is of a chain",
     "agent": "the agent that holds or held it",
     "tag": "each of its tags, as `orchestrator.tag.<tag>`",
 }

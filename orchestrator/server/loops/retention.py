@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from ...ids import uuid7_floor
 from ..config import current
-from ..services import block_history, block_usage, deliveries, occurrences, resource_edits, resource_states
+from ..services import block_history, block_usage, chains, deliveries, occurrences, resource_edits, resource_states
 from ..services.internal import FLOW_ID
 from ..services.statements import TERMINAL_TYPES, execute, fetch
 
@@ -91,6 +91,8 @@ def step(session: Session, now: datetime) -> int:
         resource_states.forget(session, now - current().resource_retention, BATCH),
         deliveries.forget(session, now),
         occurrences.forget(session, now, BATCH),
+        chains.tidy(session, now),
+        chains.forget(session, now - current().run_retention, BATCH),
         execute(session, _FIRINGS, {"before": uuid7_floor(now - FIRINGS), "batch": BATCH}),
         execute(session, _BUCKETS, {"before": now - KEYS, "batch": BATCH}),
     ]

@@ -72,6 +72,7 @@ class ActionKindsSchema(Strict):
     """All kinds of action, and the names that their templates know."""
 
     items = fields.List(fields.Nested(ActionKindSchema), required=True)
+    next = fields.String(required=True, allow_none=True)
     names = fields.List(fields.String(), required=True)
 
 

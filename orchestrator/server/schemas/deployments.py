@@ -101,6 +101,10 @@ class DeploymentInputSchema(Strict):
         Mapping(),
         metadata={"description": "Documents as `triggers` takes them; left out: unchanged, `[]` removes all."},
     )
+    expectations = fields.List(
+        Mapping(),
+        metadata={"description": "Documents as `expectations` takes them; left out: unchanged, `[]` removes all."},
+    )
     reads = ResourceIds(load_default=list, metadata={"description": "Ids of resources that its runs read."})
     writes = ResourceIds(load_default=list, metadata={"description": "Ids of resources that its runs write."})
     work_queue = Name(load_default="default")

@@ -81,6 +81,22 @@ class HoldSchema(Strict):
     deployments = fields.List(fields.Nested(HeldDeploymentSchema), required=True)
 
 
+class PreviewInputSchema(Strict):
+    """What a hold would be on."""
+
+    match = Selector(required=True)
+
+
+class PreviewSchema(Strict):
+    """What a hold would be on, and what it would hold."""
+
+    resources = fields.List(
+        fields.String(), required=True, metadata={"description": "Ids of resources, the first 20 of them."}
+    )
+    number = fields.Integer(required=True, metadata={"description": "How many resources that are in all."})
+    deployments = fields.List(fields.Nested(HeldDeploymentSchema), required=True)
+
+
 HoldPage = page_of(HoldSchema)
 
 

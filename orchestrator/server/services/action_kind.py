@@ -17,8 +17,8 @@ from . import sandbox
 
 #: What templates of actions know; :mod:`.action_templates` says what each is.
 KNOWN = (
-    "action", "agent", "context", "deployment", "event", "expectation", "firing", "flow", "flow_run", "key", "labels",
-    "now", "resource", "trigger", "work_queue",
+    "action", "agent", "chain", "context", "deployment", "event", "expectation", "firing", "flow", "flow_run", "key",
+    "labels", "now", "resource", "steps", "trigger", "work_queue",
 )  # fmt: skip
 #: The role by which an event names the chain of causes that it belongs to.
 CHAIN = "chain"

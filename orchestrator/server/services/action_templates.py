@@ -19,6 +19,7 @@ from ...clock import to_text
 from ...settings import Settings
 from ..config import current
 from ..db.models import Action, Agent, Deployment, Event, Firing, Flow, FlowRun, Resource, Trigger, WorkQueue
+from . import chain_steps
 from .action_kind import first_of
 from .notification_texts import base_url
 
@@ -54,6 +55,7 @@ class Known:
         ways: dict[str, Callable[[], Any]] = {
             "action": lambda: {"id": str(self.action.id), "kind": self.action.kind, "moment": self.action.moment},
             "agent": lambda: self._found(Agent, self.ours("agent")),
+            "chain": lambda: chain_steps.chain_shown(self.session, self.firing.chain_id),
             "context": lambda: self.firing.context,
             "deployment": self._deployment,
             "event": lambda: self.event,
@@ -65,6 +67,10 @@ class Known:
             "labels": lambda: self.labels,
             "now": lambda: to_text(self.now),
             "resource": self._resource,
+            "steps": lambda: {
+                name: {**_shown(run), "result": (run.result or {}).get("value")}
+                for name, run in chain_steps.runs_of(self.session, self.firing.chain_id).items()
+            },
             "trigger": lambda: None if self.trigger is None else _shown(self.trigger),
             "work_queue": lambda: self._found(WorkQueue, self.ours("work-queue")),
         }

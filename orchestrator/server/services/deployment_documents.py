@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from ... import documents
 from ..db.models import Block, Deployment, Schedule
-from . import blocks, deployment_notifications, deployment_resources, schedules, triggers
+from . import blocks, deployment_notifications, deployment_resources, expectations, schedules, triggers
 
 
 def of(session: Session, deployment: Deployment) -> dict[str, Any]:
@@ -39,6 +39,7 @@ def of(session: Session, deployment: Deployment) -> dict[str, Any]:
             for item in deployment.notifications
         ],
         "triggers": triggers.owned_documents(session, deployment.id),
+        "expectations": expectations.owned_documents(session, deployment.id),
         **deployment_resources.by_role(deployment),
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,

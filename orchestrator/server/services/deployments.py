@@ -22,6 +22,7 @@ from . import (
     deployment_notifications,
     deployment_resources,
     deployment_templates,
+    expectations,
     flows,
     runs,
     schedules,
@@ -67,8 +68,8 @@ class DeploymentFilter:
 def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: datetime) -> Applied:
     """Create the deployment that ``document`` describes, or make the present one like it.
 
-    A key that is left out means its default, save ``schedules`` and ``triggers``: left out they stay, ``[]`` removes
-    them.
+    A key that is left out means its default, save ``schedules``, ``triggers`` and ``expectations``: they stay then, and
+    ``[]`` removes them.
 
     Raises:
         InvalidInput: A block is unknown, parameters (also those of schedules that stay) do not fit the parameter
@@ -99,6 +100,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         schedules.replace(session, made, wanted or [], now)
         deployment_notifications.replace(session, made, told, actor, now)
         triggers.replace_owned(session, made, document.get("triggers"), actor, now)
+        expectations.replace_owned(session, made.id, document.get("expectations"), actor, now)
         deployment_resources.replace(session, made, declared, now)
         deployment_templates.note(session, made)
         times = [f"{item.slug}: {schedules.describe(item.spec)}" for item in wanted or ()]
@@ -106,6 +108,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         return Applied(made, True, ["created"])
     lines += deployment_notifications.replace(session, present, told, actor, now)
     lines += triggers.replace_owned(session, present, document.get("triggers"), actor, now)
+    lines += expectations.replace_owned(session, present.id, document.get("expectations"), actor, now)
     lines += deployment_resources.replace(session, present, declared, now)
     return _update(session, present, values, wanted, lines, actor, now)
 

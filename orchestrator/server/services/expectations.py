@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from ...clock import to_text
 from ...errors import Conflict, InvalidInput, NotFound
 from ...expectations import DUE, Spec, read, sentence
+from ...expectations.documents import FIELDS
 from ...ids import uuid7
 from ...records import Actor
 from ..db.models import Expectation, ExpectationOccurrence
@@ -22,8 +23,8 @@ from . import action_kinds, calendars
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode, page
 
-#: Most expectations: each is held in memory by whoever judges.
-MOST = 10_000
+#: Most expectations of one deployment.
+OWNED_MOST = 100
 #: What of a document changes who is told and how, and not what is expected.
 _MANNER = ("description", "owner", "severity", "active", "then", "on_resolve")
 
@@ -129,13 +130,6 @@ def change(
     return _change(session, row, document, actor, now)
 
 
-def replace(
-    session: Session, row: Expectation, document: Mapping[str, Any], actor: Actor, now: datetime
-) -> Expectation:
-    """Give it a whole new document. Raises InvalidInput and Conflict as :func:`change`."""
-    return _change(session, row, dict(document), actor, now)
-
-
 def switch(session: Session, ref: str | uuid.UUID, active: bool, actor: Actor, now: datetime) -> Expectation:
     """Turn it on or off; off, nothing is expected. Raises NotFound."""
     row = get(session, ref)
@@ -161,19 +155,80 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     row = get(session, ref)
     if row.deployment_id is not None:
         raise Conflict("it belongs to a deployment: take it out of that one's document and apply it")
-    remove(session, row, actor, now)
+    _remove(session, row, actor, now)
 
 
-def remove(session: Session, row: Expectation, actor: Actor, now: datetime) -> None:
-    """Delete it, whoever it belongs to."""
-    session.delete(row)
-    session.flush()
-    _announce(session, "deleted", row, actor, now, before=row.document)
+def replace_owned(
+    session: Session,
+    deployment_id: uuid.UUID,
+    documents: Sequence[Mapping[str, Any]] | None,
+    actor: Actor,
+    now: datetime,
+) -> list[str]:
+    """Give a deployment, which is in the database, these expectations and no others; returns what changed, a line each.
+    None: they stay as they are.
+
+    Raises:
+        InvalidInput: A document is wrong, or two have one name.
+    """
+    if documents is None:
+        return []
+    wanted = _wanted(session, documents)
+    present = {row.name: row for row in _owned(session, deployment_id)}
+    lines = []
+    for name in sorted(present.keys() - wanted.keys()):
+        _remove(session, present[name], actor, now)
+        lines.append(f"expectation {name}: removed")
+    for name, document in wanted.items():
+        if name not in present:
+            create(session, document, actor, now, deployment_id)
+            lines.append(f"expectation {name}: added")
+        elif present[name].document != document:
+            _change(session, present[name], document, actor, now)
+            lines.append(f"expectation {name}: changed")
+    return lines
+
+
+def owned_documents(session: Session, deployment_id: uuid.UUID) -> list[dict[str, Any]]:
+    """The documents of a deployment's own expectations, by name."""
+    return [
+        {name: row.document[name] for name in FIELDS if name in row.document} for row in _owned(session, deployment_id)
+    ]
 
 
 def label(row: Expectation) -> dict[str, str]:
     """How events name it."""
     return {**resource("expectation", row.id, row.name), "expectation.severity": row.severity}
+
+
+def _remove(session: Session, row: Expectation, actor: Actor, now: datetime) -> None:
+    session.delete(row)
+    session.flush()
+    _announce(session, "deleted", row, actor, now)
+
+
+def _owned(session: Session, deployment_id: uuid.UUID) -> list[Expectation]:
+    query = select(Expectation).where(Expectation.deployment_id == deployment_id)
+    return list(session.scalars(query.order_by(Expectation.name)))
+
+
+def _wanted(session: Session, documents: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Checked documents by name."""
+    if len(documents) > OWNED_MOST:
+        problem = f"{len(documents)} of them: at most {OWNED_MOST}"
+        raise InvalidInput(f"expectations: {problem}", {"expectations": [problem]})
+    found: dict[str, dict[str, Any]] = {}
+    for index, document in enumerate(documents):
+        place = f"expectations.{index}"
+        try:
+            spec = check(session, document)
+        except InvalidInput as error:
+            errors = {f"{place}.{key}": problems for key, problems in error.errors.items()}
+            raise InvalidInput(f"{place}.{error}", errors) from None
+        if spec.name in found:
+            raise InvalidInput(f"{place}.name: {spec.name} stands there twice", {f"{place}.name": ["Stands twice."]})
+        found[spec.name] = {key: value for key, value in document.items() if value is not None}
+    return found
 
 
 def _change(

@@ -17,6 +17,13 @@ from . import actions
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode_id, page
 
+_OPEN = """
+(SELECT f.id, f.trigger_id, f.expectation_id, t.name, t.severity, f.reason, f.occurred, f.acknowledged_by
+FROM firing f JOIN trigger t ON t.id = f.trigger_id WHERE f.state = 'open' ORDER BY f.id DESC LIMIT %(each)s)
+UNION ALL
+(SELECT f.id, f.trigger_id, f.expectation_id, e.name, e.severity, f.reason, f.occurred, f.acknowledged_by
+FROM firing f JOIN expectation e ON e.id = f.expectation_id WHERE f.state = 'open' ORDER BY f.id DESC LIMIT %(each)s)"""
+
 STATES = ("open", "resolved", "suppressed")
 
 
@@ -40,6 +47,26 @@ class FiringRow:
 
     firing: Firing
     trigger: Trigger | None
+
+
+@dataclass(frozen=True)
+class Open:
+    """A firing that is not over, with the name and the severity of the trigger or expectation that it is of."""
+
+    id: uuid.UUID
+    trigger_id: uuid.UUID | None
+    expectation_id: uuid.UUID | None
+    name: str
+    severity: str
+    reason: str
+    occurred: datetime
+    acknowledged_by: str
+
+
+def still_open(session: Session, each: int) -> list[Open]:
+    """Firings that are not over, newest first: at most ``each`` of triggers, and as many of expectations."""
+    rows = session.connection().exec_driver_sql(_OPEN, {"each": each})
+    return [Open(*row) for row in rows]
 
 
 def get(session: Session, firing_id: uuid.UUID) -> FiringRow:

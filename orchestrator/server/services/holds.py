@@ -21,7 +21,7 @@ from ...errors import Conflict, InvalidInput, NotFound
 from ...ids import uuid7, uuid7_floor
 from ...records import Actor
 from ...triggers.matching import Selector, like, matches, selector_text
-from ..db.models import Firing, Hold
+from ..db.models import DeploymentHold, Firing, Hold
 from . import touching
 from .announcements import announce, resource
 from .paging import Page, check_limit, decode_id, page
@@ -31,10 +31,13 @@ from .statements import execute, fetch
 IN_FORCE_MAX = 500
 #: Deployments that an event names as related.
 RELATED_NAMED = 20
+#: Resources that a preview names.
+RESOURCES_NAMED = 20
 #: Events that are looked through at once for one that releases a hold.
 LOOK = 1000
 #: Ids of events may lie this much before the time at which they were written.
 _SKEW = timedelta(minutes=5)
+_NOTHING_NAMED = "Name what is held: a resource's id, or labels."
 CLOCK = Actor("server", name="holds")
 
 _PUT = """
@@ -54,6 +57,12 @@ SELECT t.hold_id, d.id, f.name || '/' || d.name AS name,
     ) AS waiting
 FROM deployment_hold t JOIN deployment d ON d.id = t.deployment_id JOIN flow f ON f.id = d.flow_id
 WHERE t.hold_id = ANY(%(holds)s) ORDER BY name"""
+#: Deployments by id, with the number of their runs that are due and have not begun.
+_NAMED = """
+SELECT d.id, f.name || '/' || d.name AS name,
+    (SELECT count(*) FROM flow_run r WHERE r.deployment_id = d.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s
+    ) AS waiting
+FROM deployment d JOIN flow f ON f.id = d.flow_id WHERE d.id = ANY(%(ids)s) ORDER BY name"""
 _SINCE = """
 SELECT id, event, resource FROM event WHERE id > %(after)s AND received >= %(placed)s AND event LIKE %(like)s
 ORDER BY id LIMIT %(look)s"""
@@ -80,6 +89,27 @@ class HoldRow:
 
     hold: Hold
     deployments: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a hold would be on, and what it would hold."""
+
+    #: Ids of resources, the first :data:`RESOURCES_NAMED` of ``number``.
+    resources: list[str]
+    number: int
+    #: As :class:`HoldRow` has them.
+    deployments: list[dict[str, Any]]
+
+
+def preview(session: Session, match: Mapping[str, Any], now: datetime) -> Preview:
+    """What a hold on these would hold, if it were placed now. Raises InvalidInput where nothing is named."""
+    if not match:
+        raise InvalidInput(f"match: {_NOTHING_NAMED}", {"match": [_NOTHING_NAMED]})
+    found = touching.selected(session, match)
+    rows = fetch(session, _NAMED, {"ids": touching.touching_ids(session, found), "now": now})
+    named = [{"id": row.id, "name": row.name, "waiting": row.waiting} for row in rows]
+    return Preview(found[:RESOURCES_NAMED], len(found), named)
 
 
 def place(session: Session, wanted: Wanted, actor: Actor, now: datetime, firing_id: uuid.UUID | None = None) -> HoldRow:
@@ -155,6 +185,19 @@ def listing(
     return page(_rows(session, rows, now), limit, lambda row: (row.hold.id,))
 
 
+def on_deployment(session: Session, deployment_id: uuid.UUID) -> list[Hold]:
+    """The holds in force that hold a deployment, oldest first."""
+    query = select(Hold).join(DeploymentHold, DeploymentHold.hold_id == Hold.id)
+    query = query.where(DeploymentHold.deployment_id == deployment_id, Hold.released.is_(None))
+    return list(session.scalars(query.order_by(Hold.id)))
+
+
+def on_labels(session: Session, labels: Mapping[str, str]) -> list[Hold]:
+    """The holds in force on the resource that has these labels, oldest first."""
+    found = session.scalars(select(Hold).where(Hold.released.is_(None)).order_by(Hold.id))
+    return [hold for hold in found if matches(hold.match, labels)]
+
+
 def of_firing(session: Session, firing_id: uuid.UUID, match: Mapping[str, Any]) -> Hold | None:
     """The hold on this that a firing placed."""
     query = select(Hold).where(Hold.firing_id == firing_id, Hold.match == dict(match))
@@ -226,7 +269,7 @@ def _over(session: Session, hold: Hold, now: datetime) -> str:
 
 def _check(wanted: Wanted, now: datetime) -> None:
     told = {
-        "match": "Name what is held: a resource's id, or labels." if not wanted.match else "",
+        "match": _NOTHING_NAMED if not wanted.match else "",
         "slots": "Goes with kind limit, and only with it." if (wanted.kind == "limit") != (wanted.slots is not None)
         else "",
         "delay_s": "Goes with kind delay, and only with it." if (wanted.kind == "delay") != (wanted.delay_s is not None)

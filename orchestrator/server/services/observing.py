@@ -38,7 +38,7 @@ OTHER = "other"
 KEPT = frozenset({"deployment", "flow", "block", "work-queue", "agent"})
 #: Roles that tell the circumstances of an event, not what resources are to each other.
 CIRCUMSTANCES = frozenset({
-    "action", "actor", "agent", "chain", "event", "firing", "flow", "job", "task-run", "tag", "trigger",
+    "action", "actor", "agent", "chain", "chain-step", "event", "firing", "flow", "job", "task-run", "tag", "trigger",
     "triggering-event", "work-queue",
 })  # fmt: skip
 #: Roles by another name.

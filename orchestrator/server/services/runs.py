@@ -87,6 +87,7 @@ def create(
     slot: datetime | None = None,
     again: bool = False,
     chain: tuple[uuid.UUID, int] | None = None,
+    chain_step: str | None = None,
 ) -> tuple[uuid.UUID, bool]:
     """Create a run of a deployment, SCHEDULED, as :func:`draft` and :func:`insert` do.
 
@@ -100,6 +101,7 @@ def create(
     made = draft(
         deployment, parameters=parameters, actor=actor, now=now, name=name, tags=tags, due=due, priority=priority,
         idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot, again=again, chain=chain,
+        chain_step=chain_step,
     )  # fmt: skip
     return insert(session, [made])[0]
 
@@ -128,6 +130,7 @@ def draft(
     slot: datetime | None = None,
     again: bool = False,
     chain: tuple[uuid.UUID, int] | None = None,
+    chain_step: str | None = None,
 ) -> Draft:
     """A run of a deployment; nothing is written.
 
@@ -137,6 +140,7 @@ def draft(
         idempotency_key: A second run with the same one, for the same flow, is not created: the first is found.
         again: They are those of an earlier run, templates of a schedule included.
         chain: The chain of causes that the run belongs to, and how many firings are in it before.
+        chain_step: The step that it is of a chain; there is one run for each in a run of the chain.
 
     Raises:
         InvalidInput: A parameter holds a template that the deployment does not have.
@@ -149,7 +153,7 @@ def draft(
     row = new_row(deployment, merged, actor, now, name=name, tags=tags, due=due, priority=priority)
     row.update(idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot)
     if chain is not None:
-        row.update(chain_id=chain[0], chain_depth=chain[1])
+        row.update(chain_id=chain[0], chain_depth=chain[1], chain_step=chain_step)
     if row["due"] <= now + current().dispatch_ahead:
         row.update(hinted=now, hints=1)
     return Draft(row, deployment.work_queue.name)
@@ -342,8 +346,10 @@ def move(
 
 
 def join(session: Session, run: FlowRun, chain_id: uuid.UUID, depth: int) -> None:
-    """Have a run that goes on belong to the chain of what moved it on."""
-    run.chain_id, run.chain_depth = chain_id, depth
+    """Have a run that goes on belong to the chain of what moved it on; a step of a chain stays one."""
+    if run.chain_step is None:
+        run.chain_id = chain_id
+    run.chain_depth = depth
     session.flush()
 
 

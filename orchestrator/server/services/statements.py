@@ -74,6 +74,13 @@ _TAGS = """coalesce((SELECT jsonb_agg(jsonb_build_object(
         'resource.id', 'orchestrator.tag.' || t, 'resource.name', t, 'resource.role', 'tag'))
         FROM unnest(m.tags) AS t), '[]'::jsonb)"""
 
+#: A step of a chain names the run of the chain, and the step; see :mod:`orchestrator.chains.compiling`.
+_CHAIN = """CASE WHEN m.chain_step IS NULL THEN '[]'::jsonb ELSE jsonb_build_array(
+        jsonb_build_object('resource.id', 'orchestrator.chain.' || m.chain_id, 'resource.role', 'chain',
+            'chain.depth', m.chain_depth::text),
+        jsonb_build_object('resource.id', 'orchestrator.chain-step.' || m.chain_step,
+            'resource.role', 'chain-step')) END"""
+
 #: Types of actors that stand for people: what they do is an action.
 PEOPLE = "'api-key', 'user'"
 
@@ -100,7 +107,7 @@ recorded AS (
         jsonb_path_query_array(jsonb_build_array(
             {_related("flow", "flow", "f")}, {_related("deployment", "deployment", "d")},
             {_related("work-queue", "work-queue", "q")}, {_related("agent", "agent", "a")}
-        ), '$[*] ? (@ != null)') || {_TAGS},
+        ), '$[*] ? (@ != null)') || {_TAGS} || {_CHAIN},
         jsonb_build_object('attempt', m.attempt, 'message', m.state_message) || w.asked,
         CASE WHEN w.asked->'by'->>'type' IN ({PEOPLE}) THEN 'action' ELSE 'operation' END
     FROM moved m CROSS JOIN LATERAL ({_ASKED}) AS w JOIN flow f ON f.id = m.flow_id
@@ -117,18 +124,18 @@ WITH given AS (
         idempotency_key text, schedule_id uuid, slot timestamptz, due timestamptz, started timestamptz,
         ended timestamptz, hinted timestamptz, hints int, parent_task_run_id uuid, parent_flow_run_id uuid,
         created timestamptz, created_by jsonb, details jsonb, stamp timestamptz, result jsonb,
-        lease_until timestamptz, chain_id uuid, chain_depth int)
+        lease_until timestamptz, chain_id uuid, chain_depth int, chain_step text)
 ),
 fresh AS (
     INSERT INTO flow_run (id, flow_id, deployment_id, name, state_type, state_name, state_message, state_at, attempt,
         parameters, tags, work_queue_id, priority, idempotency_key, schedule_id, slot, due, started, ended, hinted,
         hints, parent_task_run_id, parent_flow_run_id, created, created_by, result, lease_until,
-        chain_id, chain_depth)
+        chain_id, chain_depth, chain_step)
     SELECT id, flow_id, deployment_id, name, state_type, state_name, coalesce(state_message, ''), state_at,
         coalesce(attempt, 0), coalesce(parameters, '{{}}'), coalesce(tags, '{{}}'), work_queue_id,
         coalesce(priority, 0), idempotency_key, schedule_id, slot, due, started, ended, hinted, coalesce(hints, 0),
         parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result, lease_until,
-        chain_id, coalesce(chain_depth, 0)
+        chain_id, coalesce(chain_depth, 0), chain_step
     FROM given ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING *

@@ -100,10 +100,14 @@ SELECT id FROM whole ORDER BY id"""
 
 def deployments_touching(session: Session, selector: Selector) -> list[uuid.UUID]:
     """The deployments that touch a resource which the selector selects, by id. An empty selector selects nothing."""
-    ids = selected(session, selector)
+    return touching_ids(session, selected(session, selector))
+
+
+def touching_ids(session: Session, ids: Sequence[str]) -> list[uuid.UUID]:
+    """The deployments that touch one of these resources, by id."""
     if not ids:
         return []
-    return [row.id for row in fetch(session, _TOUCHING, {"ids": ids})]
+    return [row.id for row in fetch(session, _TOUCHING, {"ids": list(ids)})]
 
 
 def touched_by(session: Session, deployment_id: uuid.UUID) -> list[str]:

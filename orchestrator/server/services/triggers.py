@@ -102,7 +102,7 @@ def put(session: Session, document: Mapping[str, Any], actor: Actor, now: dateti
     found = _free(session, spec.name)
     if found is None:
         return _create(session, spec, None, actor, now), True
-    _set(session, _locked(session, found.id), spec, actor, now)
+    _set(session, _by_hand(_locked(session, found.id)), spec, actor, now)
     return found, False
 
 
@@ -113,7 +113,7 @@ def change(session: Session, ref: str | uuid.UUID, values: Mapping[str, Any], ac
         NotFound, Conflict: As :func:`get`; another trigger has the new name.
         InvalidInput: What came of it is wrong.
     """
-    found = _locked(session, get(session, ref).id)
+    found = _by_hand(_locked(session, get(session, ref).id))
     owner = session.get(Deployment, found.deployment_id) if found.deployment_id else None
     acts_anew = bool({"then", "on_resolve"} & set(values))
     spec = check(session, {**document(found), **values}, owner, acts_anew=acts_anew)
@@ -130,7 +130,7 @@ def change(session: Session, ref: str | uuid.UUID, values: Mapping[str, Any], ac
 
 def mute(session: Session, ref: str | uuid.UUID, until: datetime | None, actor: Actor, now: datetime) -> Trigger:
     """Have it do nothing until a time; its firings are noted as suppressed. None: no longer. Raises as :func:`get`."""
-    found = _locked(session, get(session, ref).id)
+    found = _by_hand(_locked(session, get(session, ref).id))
     if found.muted_until != until:
         before = {"muted_until": found.muted_until and to_text(found.muted_until)}
         found.muted_until, found.updated = until, now
@@ -143,7 +143,10 @@ def mute(session: Session, ref: str | uuid.UUID, until: datetime | None, actor: 
 
 def delete_(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) -> None:
     """Delete a trigger with all it remembers and its firings. Raises as :func:`get`."""
-    found = _locked(session, get(session, ref).id)
+    _delete(session, _by_hand(_locked(session, get(session, ref).id)), actor, now)
+
+
+def _delete(session: Session, found: Trigger, actor: Actor, now: datetime) -> None:
     before = document(found)
     session.delete(found)
     session.flush()
@@ -264,6 +267,38 @@ def replace_owned(
         elif _set(session, _locked(session, present[name].id), spec, actor, now):
             lines.append(f"trigger {name}: changed")
     return lines
+
+
+def create_compiled(
+    session: Session,
+    document: Mapping[str, Any],
+    place: tuple[uuid.UUID, int, str],
+    actor: Actor,
+    now: datetime,
+    since: datetime,
+) -> Trigger:
+    """Make the trigger of a step of a chain: its id, version and step. Raises as :func:`create`."""
+    spec = check(session, document)
+    session.execute(_LOCK, {"name": spec.name})
+    if _free(session, spec.name) is not None:
+        raise Conflict(f"there is a trigger {spec.name} already, which the chain needs: give that another name")
+    made = _create(session, spec, None, actor, now)
+    made.since = since
+    made.of_chain_id, made.of_chain_version, made.of_chain_step = place
+    session.flush()
+    return made
+
+
+def delete_compiled(session: Session, trigger_id: uuid.UUID, actor: Actor, now: datetime) -> None:
+    """Delete the trigger of a step of a chain, with the chain."""
+    _delete(session, _locked(session, trigger_id), actor, now)
+
+
+def _by_hand(found: Trigger) -> Trigger:
+    """Raises Conflict for the trigger of a chain: what is changed there is the chain."""
+    if found.of_chain_id is not None:
+        raise Conflict(f"{found.name} belongs to a chain: change the chain, with `orchestrator chain apply`")
+    return found
 
 
 def owned_documents(session: Session, deployment_id: uuid.UUID) -> list[dict[str, Any]]:

@@ -68,6 +68,7 @@ def test_resources_are_listed_and_shown(api: Api, cli: Cli) -> None:
     api.answers["GET resources"] = page(bucket)
     api.answers["GET resources/s3%3A%2F%2Fdev"] = bucket
     api.answers["GET relations"] = page({"source": "s3://dev/raw", "target": "s3://dev", "role": "part-of"})
+    api.answers["GET resources/s3%3A%2F%2Fdev/states"] = page({"state": "healthy", "since": None, "until": None})
     assert "s3://dev" in cli("resource", "ls", "--kind", "s3.*", "--vanished").out
     assert api.calls("GET resources")[0][0] == {"kind": ["s3.*"], "vanished": ["true"], "limit": ["50"]}
     shown = cli("resource", "inspect", "s3://dev", "--output", "json").json

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import settings
+from orchestrator import emitting, settings
+from orchestrator.cli import event
+from orchestrator.server.db.models.event import KINDS, SOURCES
 
 from ...polling import one_line
 from .api import Api, page
@@ -115,9 +117,9 @@ def test_events(api: Api, cli: Cli) -> None:
     api.answers["POST events"] = (422, {"code": 422, "status": "x", "message": "too old", "errors": {}})
     refused = cli("event", "emit", "x", "--resource", "y")
     assert (refused.code, one_line(refused.err)) == (2, "Error: too old")
-    event = {"id": ID, "event": "x", "occurred": "2026-01-31T12:00:00.000000Z", "resource": {"resource.id": "y"}}
-    api.answers["GET events"] = page(event)
-    assert cli("event", "ls", "--event", "x", "--resource", "y", "--output", "json").json == [event]
+    one = {"id": ID, "event": "x", "occurred": "2026-01-31T12:00:00.000000Z", "resource": {"resource.id": "y"}}
+    api.answers["GET events"] = page(one)
+    assert cli("event", "ls", "--event", "x", "--resource", "y", "--output", "json").json == [one]
     assert api.calls("GET events")[0][0] == {"event": ["x"], "resource_id": ["y"], "limit": ["50"]}
     assert "y" in cli("event", "ls").out
 
@@ -194,3 +196,7 @@ def test_version_with_and_without_a_server(api: Api, cli: Cli, monkeypatch: pyte
     done = cli("version")
     assert done.code == 0
     assert "client" in done.out
+
+
+def test_kinds_and_sources_of_events_are_those_of_the_server() -> None:
+    assert (event._SOURCES, emitting.KINDS) == (SOURCES, KINDS)

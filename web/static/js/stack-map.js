@@ -7,9 +7,10 @@ document.addEventListener("DOMContentLoaded", () => {
   const $ = (name) => document.querySelector(`[data-map-${name}]`);
   const css = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
   const HEALTH = JSON.parse(box.dataset.health);
-  const NAMED = 40, SIGNS = { failing: "\u2715 ", warning: "\u25b2 ", healthy: "\u2713 " };
+  const NAMED = 40, NEAR = .85, SIGNS = { failing: "\u2715 ", warning: "\u25b2 ", healthy: "\u2713 " };
   const asked = new URLSearchParams(location.search);
-  let data = { nodes: [], edges: [] }, tag = null, shown = "", byId = new Map(), links = new Map(), cards = true;
+  let data = { nodes: [], edges: [] }, tag = null, shown = "", byId = new Map(), links = new Map(), places = new Map(), cards = true;
+  let extent = { left: 0, right: 1, top: 0, bottom: 1 }, naming = 0;
   let focus = asked.get("focus") || "", hops = +asked.get("hops") || 2, asOf = asked.get("as_of") || "", chosen = "", after = "";
 
   const graph = cytoscape({
@@ -25,8 +26,9 @@ document.addEventListener("DOMContentLoaded", () => {
     const colour = { healthy: css("--c-completed"), failing: css("--c-failed"), warning: css("--c-late"), vanished: panel, unknown: css("--c-pending") };
     const font = css("--tblr-font-sans-serif");
     return [
-      { selector: "node", style: { "font-family": font, color: ink, label: "data(name)", "overlay-opacity": 0, "text-wrap": "ellipsis", "z-index-compare": "manual" } },
-      { selector: "node.dot", style: { width: 17, height: 17, "min-zoomed-font-size": 7, "text-valign": "bottom", "text-margin-y": 2, "font-size": 8, "text-max-width": 50, "z-index": 20 } },
+      { selector: "node", style: { "font-family": font, color: ink, "overlay-opacity": 0, "text-wrap": "ellipsis", "z-index-compare": "manual" } },
+      { selector: "node.dot", style: { width: 17, height: 17, "z-index": 20 } },
+      { selector: "node.dot.named", style: { label: "data(name)", "text-valign": "bottom", "text-margin-y": 2, "font-size": 8, "text-max-width": 50 } },
       ...Object.keys(SHAPES).map((key) => ({ selector: `node.dot.${key}`, style: { "background-color": colour[key], shape: SHAPES[key] } })),
       { selector: "node.dot.failing", style: { width: 25, height: 25, color: css("--t-failed"), "font-weight": 600 } },
       { selector: "node.dot.warning", style: { width: 23, height: 21, color: css("--t-late") } },
@@ -37,7 +39,7 @@ document.addEventListener("DOMContentLoaded", () => {
       { selector: "node.card.failing", style: { "border-width": 2.5, color: css("--t-failed"), "font-weight": 600 } },
       { selector: "node.card.warning", style: { "border-width": 2.5, color: css("--t-late") } },
       { selector: "node.card.vanished", style: { "border-style": "dashed", color: soft } },
-      { selector: "node.box", style: { shape: "round-rectangle", width: "data(w)", height: "data(h)", "background-color": panel, "background-opacity": .35, "border-width": 1.5, "border-color": line, "text-halign": "center", "text-valign": "top", "text-margin-y": "data(down)", "font-size": "data(size)", "font-weight": 600, color: soft, "text-max-width": "data(w)", "min-zoomed-font-size": 5, events: "no", "z-index": 0 } },
+      { selector: "node.box", style: { label: "data(name)", shape: "round-rectangle", width: "data(w)", height: "data(h)", "background-color": panel, "background-opacity": .35, "border-width": 1.5, "border-color": line, "text-halign": "center", "text-valign": "top", "text-margin-y": "data(down)", "font-size": "data(size)", "font-weight": 600, color: soft, "text-max-width": "data(w)", "min-zoomed-font-size": 5, events: "no", "z-index": 0 } },
       { selector: "edge", style: { "line-color": soft, events: "no", "overlay-opacity": 0, "z-index-compare": "manual", "z-index": 10 } },
       { selector: "edge.curve", style: { "curve-style": "unbundled-bezier", "edge-distances": "endpoints", "control-point-distances": "data(distances)", "control-point-weights": "data(weights)", "source-endpoint": "data(from)", "target-endpoint": "data(to)", width: 1.3, opacity: .6, "target-arrow-shape": "triangle", "target-arrow-color": soft, "arrow-scale": .7 } },
       { selector: "edge.part", style: { "line-style": "dashed", "line-dash-pattern": [3, 4], "target-arrow-shape": "none", opacity: .3 } },
@@ -78,6 +80,11 @@ document.addEventListener("DOMContentLoaded", () => {
       const classes = ["curve", MapLayout.isFlow(edge) ? "" : "part", level && level.size <= NAMED ? "said" : ""].join(" ");
       made.push({ group: "edges", classes, data: { id: "edge:" + number, source, target, role: edge[2], ...MapLayout.curve(at.get(from), at.get(to)) } });
     });
+    places = new Map([...at].map(([index, position]) => [data.nodes[index][0], position]));
+    const xs = [...at.values()].map(({ x }) => x), ys = [...at.values()].map(({ y }) => y), { width, height } = MapLayout.CARD;
+    extent = laid.boxes.length
+      ? { left: Math.min(...laid.boxes.map((one) => one.x)), right: Math.max(...laid.boxes.map((one) => one.x + one.width)), top: Math.min(...laid.boxes.map((one) => one.y)), bottom: Math.max(...laid.boxes.map((one) => one.y + one.height)) }
+      : { left: Math.min(...xs, 0) - width / 2, right: Math.max(...xs, 0) + width / 2, top: Math.min(...ys, 0) - height, bottom: Math.max(...ys, 0) + height };
     threads.set(lines, laid.cards || level ? [] : MapLayout.bundles(data.nodes, data.edges, laid.boxes));
     cards = laid.cards;
     return made;
@@ -94,8 +101,18 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   // Everything in view, but a handful of things not larger than life.
   function all() {
-    graph.fit(undefined, 26);
-    if (graph.zoom() > 1.25) { graph.zoom(1.25); graph.center(); }
+    const { left, right, top, bottom } = extent;
+    const level = Math.min((box.clientWidth - 52) / (right - left), (box.clientHeight - 52) / (bottom - top), 1.25);
+    graph.viewport({ zoom: level, pan: { x: (box.clientWidth - (left + right) * level) / 2, y: (box.clientHeight - (top + bottom) * level) / 2 } });
+  }
+  // The names of dots are written when one is so near that they can be read, and only of those in view.
+  function name() {
+    const near = !cards && graph.zoom() >= NEAR, { x1, x2, y1, y2 } = graph.extent();
+    const read = near ? [...places].filter(([, { x, y }]) => x > x1 && x < x2 && y > y1 && y < y2).map(([id]) => graph.getElementById(id)) : [];
+    graph.batch(() => {
+      graph.nodes(".named").removeClass("named");
+      read.forEach((node) => node.addClass("named"));
+    });
   }
   function repaint() {
     graph.batch(() => data.nodes.forEach((node) => {
@@ -271,6 +288,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (event.key === "0") all();
     if (event.key === "Escape") choose("");
   });
+  graph.on("viewport", () => { clearTimeout(naming); naming = setTimeout(name, 120); });
   graph.on("tap", "node.item", (event) => choose(event.target.id()));
   graph.on("tap", (event) => event.target === graph && choose(""));
   graph.on("dbltap", "node.item", (event) => { focus = event.target.id(); chosen = ""; remember(); draw(true); });

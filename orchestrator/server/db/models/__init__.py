@@ -13,6 +13,7 @@ from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
 from .calendar import CalendarDays
+from .chain import Chain, ChainRun, ChainVersion
 from .deployment import Deployment
 from .deployment_hold import DeploymentHold
 from .deployment_resource import DeploymentResource
@@ -62,6 +63,9 @@ __all__ = [
     "BlockSchema",
     "BlockType",
     "CalendarDays",
+    "Chain",
+    "ChainRun",
+    "ChainVersion",
     "Deployment",
     "DeploymentHold",
     "DeploymentResource",

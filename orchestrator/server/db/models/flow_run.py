@@ -63,6 +63,8 @@ class FlowRun(Base):
     #: The chain of firings that it follows from, and how many stand before it; see :class:`.Firing`.
     chain_id: Mapped[uuid.UUID | None]
     chain_depth: Mapped[int] = mapped_column(server_default="0", default=0)
+    #: The step that it is in a run of a chain, see :mod:`orchestrator.chains`; ``chain_id`` is that run then.
+    chain_step: Mapped[str | None]
     created: Mapped[Created]
     #: ``{"type": "api-key|schedule|user|process", "id": ..., "name": ...}``
     created_by: Mapped[Json]
@@ -72,6 +74,13 @@ class FlowRun(Base):
     __table_args__ = (
         UniqueConstraint("schedule_id", "slot"),
         UniqueConstraint("flow_id", "idempotency_key"),
+        Index(
+            "uq_flow_run_chain_step",
+            "chain_id",
+            "chain_step",
+            unique=True,
+            postgresql_where=text("chain_step IS NOT NULL"),
+        ),
         CheckConstraint(f"state_type IN ({STATE_TYPES})", name="state_type"),
         CheckConstraint(f"({_TERMINAL}) = (ended IS NOT NULL)", name="ended_when_terminal"),
         CheckConstraint("state_type <> 'RUNNING' OR started IS NOT NULL", name="started_when_running"),

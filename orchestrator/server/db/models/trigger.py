@@ -16,7 +16,7 @@ SHORT_FORM = "notify "
 
 
 class Trigger(Base):
-    """One trigger, free or owned by a deployment."""
+    """One trigger, free, or owned by a deployment or a chain."""
 
     __tablename__ = "trigger"
 
@@ -25,6 +25,10 @@ class Trigger(Base):
     description: Mapped[str] = mapped_column(server_default="", default="")
     #: The deployment whose document it stands in; it goes with it.
     deployment_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("deployment.id", ondelete="CASCADE"))
+    #: The chain that it stands for a step of, with the version and the step; it goes with the chain.
+    of_chain_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("chain.id", ondelete="CASCADE"))
+    of_chain_version: Mapped[int | None]
+    of_chain_step: Mapped[str | None]
     #: What it waits for, as :mod:`orchestrator.triggers` reads it.
     condition: Mapped[Json]
     #: What is done when it fires, and when what it fired for is over: lists of action documents.
@@ -47,4 +51,12 @@ class Trigger(Base):
         CheckConstraint("severity IN ('info', 'warning', 'critical')", name="severity"),
         Index("uq_trigger_name", "name", unique=True, postgresql_where=text("deployment_id IS NULL")),
         Index("uq_trigger_deployment_id_name", "deployment_id", "name", unique=True),
+        Index(
+            "uq_trigger_of_chain",
+            "of_chain_id",
+            "of_chain_version",
+            "of_chain_step",
+            unique=True,
+            postgresql_where=text("of_chain_id IS NOT NULL"),
+        ),
     )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ....clock import duration
 from ....errors import OrchestratorError
 from ...db.models import Deployment
-from .. import action_scope, runs
+from .. import action_scope, chain_steps, runs
 from ..action_kind import Asked, Field, Kind, Nothing
 
 
@@ -47,7 +47,8 @@ class RunDeployment(Kind):
         drafts: list[list[runs.Draft] | Exception] = []
         for asked in many:
             try:
-                drafts.append([_draft(asked, item, now) for item in _deployments(session, asked, known)])
+                step = chain_steps.of(session, asked)
+                drafts.append([_draft(asked, step, item, now) for item in _deployments(session, asked, known)])
             except (Nothing, OrchestratorError) as error:
                 drafts.append(error)
         made = iter(runs.insert(session, [one for item in drafts if isinstance(item, list) for one in item]))
@@ -68,7 +69,7 @@ def _deployments(session: Session, asked: Asked, known: dict[str | uuid.UUID, De
     return found
 
 
-def _draft(asked: Asked, deployment: Deployment, now: datetime) -> runs.Draft:
+def _draft(asked: Asked, step: chain_steps.Started | None, deployment: Deployment, now: datetime) -> runs.Draft:
     values, delay = asked.values, asked.values.get("delay")
     return runs.draft(
         deployment,
@@ -79,8 +80,9 @@ def _draft(asked: Asked, deployment: Deployment, now: datetime) -> runs.Draft:
         tags=values.get("tags") or (),
         priority=values.get("priority") or 0,
         due=now + duration(delay) if delay is not None else None,
-        idempotency_key=f"action {asked.action_id} {deployment.id}",
-        chain=(asked.chain_id, asked.depth),
+        idempotency_key=step.idempotency_key if step else f"action {asked.action_id} {deployment.id}",
+        chain=step.chain if step else (asked.chain_id, asked.depth),
+        chain_step=step.key if step else None,
     )
 
 

@@ -1,0 +1,45 @@
+"""YAML in which ``on`` and ``12:30`` are texts, as people mean them, where YAML has a truth and a number of base 60."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+_TEXT = "tag:yaml.org,2002:str"
+_TRUTHS = ("true", "false")
+
+
+def retag(node: yaml.Node) -> yaml.Node:
+    """Make texts of these below a node, and of dates; returns it."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            retag(key)
+            retag(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            retag(item)
+    elif isinstance(node, yaml.ScalarNode) and _is_text(node):
+        node.tag = _TEXT
+    return node
+
+
+def load_all(text: str) -> list[Any]:
+    """All documents of a text that are not empty. Raises yaml.YAMLError."""
+    loader = yaml.SafeLoader(text)
+    try:
+        found = []
+        while loader.check_node():
+            node = loader.get_node()
+            if node is not None:
+                found.append(loader.construct_document(retag(node)))
+        return [item for item in found if item is not None]
+    finally:
+        loader.dispose()
+
+
+def _is_text(node: yaml.ScalarNode) -> bool:
+    kind = node.tag.rpartition(":")[2]
+    if kind == "bool":
+        return node.value.lower() not in _TRUTHS
+    return kind == "timestamp" or (kind in ("int", "float") and ":" in node.value)
