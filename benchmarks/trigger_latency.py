@@ -21,12 +21,17 @@ BAR = (
     " triggers add at most 20 % per event"
 )
 WARM, ROUNDS, AT_ONCE, OTHERS, SILENT = 5, 60, 500, 10_000, 10
+#: Rounds without a run after which no more are tried.
+MISSED_MOST = 3
 _LATENESS_S = 1.0
 _PATIENCE_S = 60.0
 
 
 def run() -> Iterable[Figure]:
-    """The same events before and after thousands of other triggers were made; no agent takes the runs."""
+    """The same events before and after thousands of other triggers were made; no agent takes the runs.
+
+    What does not come to be in a minute is counted as a minute, and the rest is measured all the same.
+    """
     with running(settings={"TRIGGER_LATENESS": str(_LATENESS_S)}) as stack:
         client, deployment = stack.client(), project.deploy(stack, "note")
         then = [{"do": "run-deployment", "deployment": deployment, "parameters": {"path": "{{ event.id }}"}}]
@@ -34,8 +39,10 @@ def run() -> Iterable[Figure]:
         alone = _latencies(client, deployment)
         yield Figure.of("trigger_latency_p50", alone, "ms")
         yield Figure.of("trigger_latency_p99", alone, "ms", percentile(alone, 0.99))
-        yield Figure.of("trigger_500_at_once", [_at_once(client, deployment)], "s")
-        yield Figure.of("absence_after_deadline", _punctuality(client), "s")
+        took, reached = _at_once(client, deployment)
+        yield Figure.of("trigger_500_at_once", [took], "s")
+        yield Figure.of("trigger_500_reached", [reached], "runs")
+        yield Figure.of("absence_after_deadline", _punctuality(client) or [_PATIENCE_S], "s")
         for number in range(OTHERS):
             when = {"expect": "bench.other", "match": {"resource.id": f"thing.{number}"}}
             client.post("triggers", {"name": f"other-{number}", "when": when})
@@ -47,25 +54,31 @@ def run() -> Iterable[Figure]:
 
 def _latencies(client: Client, deployment: str) -> list[float]:
     """Milliseconds from sending an event to seeing its run, by asking for the newest run again and again."""
-    found = []
+    found: list[float] = []
     for number in range(WARM + ROUNDS):
+        if found.count(_PATIENCE_S * 1000) >= MISSED_MOST:
+            break
         before = _newest(client, deployment)
         began = time.monotonic()
         _send(client, "bench.one", 1)
-        while _newest(client, deployment) == before:
-            if time.monotonic() > began + _PATIENCE_S:
-                raise RuntimeError("no run was started within a minute")
-        if number >= WARM:
+        if not _is_newer(client, deployment, before):
+            found.append(_PATIENCE_S * 1000)
+        elif number >= WARM:
             found.append((time.monotonic() - began) * 1000)
     return found
 
 
-def _at_once(client: Client, deployment: str) -> float:
+def _is_newer(client: Client, deployment: str, old: Any) -> bool:
+    return _until(lambda: _newest(client, deployment) != old, 0.0)
+
+
+def _at_once(client: Client, deployment: str) -> tuple[float, int]:
+    """Seconds until all runs were there, or it was given up; and how many there were."""
     last = _newest(client, deployment)
     began = time.monotonic()
     _send(client, "bench.one", AT_ONCE)
     _until(lambda: _since(client, deployment, last) >= AT_ONCE)
-    return time.monotonic() - began
+    return time.monotonic() - began, _since(client, deployment, last)
 
 
 def _punctuality(client: Client) -> list[float]:
@@ -104,9 +117,11 @@ def _items(client: Client, path: str, query: dict[str, Any]) -> Sequence[Any]:
     return found
 
 
-def _until(condition: Callable[[], bool]) -> None:
+def _until(condition: Callable[[], bool], pause_s: float = 0.02) -> bool:
+    """Wait for something; tells whether it came to be within a minute."""
     deadline = time.monotonic() + _PATIENCE_S
     while not condition():
         if time.monotonic() > deadline:
-            raise RuntimeError("it did not come to be within a minute")
-        time.sleep(0.02)
+            return False
+        time.sleep(pause_s)
+    return True

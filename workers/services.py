@@ -58,6 +58,7 @@ def main() -> int:
         logging.getLogger("celery").setLevel(logging.WARNING)
         session.configure(found.database_url, THREADS + 2)
         hints.configure(found.redis_url or None)
+        hints.take_wakes(steps.soon)
         if key := secrets.given(found):
             secrets.configure(key)
     except (OrchestratorError, ValueError) as error:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from orchestrator.clock import now
-from orchestrator.server import loops
+from orchestrator.server import hints, loops
 
 from .app import app
 from .broker import TICK_TASK
@@ -17,6 +17,8 @@ log = logging.getLogger("orchestrator.services")
 
 #: A loop whose ticks stay away for this many of its intervals is stepped without.
 PATIENCE = 3
+#: Steps that a thread takes because steps of its own asked for them; then others have their turn.
+CHAIN = 10
 
 
 class Steps:
@@ -35,6 +37,7 @@ class Steps:
         began = time.monotonic()
         self._last = dict.fromkeys(intervals, began)
         self._alone: set[str] = set()
+        self._here = threading.local()
 
     def tick(self, name: str) -> bool:
         """A tick came. Returns whether a step was taken; a name that is no loop is ignored."""
@@ -65,7 +68,37 @@ class Steps:
                 log.warning("no tick of %s for %d intervals: is beat or Redis down? Stepping without", name, PATIENCE)
             self._run(name)
 
+    def soon(self, name: str) -> bool:
+        """Have the thread that takes a step take one of ``name`` right after it; False where this thread takes none.
+        """
+        then: dict[str, None] | None = getattr(self._here, "then", None)
+        if then is None or name not in self._intervals:
+            return False
+        then[name] = None
+        return True
+
     def _run(self, name: str) -> bool:
+        """Take a step, and those that it asks for."""
+        then: dict[str, None] = {}
+        taken = self._take(name, then)
+        for _ in range(CHAIN):
+            if not then:
+                break
+            following = next(iter(then))
+            del then[following]
+            self._take(following, then)
+        for left in then:
+            hints.wake(left)
+        return taken
+
+    def _take(self, name: str, then: dict[str, None]) -> bool:
+        self._here.then = then
+        try:
+            return self._step_now(name)
+        finally:
+            self._here.then = None
+
+    def _step_now(self, name: str) -> bool:
         """Take a step; where one is being taken, whoever takes it takes another: it may have looked too early."""
         taken = False
         self._wanted[name] = True

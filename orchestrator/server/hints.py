@@ -13,7 +13,7 @@ import queue
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -45,6 +45,7 @@ _log = logging.getLogger(__name__)
 _lock = threading.Lock()
 _url: str | None = None
 _publisher: _Publisher | None = None
+_taker: Callable[[str], bool] | None = None
 
 
 def run_list(queue_name: str) -> str:
@@ -76,8 +77,16 @@ def cancel_asked(agent_id: uuid.UUID) -> None:
     _put(HEARTBEAT, [], agent_list(agent_id))
 
 
+def take_wakes(taker: Callable[[str], bool] | None) -> None:
+    """Have ``taker`` be asked first whether it sees to a wake itself, in this process: then none is sent."""
+    global _taker
+    _taker = taker
+
+
 def wake(loop: str) -> None:
     """Hint the services to step a loop now. Of many wakes at once, a few are sent, the last of them after the last."""
+    if _taker is not None and _taker(loop):
+        return
     publisher = _current()
     if publisher is not None:
         publisher.wake(loop)

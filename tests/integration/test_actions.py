@@ -34,6 +34,7 @@ from orchestrator.server.services import (
     agents,
     blocks,
     claims,
+    runs,
     tokens,
 )
 from orchestrator.server.services.block_types import register
@@ -132,6 +133,47 @@ class TestWhatIsDoneHere:
                 worker.result(30)
         assert len(all_runs()) == 10
         assert {row.attempts for row in outbox()} == {1}
+
+
+class TestManyAtOnce:
+    def test_bad_ones_among_them_are_given_up_and_the_others_done(self, senders: Senders) -> None:
+        deploy()
+        for number in range(3):
+            fire(RUN, payload={"key": f"k{number}"})
+        fire({**RUN, "deployment": "etl/gone"})
+        fire({**RUN, "parameters": {"key": "{{ event.payload.kee }}"}})
+        fire({"do": "emit-event", "event": "x", "resource": {"name": "y"}})
+        fire({"do": "emit-event", "event": "x", "resource": "y"})
+        turn()
+        assert [row.state for row in outbox()] == ["done"] * 3 + ["given-up"] * 3 + ["done"]
+        assert {row.attempts for row in outbox()} == {1}
+        keys = {str(run.id): run.parameters["key"] for run in all_runs()}
+        assert [keys[row.result["run_id"]] for row in outbox()[:3]] == ["k0", "k1", "k2"]
+        assert len(told("action.done")) == 4
+        assert len(told("action.given-up")) == 3
+
+    def test_one_that_the_database_refuses_does_not_undo_the_others(
+        self, senders: Senders, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        deploy()
+        for number in range(3):
+            fire(RUN, payload={"key": f"k{number}"})
+        insert = runs.insert
+
+        def refuses(session: Any, drafts: Any) -> Any:
+            made = insert(session, drafts)
+            if any(draft.row["parameters"]["key"] == "k1" for draft in drafts):
+                raise OperationalError("x", {}, Exception("deadlock"))
+            return made
+
+        with monkeypatch.context() as patch:
+            patch.setattr(runs, "insert", refuses)
+            turn()
+        assert [row.state for row in outbox()] == ["done", "waiting", "done"]
+        assert sorted(run.parameters["key"] for run in all_runs()) == ["k0", "k2"]
+        turn(outbox()[1].next_try)
+        assert [row.attempts for row in outbox()] == [1, 2, 1]
+        assert len(all_runs()) == 3
 
 
 class TestWhatCannotBeDone:

@@ -15,8 +15,8 @@ from ..services.action_outbox import AT_ONCE, TIME_OUT, Outgoing
 from .senders import Senders, deliver
 
 INTERVAL = timedelta(seconds=2)
-#: Actions that are done, begun or settled in one step.
-BATCH = 50
+#: Actions that are done in one step, and those that are begun or settled.
+BATCH, OTHERS = 250, 50
 
 
 def send(outgoing: Outgoing) -> None:
@@ -35,8 +35,10 @@ def step(session: Session, now: datetime) -> int:
     how many were done in it.
     """
     done = action_outbox.perform(session, now, BATCH)
-    action_outbox.settle(session, now, BATCH)
+    if not action_outbox.others_wait(session, now):
+        return done
+    action_outbox.settle(session, now, OTHERS)
     room, hanging = senders.room()
-    for outgoing in action_outbox.begin_due(session, now, BATCH, room, hanging):
+    for outgoing in action_outbox.begin_due(session, now, OTHERS, room, hanging):
         after_commit(session, senders.send, outgoing)
     return done

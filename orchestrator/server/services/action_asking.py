@@ -10,18 +10,18 @@ from ...records import Actor
 from ..db.models import Action, Firing, Trigger
 from . import action_kinds, sandbox
 from .action_kind import Asked, Kind
+from .action_scene import Scene
 from .action_templates import Known
 
 
-def prepare(session: Session, row: Action, now: datetime) -> tuple[Kind, Asked]:
+def prepare(session: Session, scene: Scene, row: Action, now: datetime) -> tuple[Kind, Asked]:
     """What an action is to do now.
 
     Raises:
         InvalidInput: There is no such kind, or a template cannot be filled in; the message names the field.
     """
     kind = action_kinds.get(row.kind)
-    firing = session.get_one(Firing, row.firing_id)
-    trigger = session.get(Trigger, firing.trigger_id) if firing.trigger_id else None
+    firing, trigger = scene.of(row)
     lookup = Known(session, row, firing, trigger, now)
     document = {name: value for name, value in row.spec.items() if name != "do"}
     known = lookup.named(sandbox.names_in(document) | kind.needs(document))

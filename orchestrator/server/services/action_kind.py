@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -132,6 +132,8 @@ class Kind:
     #: Groups of fields of which exactly one is to be given.
     one_of: ClassVar[tuple[tuple[str, ...], ...]] = ()
     outgoing: ClassVar[bool] = False
+    #: It has an :meth:`act_all` of its own: it does not matter which of several comes first.
+    together: ClassVar[bool] = False
 
     def check(self, document: Mapping[str, Any], place: str) -> dict[str, list[str]]:
         """What is wrong with a document, by place; nothing is looked up."""
@@ -184,6 +186,12 @@ class Kind:
 
     def act(self, session: Session, asked: Asked, now: datetime) -> dict[str, Any]:
         """Do it; returns what came of it, as JSON. Raises an OrchestratorError when it cannot be done."""
+        raise NotImplementedError
+
+    def act_all(self, session: Session, many: Sequence[Asked], now: datetime) -> list[dict[str, Any] | Exception]:
+        """Do several, of a kind that is done ``together``; what came of each, or the error that :meth:`act` would
+        raise. When it raises one itself, nothing was done.
+        """
         raise NotImplementedError
 
     def content(self, session: Session, asked: Asked, now: datetime) -> dict[str, Any]:

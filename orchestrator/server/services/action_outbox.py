@@ -11,7 +11,7 @@ answer does not disturb the next one. When the process that does one dies, the s
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,10 +25,11 @@ from ...errors import Conflict, InvalidInput, NotFound, OrchestratorError, Unava
 from ...records import Actor
 from ...states import TERMINAL, StateType
 from ..db.models import Action, Block, Deployment, Firing, FlowRun, Trigger
-from . import action_results, block_references, blocks, errands, runs
+from . import action_kinds, action_results, action_scene, block_references, blocks, errands, runs
 from .action_asking import prepare
-from .action_kind import Nothing
+from .action_kind import Kind, Nothing
 from .action_results import BREAK_AFTER, Ended
+from .action_scene import Scene
 from .statements import execute, fetch
 
 #: How long one try may take in this process, and how long an errand may wait for an agent.
@@ -53,6 +54,10 @@ UPDATE action a SET next_try = t.open_until,
 FROM action_target t
 WHERE a.target = t.target AND t.open_until > %(now)s AND a.state = 'waiting' AND a.next_try <= %(now)s"""
 
+_OTHERS = """
+SELECT EXISTS (SELECT 1 FROM action WHERE state = 'running')
+    OR EXISTS (SELECT 1 FROM action WHERE state = 'waiting' AND next_try <= %(now)s AND target <> '') AS found"""
+
 
 @dataclass(frozen=True)
 class Outgoing:
@@ -68,19 +73,30 @@ class Outgoing:
 
 
 def perform(session: Session, now: datetime, batch: int) -> int:
-    """Do the actions that are due and touch nothing but this database; returns how many there were."""
-    query = (
-        select(Action)
-        .where(Action.state == "waiting", Action.next_try <= now, Action.target == "")
-        .order_by(Action.next_try, Action.id)
-        .limit(batch)
-        .with_for_update(skip_locked=True)
-    )
-    rows = session.scalars(query).all()
-    for row in rows:
-        _perform(session, row, now)
+    """Do the actions that are due and touch nothing but this database; returns how many there were.
+
+    Those of a kind that is done for many at once come first, all together; one that the database refuses undoes
+    nothing but itself: then each is done alone.
+    """
+    rows, scene = action_scene.due(session, now, batch)
+    kinds = action_kinds.installed()
+    left = {row.id: row for row in rows}
+    for name in sorted({row.kind for row in rows if row.kind in kinds and kinds[row.kind].together}):
+        alike = [row for row in rows if row.kind == name]
+        if len(alike) > 1 and _perform_all(session, scene, kinds[name], alike, now):
+            left = {key: row for key, row in left.items() if row.kind != name}
+    for row in left.values():
+        _perform(session, scene, row, now)
     session.flush()
+    action_scene.note(session, rows)
+    scene.write(session, now)
     return len(rows)
+
+
+def others_wait(session: Session, now: datetime) -> bool:
+    """Whether :func:`settle` or :func:`begin_due` may have anything to do."""
+    found: bool = fetch(session, _OTHERS, {"now": now})[0].found
+    return found
 
 
 def begin_due(
@@ -98,8 +114,10 @@ def begin_due(
     ids = [row.id for row in fetch(session, _DUE, wanted) if row.target in hanging or room(row.target)]
     query = select(Action).where(Action.id.in_(ids), Action.state == "waiting")
     rows = session.scalars(query.order_by(Action.next_try, Action.id).with_for_update(skip_locked=True)).all()
-    begun = [_begin(session, row, now, row.target in hanging) for row in rows]
+    scene = action_scene.of(session, rows)
+    begun = [_begin(session, scene, row, now, row.target in hanging) for row in rows]
     session.flush()
+    scene.write(session, now)
     return [item for item in begun if item is not None]
 
 
@@ -116,9 +134,11 @@ def settle(session: Session, now: datetime, batch: int) -> int:
         .with_for_update(skip_locked=True)
     )
     rows = session.scalars(query).all()
+    scene = action_scene.of(session, rows)
     for row in rows:
-        _settle(session, row, now)
+        _settle(session, scene, row, now)
     session.flush()
+    scene.write(session, now)
     return len(rows)
 
 
@@ -128,59 +148,92 @@ def finish(session: Session, action_id: uuid.UUID, attempt: int, error: str, now
     row = session.scalar(query.with_for_update())
     if row is None or row.state in ("done", "skipped"):
         return
+    scene = action_scene.of(session, [row])
     if not error:
-        action_results.done(session, row, result, now)
+        action_results.done(session, scene, row, result, now)
     elif row.state == "running":
-        action_results.failed(session, row, error, now)
+        action_results.failed(session, scene, row, error, now)
+    scene.write(session, now)
 
 
-def _perform(session: Session, row: Action, now: datetime) -> None:
+def _perform_all(session: Session, scene: Scene, kind: Kind, rows: Sequence[Action], now: datetime) -> bool:
+    """Do actions of one kind at once; False: nothing was done, since the database refused."""
+    callbacks = len(session.info.get("after_commit", ()))
+    values: dict[uuid.UUID, dict[str, Any]] = {}
+    ends: dict[uuid.UUID, Any] = {}
+    try:
+        with session.begin_nested():
+            asked = []
+            for row in rows:
+                try:
+                    asked.append(prepare(session, scene, row, now)[1])
+                except OrchestratorError as error:
+                    ends[row.id] = error
+            for item, end in zip(asked, kind.act_all(session, asked, now), strict=True):
+                values[item.action_id], ends[item.action_id] = dict(item.values), end
+    except SQLAlchemyError:
+        del session.info.get("after_commit", [])[callbacks:]
+        return False
+    for row in rows:
+        row.attempts += 1
+        if isinstance(ends[row.id], Exception):
+            action_results.ended(session, scene, row, *_why(ends[row.id]), now)
+        else:
+            row.rendered = values[row.id]
+            action_results.done(session, scene, row, ends[row.id], now)
+    return True
+
+
+def _perform(session: Session, scene: Scene, row: Action, now: datetime) -> None:
     row.attempts += 1
-    session.flush()
     callbacks = len(session.info.get("after_commit", ()))
     try:
         with session.begin_nested():
-            kind, asked = prepare(session, row, now)
+            kind, asked = prepare(session, scene, row, now)
             result = kind.act(session, asked, now)
+    except (Nothing, OrchestratorError, SQLAlchemyError) as error:
+        # What a rolled back action wanted done after the commit is not to be done.
+        del session.info.get("after_commit", [])[callbacks:]
+        action_results.ended(session, scene, row, *_why(error), now)
+    else:
         row.rendered = dict(asked.values)
-        action_results.done(session, row, result, now)
-        return
-    except Nothing as reason:
-        ended, told = Ended.SKIPPED, str(reason)
-    except (InvalidInput, NotFound, Conflict) as error:
+        action_results.done(session, scene, row, result, now)
+
+
+def _why(error: Exception) -> tuple[Ended, str]:
+    """How an action ended that raised an error, and what is told of it."""
+    if isinstance(error, Nothing):
+        return Ended.SKIPPED, str(error)
+    if isinstance(error, (InvalidInput, NotFound, Conflict)):
         # It would not go better the next time, unless somebody changes something; then it is done again by hand.
-        ended, told = Ended.FOR_GOOD, str(error)
-    except (OrchestratorError, SQLAlchemyError) as error:
-        ended, told = Ended.FAILED, f"{type(error).__name__}: {error}"
-    # What a rolled back action wanted done after the commit is not to be done.
-    del session.info.get("after_commit", [])[callbacks:]
-    action_results.ended(session, row, ended, told, now)
+        return Ended.FOR_GOOD, str(error)
+    return Ended.FAILED, f"{type(error).__name__}: {error}"
 
 
-def _begin(session: Session, row: Action, now: datetime, hangs: bool) -> Outgoing | None:
+def _begin(session: Session, scene: Scene, row: Action, now: datetime, hangs: bool) -> Outgoing | None:
     row.attempts += 1
     row.state = "running"
     try:
         if hangs:
             raise Unavailable("an earlier one still hangs")
         block = blocks.get(session, row.target)
-        kind, asked = prepare(session, row, now)
+        kind, asked = prepare(session, scene, row, now)
         row.rendered = kind.content(session, asked, now)
         if not _is_ours(session, block):
             _send_agent(session, row, block, now)
             return None
         document = blocks.load(session, block.id, US, now)
     except Nothing as reason:
-        action_results.ended(session, row, Ended.SKIPPED, str(reason), now)
+        action_results.ended(session, scene, row, Ended.SKIPPED, str(reason), now)
         return None
     except NotFound:
-        action_results.ended(session, row, Ended.FOR_GOOD, f"the block {row.target} was deleted", now)
+        action_results.ended(session, scene, row, Ended.FOR_GOOD, f"the block {row.target} was deleted", now)
         return None
     except InvalidInput as error:
-        action_results.ended(session, row, Ended.FOR_GOOD, str(error), now)
+        action_results.ended(session, scene, row, Ended.FOR_GOOD, str(error), now)
         return None
     except OrchestratorError as error:
-        action_results.failed(session, row, str(error), now)
+        action_results.failed(session, scene, row, str(error), now)
         return None
     row.next_try = now + TIME_OUT
     return Outgoing(row.id, row.attempts, row.target, document, row.kind, row.rendered)
@@ -215,20 +268,20 @@ def _send_agent(session: Session, row: Action, block: Block, now: datetime) -> N
     row.next_try = now + AGENT_TIME_OUT
 
 
-def _settle(session: Session, row: Action, now: datetime) -> None:
+def _settle(session: Session, scene: Scene, row: Action, now: datetime) -> None:
     run = session.get(FlowRun, row.errand_id) if row.errand_id else None
     if run is None:
-        action_results.failed(session, row, f"no answer within {TIME_OUT.total_seconds():g} s", now)
+        action_results.failed(session, scene, row, f"no answer within {TIME_OUT.total_seconds():g} s", now)
     elif run.state_type == StateType.COMPLETED:
         value = run.result.get("value") if isinstance(run.result, dict) else None
-        action_results.done(session, row, value if isinstance(value, dict) else {}, now)
+        action_results.done(session, scene, row, value if isinstance(value, dict) else {}, now)
     elif run.state_type in TERMINAL:
-        action_results.failed(session, row, run.state_message or f"the errand ended as {run.state_name}", now)
+        action_results.failed(session, scene, row, run.state_message or f"the errand ended as {run.state_name}", now)
     elif run.state_type == StateType.SCHEDULED:
         runs.cancel(session, run.id, US, now)
         minutes = f"{AGENT_TIME_OUT.total_seconds() / 60:g}"
         error = f"its kind of block needs an agent, and none took it within {minutes} minutes"
-        action_results.failed(session, row, error, now, blamed=False)
+        action_results.failed(session, scene, row, error, now, blamed=False)
     else:
         # An agent is at it; the errand has a time-out of its own.
         row.next_try = now + AGENT_TIME_OUT

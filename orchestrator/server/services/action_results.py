@@ -1,4 +1,5 @@
-"""What became of a try: the action's next state, its event, and the circuit breaker of its target.
+"""What became of a try: the action's next state, its event (which the scene writes), and the circuit breaker of its
+target.
 
 A target that failed :data:`BREAK_AFTER` times in a row rests; after that one action at a time tries whether it is back.
 """
@@ -11,15 +12,16 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from ..db.json_text import json_text
-from ..db.models import Action, ActionTarget, Block, Deployment, Firing, Flow, Trigger
+from ..db.models import Action, ActionTarget, Block, Firing
 from . import block_lookup
 from .action_asking import actor_of
 from .action_kind import CHAIN
-from .announcements import announce, resource
+from .action_scene import Scene
+from .announcements import announcement, resource
 from .statements import execute
 
 #: Tries before an action is given up: about four hours with the pauses between them.
@@ -58,16 +60,16 @@ def pause(attempts: int) -> timedelta:
     return min(PAUSE * (1 << min(attempts - 1, 20)), PAUSE_MAX)
 
 
-def done(session: Session, row: Action, result: Any, now: datetime) -> None:
+def done(session: Session, scene: Scene, row: Action, result: Any, now: datetime) -> None:
     """Note that an action is done."""
     row.state, row.ended, row.next_try, row.error = "done", now, None, ""
     row.result = _kept(result)
     if row.target:
         session.execute(delete(ActionTarget).where(ActionTarget.target == row.target))
-    _announce(session, "done", row, now, result=row.result)
+    _announce(session, scene, "done", row, now, result=row.result)
 
 
-def failed(session: Session, row: Action, error: str, now: datetime, *, blamed: bool = True) -> None:
+def failed(session: Session, scene: Scene, row: Action, error: str, now: datetime, *, blamed: bool = True) -> None:
     """Note that a try failed.
 
     Args:
@@ -75,10 +77,10 @@ def failed(session: Session, row: Action, error: str, now: datetime, *, blamed: 
     """
     if blamed and row.target:
         _blame(session, row.target, error, now)
-    ended(session, row, Ended.FAILED, error, now)
+    ended(session, scene, row, Ended.FAILED, error, now)
 
 
-def ended(session: Session, row: Action, how: Ended, error: str, now: datetime) -> None:
+def ended(session: Session, scene: Scene, row: Action, how: Ended, error: str, now: datetime) -> None:
     """Note how a try ended that did not do what it was to do, and why."""
     row.error, row.errand_id = error.replace("\x00", "")[:ERROR_MAX], None
     if how is Ended.SKIPPED:
@@ -87,10 +89,10 @@ def ended(session: Session, row: Action, how: Ended, error: str, now: datetime) 
     if how is Ended.FAILED and row.attempts < TRIES:
         row.state = "waiting"
         row.next_try = now + pause(row.attempts) * random.uniform(0.9, 1.1)
-        _announce(session, "failed", row, now, error=row.error)
+        _announce(session, scene, "failed", row, now, error=row.error)
         return
     row.state, row.ended, row.next_try = "given-up", now, None
-    _announce(session, "given-up", row, now, error=row.error)
+    _announce(session, scene, "given-up", row, now, error=row.error)
 
 
 def _blame(session: Session, target: str, error: str, now: datetime) -> None:
@@ -108,25 +110,21 @@ def _kept(result: Any) -> Any:
     return result if len(text) <= RESULT_MAX else {"cut": text[:RESULT_MAX]}
 
 
-def _announce(session: Session, verb: str, row: Action, now: datetime, **payload: Any) -> None:
-    firing = session.get_one(Firing, row.firing_id)
-    trigger = session.get(Trigger, firing.trigger_id) if firing.trigger_id else None
+def _announce(session: Session, scene: Scene, verb: str, row: Action, now: datetime, **payload: Any) -> None:
+    firing, trigger = scene.of(row)
     related: list[dict[str, str]] = []
     if trigger is not None:
         related.append(resource("trigger", trigger.id, trigger.name, "trigger"))
-        related += _owner(session, trigger)
+        related += [scene.owners[trigger.id]] if trigger.id in scene.owners else []
     related += _led_to(row) + _acted_upon(session, row) + _involved(firing, related)
     chain = {"resource.id": f"orchestrator.chain.{firing.chain_id}", "chain.depth": str(firing.depth)}
     related.append({**chain, "resource.role": CHAIN})
-    facts: dict[str, Any] = {"kind": row.kind, "moment": row.moment, "attempts": row.attempts, "firing": str(firing.id)}
+    facts: dict[str, Any] = {
+        "by": actor_of(firing, trigger).write(), "kind": row.kind, "moment": row.moment, "attempts": row.attempts,
+        "firing": str(firing.id), **payload,
+    }  # fmt: skip
     about = resource("action", row.id, row.kind)
-    announce(session, f"action.{verb}", about, actor_of(firing, trigger), now, related, **facts, **payload)
-
-
-def _owner(session: Session, trigger: Trigger) -> list[dict[str, str]]:
-    query = select(Deployment.id, Deployment.name, Flow.name).join(Flow, Flow.id == Deployment.flow_id)
-    found = session.execute(query.where(Deployment.id == trigger.deployment_id)).first()
-    return [] if found is None else [resource("deployment", found[0], f"{found[2]}/{found[1]}", "deployment")]
+    scene.told.append(announcement(f"action.{verb}", about, now, related, facts))
 
 
 def _led_to(row: Action) -> list[dict[str, str]]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from ...errors import InvalidInput, NotFound
-from ..db.models import FlowRun
+from ..db.models import Deployment, FlowRun
 from . import action_targets, touching
 from .action_kind import Asked, Field, Nothing
+from .deployments import for_run
+from .internal import FLOW_ID
 
 #: Deployments that one action is for at most.
 MOST = 100
@@ -54,6 +57,21 @@ def deployments(session: Session, asked: Asked) -> list[uuid.UUID]:
     if inferred is None:
         raise NotFound("the event names no deployment")
     return [inferred]
+
+
+def startable(session: Session, ref: str | uuid.UUID) -> Deployment:
+    """A deployment by id or ``flow/name``, with all that starting a run needs.
+
+    Raises:
+        NotFound: There is none.
+        Conflict: Several have the name.
+    """
+    with suppress(ValueError):
+        ref = ref if isinstance(ref, uuid.UUID) else uuid.UUID(ref)
+    found = for_run(session, ref)
+    if found.flow_id == FLOW_ID:
+        raise NotFound(f"there is no deployment {ref}")
+    return found
 
 
 def run(asked: Asked) -> uuid.UUID:

@@ -80,12 +80,13 @@ class Known:
     def event(self) -> dict[str, Any] | None:
         """The event that made it fire; None for an absence."""
         told = self.firing.context.get("event")
-        row = self.session.scalar(select(Event).where(Event.id == self.firing.event_id))
-        if row is not None:  # with all of its payload
-            told = {name: getattr(row, name) for name in _EVENT}
+        if not (isinstance(told, Mapping) and told.get("whole")) and self.firing.event_id is not None:
+            row = self.session.scalar(select(Event).where(Event.id == self.firing.event_id))
+            if row is not None:  # with all of its payload
+                told = {name: getattr(row, name) for name in _EVENT}
         if not isinstance(told, Mapping):
             return None
-        event = {name: _plain(value) for name, value in told.items()}
+        event = {name: _plain(value) for name, value in told.items() if name != "whole"}
         event["resource"] = spread(event.get("resource") or {})
         event["related"] = [spread(labels) for labels in event.get("related") or []]
         event["name"] = event.get("event")

@@ -42,8 +42,14 @@ def announce(
         before, after: Plain fields, never secrets; where both are given, those alone are told that differ.
     """
     told = {"by": actor.write(), **differing(before, after), **payload}
-    record = events.EventRecord(event, about, list(related), told, occurred=now, kind=kind_of(event))
-    events.record(session, [record], now)
+    events.record(session, [announcement(event, about, now, related, told)], now)
+
+
+def announcement(
+    event: str, about: dict[str, str], now: datetime, related: Sequence[dict[str, str]], payload: dict[str, Any]
+) -> events.EventRecord:
+    """What :func:`announce` records; ``payload`` says under ``by`` who did it."""
+    return events.EventRecord(event, about, list(related), payload, occurred=now, kind=kind_of(event))
 
 
 def differing(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:

@@ -86,7 +86,8 @@ def step(session: Session, now: datetime, batch: int) -> int:
     """Read the next events, at most ``batch``, and if that were all, let the clock decide; returns how much there was:
     ``batch`` or more means that there is more.
     """
-    if not trigger_index.current(session).known and _skip(session, now):
+    # Whether there is any now is asked once the events were taken: what this process knew last will do here.
+    if not trigger_index.last(session).known and _skip(session, now):
         return 0
     rows = event_cursor.take(session, READER, COLUMNS, batch, now)
     seen = [Seen.of(row.id, row.event, row.occurred, row.received, row.resource, row.related) for row in rows]
@@ -148,10 +149,14 @@ def _load(session: Session, work: _Step, wanted: Iterable[tuple[uuid.UUID, str]]
 
 def _judge(session: Session, work: _Step) -> int:
     """Decide what has fallen due, all that was committed until now having been read; returns how many keys."""
+    if not work.book.has_clocks:
+        return 0
     _write(session, work)
+    # Mostly nothing is due, however far the clock may go: then it need not be known how far that is.
+    if not _due(session, work, work.now - current().trigger_lateness):
+        return 0
     clock = _clock(session, work.now)
-    values = {"clock": clock, "now": work.now, "by_clock": work.book.by_clock, "limit": KEYS}
-    rows = [row for row in fetch(session, _DUE, values) if row.trigger_id in work.book.known]
+    rows = _due(session, work, clock)
     known = {row.trigger_id: work.book.known[row.trigger_id] for row in rows}
     if not _hold(session, known):
         return KEYS  # the next step reads them anew
@@ -167,6 +172,12 @@ def _judge(session: Session, work: _Step) -> int:
             outcome = triggers.pass_time(found.spec, row.state, row.key, stamp(until))
         work.take(found, row.key, outcome, None)
     return len(rows)
+
+
+def _due(session: Session, work: _Step, clock: datetime) -> list[Any]:
+    """Keys of active triggers whose deadlines lie before the clock's time."""
+    values = {"clock": clock, "now": work.now, "by_clock": work.book.by_clock, "limit": KEYS}
+    return [row for row in fetch(session, _DUE, values) if row.trigger_id in work.book.known]
 
 
 def _clock(session: Session, now: datetime) -> datetime:

@@ -1,10 +1,10 @@
 """Reading all events in turn, each exactly once, although transactions commit in another order than they write.
 
 Every transaction that writes events holds the event lock, shared, from before it is given its transaction id
-(:mod:`..db.session`). So a reader asks, in statements of their own: where transaction ids stood at that moment (the
-snapshot's ``xmax``); the lowest id among the holders of the lock; then the events of transactions below both. What
-wrote them has ended: nothing can turn up among them later. Whoever has an id below but no lock any more committed or
-rolled back before the third statement; whoever takes the lock later gets a higher id.
+(:mod:`..db.session`). So a reader asks: where transaction ids stood at that moment (the snapshot's ``xmax``); after
+that the lowest id among the holders of the lock; then, by a statement of its own, the events of transactions below
+both. What wrote them has ended: nothing can turn up among them later. Whoever has an id below but no lock any more
+committed or rolled back before that statement; whoever takes the lock later gets a higher id.
 
 All processes of the server have one role in the database: of others Postgres does not show the transaction ids.
 
@@ -29,12 +29,13 @@ from .statements import execute, fetch
 OVERLAP = timedelta(minutes=5)
 
 _NIL = uuid.UUID(int=0)
-_WHERE = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS ahead"
-_HOLDERS = f"""
-SELECT a.backend_xid::text::bigint AS xid FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.locktype = 'advisory' AND l.classid = {EVENT_LOCK[0]} AND l.objid = {EVENT_LOCK[1]} AND l.objsubid = 2
+#: One statement: its snapshot is taken before it begins, the holders are read while it runs.
+_WHERE = f"""
+SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS ahead, array(
+    SELECT a.backend_xid::text::bigint FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE l.locktype = 'advisory' AND l.classid = {EVENT_LOCK[0]} AND l.objid = {EVENT_LOCK[1]} AND l.objsubid = 2
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND a.backend_xid IS NOT NULL"""
+    AND a.backend_xid IS NOT NULL) AS holders"""
 _CLUSTER = "SELECT system_identifier FROM pg_control_system()"
 _LOCKED = """
 SELECT cluster, xid::text::bigint AS xid, event_id, at, floor FROM event_cursor WHERE reader = %(reader)s FOR UPDATE"""
@@ -103,9 +104,9 @@ def _place(session: Session, reader: str, now: datetime) -> Any:
 
 def _bound(session: Session) -> int:
     """All events of transactions with lower ids are there, or never will be."""
-    ahead: int = fetch(session, _WHERE, {})[0].ahead
-    holders = [_whole(row.xid, ahead) for row in fetch(session, _HOLDERS, {})]
-    return min([ahead, *holders])
+    row = fetch(session, _WHERE, {})[0]
+    ahead: int = row.ahead
+    return min([ahead, *(_whole(xid, ahead) for xid in row.holders)])
 
 
 def _whole(xid: int, near: int) -> int:
@@ -117,7 +118,11 @@ def _whole(xid: int, near: int) -> int:
 
 
 def _cluster(session: Session) -> int:
-    found: int = fetch(session, _CLUSTER, {})[0].system_identifier
+    """The cluster that the session is connected to; a connection never comes to another one."""
+    about = session.connection().info
+    if "cluster" not in about:
+        about["cluster"] = fetch(session, _CLUSTER, {})[0].system_identifier
+    found: int = about["cluster"]
     return found
 
 

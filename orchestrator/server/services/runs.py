@@ -89,18 +89,58 @@ def create(
     chain: tuple[uuid.UUID, int] | None = None,
     chain_step: str | None = None,
 ) -> tuple[uuid.UUID, bool]:
-    """Create a run of a deployment, SCHEDULED; agents are told once the transaction is committed.
+    """Create a run of a deployment, SCHEDULED, as :func:`draft` and :func:`insert` do.
+
+    Returns:
+        The run's id, and whether it is new.
+
+    Raises:
+        InvalidInput: A parameter holds a template that the deployment does not have.
+        ParameterError: The parameters do not fit the deployment's schema.
+    """
+    made = draft(
+        deployment, parameters=parameters, actor=actor, now=now, name=name, tags=tags, due=due, priority=priority,
+        idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot, again=again, chain=chain,
+        chain_step=chain_step,
+    )  # fmt: skip
+    return insert(session, [made])[0]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A run that is about to be created."""
+
+    row: dict[str, Any]
+    #: Name of its queue.
+    queue: str
+
+
+def draft(
+    deployment: Deployment,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    actor: Actor,
+    now: datetime,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    due: datetime | None = None,
+    priority: int = 0,
+    idempotency_key: str | None = None,
+    schedule_id: uuid.UUID | None = None,
+    slot: datetime | None = None,
+    again: bool = False,
+    chain: tuple[uuid.UUID, int] | None = None,
+    chain_step: str | None = None,
+) -> Draft:
+    """A run of a deployment; nothing is written.
 
     Args:
         parameters: Laid over the deployment's own; they hold no templates but those that it has itself.
         due: Not to start before; now when not given.
-        idempotency_key: A second call with the same one, for the same flow, finds the run of the first.
+        idempotency_key: A second run with the same one, for the same flow, is not created: the first is found.
         again: They are those of an earlier run, templates of a schedule included.
         chain: The chain of causes that the run belongs to, and how many firings are in it before.
         chain_step: The step that it is of a chain; there is one run for each in a run of the chain.
-
-    Returns:
-        The run's id, and whether it is new.
 
     Raises:
         InvalidInput: A parameter holds a template that the deployment does not have.
@@ -114,16 +154,28 @@ def create(
     row.update(idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot)
     if chain is not None:
         row.update(chain_id=chain[0], chain_depth=chain[1], chain_step=chain_step)
-    hint_now = row["due"] <= now + current().dispatch_ahead
-    if hint_now:
+    if row["due"] <= now + current().dispatch_ahead:
         row.update(hinted=now, hints=1)
-    if not insert_runs(session, [row]):
-        return _existing(session, deployment.flow_id, idempotency_key, schedule_id, slot), False
-    run_id: uuid.UUID = row["id"]
-    if hint_now:
-        after_commit(session, hints.run_queued, deployment.work_queue.name, run_id)
+    return Draft(row, deployment.work_queue.name)
+
+
+def insert(session: Session, drafts: Sequence[Draft]) -> list[tuple[uuid.UUID, bool]]:
+    """Create runs, SCHEDULED, by one statement; agents are told once the transaction is committed.
+
+    Returns:
+        The id of each, and whether it is new.
+    """
+    if not drafts:
+        return []
+    new = insert_runs(session, [item.row for item in drafts])
+    hinted = [item for item in drafts if item.row["id"] in new and "hinted" in item.row]
+    for item in hinted:
+        after_commit(session, hints.run_queued, item.queue, item.row["id"])
+    if hinted:
         after_commit(session, waiters.wake)
-    return run_id, True
+    return [
+        (item.row["id"], True) if item.row["id"] in new else (_existing(session, item.row), False) for item in drafts
+    ]
 
 
 def new_row(
@@ -363,18 +415,14 @@ def _within(query: Any, wanted: RunFilter) -> Any:
     return query
 
 
-def _existing(
-    session: Session,
-    flow_id: uuid.UUID,
-    idempotency_key: str | None,
-    schedule_id: uuid.UUID | None,
-    slot: datetime | None,
-) -> uuid.UUID:
-    if idempotency_key is not None:
-        query = select(FlowRun.id).where(FlowRun.flow_id == flow_id, FlowRun.idempotency_key == idempotency_key)
+def _existing(session: Session, row: Mapping[str, Any]) -> uuid.UUID:
+    """The run that has the key of a new one."""
+    query = select(FlowRun.id)
+    if row["idempotency_key"] is not None:
+        query = query.where(FlowRun.flow_id == row["flow_id"], FlowRun.idempotency_key == row["idempotency_key"])
     else:
-        query = select(FlowRun.id).where(FlowRun.schedule_id == schedule_id, FlowRun.slot == slot)
-    found = session.scalar(query)
+        query = query.where(FlowRun.schedule_id == row["schedule_id"], FlowRun.slot == row["slot"])
+    found: uuid.UUID | None = session.scalar(query)
     if found is None:
         raise Conflict("a run with this key was deleted just now: ask again")
     return found

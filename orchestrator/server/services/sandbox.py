@@ -82,10 +82,13 @@ def problems(value: Any, known: Iterable[str], place: str) -> dict[str, list[str
 def names_in(value: Any) -> set[str]:
     """The names that the templates in a value use and do not set. Raises InvalidInput for what is no template."""
     if isinstance(value, str):
-        return (
-            find_undeclared_variables(_parse(value)) - set(_environment().globals) if holds_template(value) else set()
-        )
+        return set(_names(value)) if holds_template(value) else set()
     return {name for _, text in _texts(value, "") for name in names_in(text)}
+
+
+@lru_cache(maxsize=256)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(find_undeclared_variables(_parse(text)) - set(_environment().globals))
 
 
 def render(value: Any, known: Mapping[str, Any], place: str) -> Any:

@@ -206,6 +206,7 @@ def _events(session: Session, fired: Sequence[Noted]) -> dict[str, dict[str, Any
 
 
 def _as_json(event: Event) -> dict[str, Any]:
+    whole = len(str(event.payload)) <= PAYLOAD_MAX
     return {
         "id": str(event.id),
         "event": event.event,
@@ -213,7 +214,10 @@ def _as_json(event: Event) -> dict[str, Any]:
         "received": to_text(event.received),
         "resource": event.resource,
         "related": event.related,
-        "payload": event.payload if len(str(event.payload)) <= PAYLOAD_MAX else {},
+        "payload": event.payload if whole else {},
+        "follows": str(event.follows) if event.follows else None,
+        # All that templates of actions see of it is here.
+        "whole": whole,
     }
 
 

@@ -20,7 +20,7 @@ from .statements import fetch
 
 #: Whatever is changed changes this: no two changes of a trigger have the same time.
 _VERSION = """
-SELECT count(*) AS number, sum(extract(epoch FROM updated)) AS changed FROM trigger WHERE active"""
+SELECT count(*) AS number, sum(updated - timestamptz '2000-01-01Z') AS changed FROM trigger WHERE active"""
 _ACTIVE = """
 SELECT id, name, deployment_id, condition, actions, resolve_actions, severity, owner, since, muted_until, debounce_s,
     hourly_max, updated
@@ -61,6 +61,8 @@ class Book:
     index: Index[uuid.UUID] = field(default_factory=Index)
     #: Those that the clock alone matters to: no event can come late for them.
     by_clock: list[uuid.UUID] = field(default_factory=list)
+    #: Whether time alone can change anything: any of them remembers something.
+    has_clocks: bool = False
 
     @classmethod
     def of(cls, known: Iterable[Known], version: tuple[Any, ...] = ()) -> Book:
@@ -68,7 +70,7 @@ class Book:
         found = {item.id: item for item in known}
         index = Index.of((item.id, item.spec.condition) for item in found.values())
         clocked = [item.id for item in found.values() if isinstance(item.spec.condition, (Schedule, Metric))]
-        return cls(version, found, index, clocked)
+        return cls(version, found, index, clocked, any(triggers.remembers(item.spec) for item in found.values()))
 
     def concerned(self, event: Seen) -> list[Known]:
         """The triggers that an event counts for."""
@@ -78,6 +80,12 @@ class Book:
 
 _book: Book | None = None
 _lock = threading.Lock()
+
+
+def last(session: Session) -> Book:
+    """The active triggers as this process knew them last; as they are now, where it knew of none."""
+    book, place = _book, str(session.connection().engine.url)
+    return book if book is not None and book.known and book.version[:1] == (place,) else current(session)
 
 
 def current(session: Session) -> Book:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from orchestrator.workers import ticks
 from orchestrator.workers.ticks import Steps
 
 
@@ -73,3 +74,34 @@ def test_once_ticks_are_away_steps_keep_their_interval() -> None:
         time.sleep(0.001)
     assert steps.tick("quick")
     assert steps._alone == set()
+
+
+def test_what_a_step_asks_for_is_stepped_after_it_by_the_same_thread() -> None:
+    taken: list[tuple[str, int]] = []
+
+    def step(name: str) -> None:
+        taken.append((name, threading.get_ident()))
+        if name == "triggers":
+            assert steps.soon("actions")
+            assert steps.soon("actions")
+            assert not steps.soon("no loop")
+
+    steps = Steps({"triggers": 60.0, "actions": 60.0}, step)
+    assert not steps.soon("actions"), "this thread takes no step"
+    steps.tick("triggers")
+    assert taken == [("triggers", threading.get_ident()), ("actions", threading.get_ident())]
+
+
+def test_steps_that_ask_for_each_other_let_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+    sent: list[str] = []
+    monkeypatch.setattr(ticks.hints, "wake", sent.append)
+
+    def step(name: str) -> None:
+        taken.append(name)
+        steps.soon("b" if name == "a" else "a")
+
+    steps = Steps({"a": 60.0, "b": 60.0}, step)
+    steps.tick("a")
+    assert len(taken) == ticks.CHAIN + 1
+    assert sent == ["b"], "the next one is left to whoever is free"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,23 +26,33 @@ class EmitEvent(Kind):
         Field("related", "json", "A list of labels, each with resource.id and resource.role."),
         Field("payload", "mapping", "Any facts."),
     )
+    together = True
 
     def act(self, session: Session, asked: Asked, now: datetime) -> dict[str, Any]:
         """Write it, as part of the chain."""
-        values = asked.values
-        event_id = uuid7(now)
-        item = {
-            "id": str(event_id),
-            "event": values["event"],
-            "resource": _labels(values["resource"]),
-            "related": [*(values.get("related") or []), asked.chain()],
-            "payload": values.get("payload") or {},
-            "follows": str(asked.event_id) if asked.event_id else None,
-        }
-        taken = events.ingest(session, [item], now, source="trigger")
-        for refused in taken.refused:
-            raise InvalidInput(refused.message)
-        return {"event_id": str(event_id)}
+        [done] = self.act_all(session, [asked], now)
+        if isinstance(done, Exception):
+            raise done
+        return done
+
+    def act_all(self, session: Session, many: Sequence[Asked], now: datetime) -> list[dict[str, Any] | Exception]:
+        """Write them all at once."""
+        items = [_item(asked, now) for asked in many]
+        taken = events.ingest(session, items, now, source="trigger")
+        refused = {one.index: InvalidInput(one.message) for one in taken.refused}
+        return [refused.get(index, {"event_id": item["id"]}) for index, item in enumerate(items)]
+
+
+def _item(asked: Asked, now: datetime) -> dict[str, Any]:
+    values = asked.values
+    return {
+        "id": str(uuid7(now)),
+        "event": values["event"],
+        "resource": _labels(values["resource"]),
+        "related": [*(values.get("related") or []), asked.chain()],
+        "payload": values.get("payload") or {},
+        "follows": str(asked.event_id) if asked.event_id else None,
+    }
 
 
 def _labels(resource: Any) -> dict[str, str]:
