@@ -80,7 +80,9 @@ class Cluster:
     # -- what befalls pods
 
     def evict(self, pod: str) -> None:
-        self._set_status(pod, phase="Failed", reason="Evicted", message="The node was low on resource: memory.")
+        message = "The node was low on resource: memory."
+        self.event(pod, "Evicted", message, "Warning")
+        self._set_status(pod, phase="Failed", reason="Evicted", message=message)
         self._signal(pod, signal.SIGKILL)
 
     def kill(self, pod: str, reason: str = "OOMKilled") -> None:

@@ -9,15 +9,15 @@ import shutil
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 from orchestrator.clock import now, to_text
 from orchestrator.errors import NotFound, OrchestratorError
-from orchestrator.ids import uuid7
+from orchestrator.ids import time_of, uuid7, uuid7_from
 from orchestrator.interfaces import Elsewhere, LaunchSpec, ProcessHost, Running
 from orchestrator.masking import Masks
 from orchestrator.records import Job, State
@@ -427,7 +427,9 @@ class Supervision:
 
     def emit(self, event: str, resource: dict[str, str], payload: dict[str, Any], key: str) -> None:
         """Record an event beside the run; of those with one ``key`` the first counts."""
-        identifier = uuid.uuid5(self.job.id, key) if key else uuid7()
+        # The same id each time that it is told, with a time that the server takes: events are not kept for ever.
+        at = max(time_of(self.job.id), now() - timedelta(days=1))
+        identifier = uuid7_from(at, f"{self.job.id}\n{key}") if key else uuid7()
         run = {"resource.id": f"orchestrator.flow-run.{self.job.id}", "resource.name": self.job.name}
         document = {
             "id": str(identifier),
