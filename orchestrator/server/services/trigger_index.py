@@ -18,9 +18,10 @@ from ...triggers import Index, Seen, TriggerSpec, stamp
 from ...triggers.conditions import Metric, Schedule
 from .statements import fetch
 
-#: Whatever is changed changes this: no two changes of a trigger have the same time.
+#: Whatever is changed changes this: no two changes of a trigger have the same time, no two triggers the same id.
 _VERSION = """
-SELECT count(*) AS number, sum(updated - timestamptz '2000-01-01Z') AS changed FROM trigger WHERE active"""
+SELECT count(*) AS number, sum(updated - timestamptz '2000-01-01Z') AS changed, sum(uuid_hash(id)) AS which
+FROM trigger WHERE active"""
 _ACTIVE = """
 SELECT id, name, deployment_id, condition, actions, resolve_actions, severity, owner, since, muted_until, debounce_s,
     hourly_max, updated
@@ -93,7 +94,7 @@ def current(session: Session) -> Book:
     global _book
     row = fetch(session, _VERSION, {})[0]
     place = str(session.connection().engine.url)
-    version = (place, row.number, row.changed)
+    version = (place, row.number, row.changed, row.which)
     with _lock:
         if _book is None or _book.version != version:
             _book = Book.of(_read(session), version)
