@@ -119,6 +119,7 @@ class World:
         self.documents = {f"t{number}": worlds.trigger(random, f"t{number}") for number in range(TRIGGERS)}
         self.open = ExitStack()
         self.sessions: list[Any] = []
+        self.told_at_end: dict[int, list[dict[str, Any]]] = {}
         with db.transaction() as session:
             session.execute(text(_TABLES))
             for document in self.documents.values():
@@ -148,7 +149,8 @@ class World:
         """Some events in a transaction, some of them told before."""
         self.wait()
         with db.transaction() as session:
-            self._ingest(session)
+            items = self._ingest(session)
+        self.told += items
 
     def begin(self) -> None:
         """A transaction that is in no hurry."""
@@ -157,13 +159,16 @@ class World:
             self.sessions.append(session)
             writing = session.enter_context(db.transaction())
             writing.execute(PATIENT)
-            self._ingest(writing)
+            items = self._ingest(writing)
+            # Told again any earlier, they would have to wait for this transaction, which is in this very thread.
+            self.told_at_end[id(session)] = items
 
     def end(self) -> None:
         """The end of one of those; now and then it is undone."""
         if self.sessions:
             ending = self.sessions.pop(self.random.randrange(len(self.sessions)))
             ending.close()
+            self.told += self.told_at_end.pop(id(ending))
 
     def step(self) -> None:
         self.watch.step(self.at, self.random.choice([1, 3, 1000]))
@@ -182,13 +187,13 @@ class World:
     def step_of(self, batch: int) -> None:
         self.watch.step(self.at, batch)
 
-    def _ingest(self, session: Any) -> None:
+    def _ingest(self, session: Any) -> list[dict[str, Any]]:
         items = [self._event() for _ in range(self.random.randint(1, 4))]
         if self.told and self.random.random() < 0.2:
             items.append(self.random.choice(self.told))
         taken = events.ingest(session, items, self.at)
         assert not taken.refused
-        self.told += items
+        return items
 
     def _event(self) -> dict[str, Any]:
         seconds = (self.at - self.begun).total_seconds()
