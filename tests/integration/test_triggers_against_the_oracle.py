@@ -29,6 +29,7 @@ from orchestrator.server.config import current
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Firing, Trigger
 from orchestrator.server.services import evaluation, event_cursor, events, triggers
+from orchestrator.triggers import absence, grouping, happening
 from tests.model import oracle, worlds
 from tests.model.oracle import Oracle
 from tests.server_rows import ANN
@@ -253,6 +254,9 @@ def _said(happened: list[Any]) -> dict[str, Any]:
 @pytest.fixture
 def watch(database_url: str) -> Iterator[Watch]:
     with pytest.MonkeyPatch.context() as patch:
+        # The oracle forgets nothing; what the machine forgets after so many events has tests of its own.
+        for module in (absence, grouping, happening):
+            patch.setattr(module, "MEMORY", 100_000)
         yield Watch(patch)
 
 
