@@ -69,8 +69,7 @@ class Steps:
             self._run(name)
 
     def soon(self, name: str) -> bool:
-        """Have the thread that takes a step take one of ``name`` right after it; False where this thread takes none.
-        """
+        """Have the thread that takes a step take one of ``name`` right after it; False where this thread takes none."""
         then: dict[str, None] | None = getattr(self._here, "then", None)
         if then is None or name not in self._intervals:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 from ..polling import until
 from ..projects import write_flow
@@ -70,16 +71,14 @@ def test_a_failed_and_a_crashed_run_are_told(stack: Stack, tmp_path: Path) -> No
         assert "no such table" in texts[1]
         assert f"http://127.0.0.1:{stack.port}/runs/{runs['raise']}" in texts[1]
 
-        def sent() -> bool:
-            return all(row["state"] == "done" for row in stack.json("action", "ls"))
+        def told(run: str) -> dict[str, Any]:
+            (action,) = stack.json("action", "ls", "--run", run)
+            return action
 
-        until(sent, "that to be noted")
-    rows = {row["run_state"]: row for row in stack.json("notification", "ls") if row["block"] == f"slack/{name}"}
-    assert sorted(row["attempts"] for row in rows.values()) == [1, 2]
-    assert [row["subject"] for row in stack.json("notification", "ls", "--run", runs["raise"])] == [
-        rows["FAILED"]["subject"]
-    ]
-    assert slack.key not in str(stack.json("notification", "ls"))
+        until(lambda: all(told(runs[how])["state"] == "done" for how in ("raise", "kill")), "that to be noted")
+    assert sorted(told(runs[how])["attempts"] for how in ("raise", "kill")) == [1, 2]
+    assert stack.json("action", "ls", "--run", runs["nothing"]) == []
+    assert slack.key not in str(stack.json("action", "ls"))
 
 
 def test_a_kind_of_ones_own_is_sent_by_an_agent(stack: Stack, tmp_path: Path) -> None:

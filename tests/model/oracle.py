@@ -276,6 +276,7 @@ class Answer(Part):
             found = self.ended()
         if self.asks(event):
             self.asked.add(event.at)
+            self.judged.discard(event.at)  # at the very time of one that was judged: it asks anew
         return found
 
     def due(self) -> int | None:
