@@ -21,7 +21,7 @@ import orjson
 from orchestrator.clock import now
 from orchestrator.embedded import EmbeddedServices
 from orchestrator.server.db import migrate, session
-from orchestrator.server.services import events
+from orchestrator.server.services.recording import events
 
 from .figures import Figure
 from .stack import Stack, running

@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from orchestrator.server.db.models import Webhook
-from orchestrator.server.services import webhook_templates
-from orchestrator.server.services.incoming import of_example
+from orchestrator.server.services.receiving import webhook_templates
+from orchestrator.server.services.receiving.incoming import of_example
 from orchestrator.server.webhook_presets import PRESETS, Preset
 
 _AT = datetime(2026, 2, 1, 12, tzinfo=timezone.utc)

@@ -19,12 +19,10 @@ from orchestrator.server.db.models import (
 )
 from orchestrator.server.loops import actions as loop
 from orchestrator.server.loops.senders import Senders
-from orchestrator.server.services import (
-    action_outbox,
-    blocks,
-    deployments,
-)
-from orchestrator.server.services.block_types import register
+from orchestrator.server.services.acting import action_outbox
+from orchestrator.server.services.configuring import blocks
+from orchestrator.server.services.configuring.block_types import register
+from orchestrator.server.services.deploying import deployments
 from tests.polling import until
 from tests.server_rows import ANN
 

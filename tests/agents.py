@@ -18,7 +18,7 @@ from orchestrator.client import Client
 from orchestrator.clock import now
 from orchestrator.errors import OrchestratorError
 from orchestrator.server.db.session import transaction
-from orchestrator.server.services import keys
+from orchestrator.server.services.identity import keys
 from orchestrator.workers.agent import processes
 
 from .polling import free_port, until

@@ -18,7 +18,7 @@ from orchestrator.clock import now
 from orchestrator.server import config
 from orchestrator.server.app import create_app
 from orchestrator.server.db.session import transaction
-from orchestrator.server.services import keys
+from orchestrator.server.services.identity import keys
 
 ClientAs = Callable[[str], FlaskClient]
 

@@ -12,7 +12,8 @@ from orchestrator.clock import now
 from orchestrator.ids import uuid7
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Action, Event, Firing, Trigger
-from orchestrator.server.services import actions, events
+from orchestrator.server.services.acting import actions
+from orchestrator.server.services.recording import events
 
 #: What fires, unless a test says otherwise.
 EVENT: dict[str, Any] = {

@@ -12,7 +12,7 @@ from orchestrator import reporting, settings
 from orchestrator.clock import now
 from orchestrator.server.app import create_app
 from orchestrator.server.db import session
-from orchestrator.server.services import keys
+from orchestrator.server.services.identity import keys
 
 from .listening import Listener
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import now
 from orchestrator.records import Actor
 from orchestrator.server.db.models import Agent, Deployment, Flow, FlowRun, WorkQueue
-from orchestrator.server.services import agents, runs
+from orchestrator.server.services.running import agents, runs
 
 ANN = Actor("api-key", "1", "ann")
 

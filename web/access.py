@@ -21,8 +21,8 @@ from orchestrator.clock import now
 from orchestrator.records import Actor
 from orchestrator.server.db import session as database
 from orchestrator.server.db.models import ApiKey
-from orchestrator.server.services import keys
-from orchestrator.server.services.keys import Principal
+from orchestrator.server.services.identity import keys
+from orchestrator.server.services.identity.keys import Principal
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, request
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 
 from orchestrator.server.api import access as api
-from orchestrator.server.services import secrets
+from orchestrator.server.services.identity import secrets
 from orchestrator.settings import Settings
 
 from . import access, errors, filters, headers

@@ -11,7 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from orchestrator.errors import Conflict, InvalidInput, NotFound, OrchestratorError, Unavailable
-from orchestrator.server.services.keys import Principal
+from orchestrator.server.services.identity.keys import Principal
 
 from . import access
 

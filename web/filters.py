@@ -14,7 +14,7 @@ from flask import Flask, g, request, url_for
 from markupsafe import Markup, escape
 
 from orchestrator.clock import now
-from orchestrator.server.services.run_briefs import RunBrief
+from orchestrator.server.services.running.run_briefs import RunBrief
 from orchestrator.triggers.matching import selector_text
 
 from . import access, grids, things

@@ -15,7 +15,7 @@ from orchestrator import settings
 from orchestrator.errors import OrchestratorError
 from orchestrator.server import hints
 from orchestrator.server.db import session
-from orchestrator.server.services import secrets
+from orchestrator.server.services.identity import secrets
 
 from .app import app
 from .hint_worker import HintWorker

@@ -63,7 +63,7 @@ def admin_key(name: str) -> None:
     """
     from ..clock import now
     from ..server.db import migrate, session
-    from ..server.services import keys
+    from ..server.services.identity import keys
 
     with _database() as url:
         migrate.upgrade(url)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from .. import settings as settings_module
 from ..clock import now
 from ..server.db import session
-from ..server.services import keys
+from ..server.services.identity import keys
 from ..settings import Settings
 
 #: The profile used in place of one that belongs to another server.

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from ..errors import SettingsError
-from ..server.services.secrets import given
+from ..server.services.identity.secrets import given
 from ..settings import Settings
 from .data_server import write_private
 

@@ -20,7 +20,7 @@ from .api.resource import BODY_MAX
 from .db import session
 from .schemas.base import ErrorSchema, Instant
 from .schemas.logs import Level
-from .services import secrets
+from .services.identity import secrets
 
 DESCRIPTION = """\
 Everything that Orchestrator does, over HTTP. Send a key with every request: `Authorization: Bearer KEY`.

@@ -1,8 +1,8 @@
 """Following events as they are stored. One thread a process asks Postgres for all who follow in it.
 
 Followers go along the order in which events are settled, by (transaction, id), below which nothing turns up later
-(:mod:`.services.event_cursor`): so each gets every event once, and may leave at one event and go on there. The newest
-events are kept in memory; who is further behind reads from the table until it has caught up.
+(:mod:`.services.recording.event_cursor`): so each gets every event once, and may leave at one event and go on there.
+The newest events are kept in memory; who is further behind reads from the table until it has caught up.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from ..ids import time_of, uuid7_floor
 from .db import session as database
 from .db.models import Event
 from .db.models.event import Xid8
-from .services import event_cursor, events
-from .services.events import EventFilter
+from .services.recording import event_cursor, events
+from .services.recording.events import EventFilter
 
 #: Seconds between two looks while somebody follows.
 LOOK_S = 0.2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import kind_facts
 from .db import migrate, session
-from .services import block_types
+from .services.configuring import block_types
 
 
 def upgrade(url: str, revision: str = "head") -> bool:

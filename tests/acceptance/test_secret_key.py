@@ -12,7 +12,8 @@ from orchestrator.blocks.secret import Secret
 from orchestrator.clock import now
 from orchestrator.records import Actor
 from orchestrator.server.db.session import transaction
-from orchestrator.server.services import block_types, blocks, secrets
+from orchestrator.server.services.configuring import block_types, blocks
+from orchestrator.server.services.identity import secrets
 
 from ..paths import traversable_folder
 from ..polling import free_port, until

@@ -25,9 +25,11 @@ from orchestrator.server.db.models import (
     FlowRun,
     Resource,
 )
-from orchestrator.server.services import actions, block_types, blocks, deployment_notifications, limits
-from orchestrator.server.services.events import EventRecord, record
-from orchestrator.server.services.limits import Attempt
+from orchestrator.server.services.acting import actions
+from orchestrator.server.services.configuring import block_types, blocks, limits
+from orchestrator.server.services.configuring.limits import Attempt
+from orchestrator.server.services.deploying import deployment_notifications
+from orchestrator.server.services.recording.events import EventRecord, record
 
 WHO = Actor("api-key", name="maria@team.example")
 #: What must be seen on no page.

@@ -29,7 +29,7 @@ from sqlalchemy import make_url
 from orchestrator.clock import now
 from orchestrator.server.db import session
 from orchestrator.server.db.models import ApiKey
-from orchestrator.server.services import logins
+from orchestrator.server.services.identity import logins
 from orchestrator.settings import Settings
 from orchestrator.web.app import create_app
 from orchestrator.web.panels import tower

@@ -7,8 +7,9 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from orchestrator.server.db.models import ApiKey, Deployment
-from orchestrator.server.services import desk, saved_forms
-from orchestrator.server.services.desk import Thing
+from orchestrator.server.services.deploying import saved_forms
+from orchestrator.server.services.watching import desk
+from orchestrator.server.services.watching.desk import Thing
 from tests.server_rows import ANN
 
 from .seed import Seeded

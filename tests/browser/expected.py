@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from orchestrator.expectations import MISSED, Arrival, Occurrence
 from orchestrator.ids import uuid7
 from orchestrator.server.db.models import Expectation, ExpectationOccurrence, Firing
-from orchestrator.server.services import expectations
-from orchestrator.server.services.expectation_watch import watch_of
-from orchestrator.server.services.occurrences import new_row
+from orchestrator.server.services.expecting import expectations
+from orchestrator.server.services.expecting.expectation_watch import watch_of
+from orchestrator.server.services.expecting.occurrences import new_row
 from tests.server_rows import ANN
 
 _DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)

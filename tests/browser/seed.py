@@ -28,7 +28,7 @@ from orchestrator.server.db.models import (
     Tick,
     WorkQueue,
 )
-from orchestrator.server.services import keys
+from orchestrator.server.services.identity import keys
 from orchestrator.states import DISPLAY_NAMES, TERMINAL, StateType
 
 S = StateType

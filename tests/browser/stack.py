@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from orchestrator.ids import uuid7
 from orchestrator.server.db.models import Event, Relation, Resource
-from orchestrator.server.services import holds, resource_states
-from orchestrator.server.services.holds import Wanted
-from orchestrator.server.services.resource_states import Told
+from orchestrator.server.services.acting import holds
+from orchestrator.server.services.acting.holds import Wanted
+from orchestrator.server.services.recording import resource_states
+from orchestrator.server.services.recording.resource_states import Told
 from tests.server_rows import ANN
 
 _TABLES = "postgres://warehouse.internal/"

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from orchestrator.clock import now
 from orchestrator.server.db import session
 from orchestrator.server.db.models import ApiKey
-from orchestrator.server.services import keys
+from orchestrator.server.services.identity import keys
 
 from .conftest import Server, Watched, profile, watched
 

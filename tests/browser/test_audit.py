@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from orchestrator.clock import now
 from orchestrator.records import Actor
 from orchestrator.server.db import session
-from orchestrator.server.services.announcements import announce
+from orchestrator.server.services.recording.announcements import announce
 
 from .conftest import Watched
 

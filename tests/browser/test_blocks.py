@@ -15,8 +15,9 @@ from orchestrator.clock import now
 from orchestrator.kind_facts import Installed
 from orchestrator.server.db import session
 from orchestrator.server.db.models import Deployment, FlowRun
-from orchestrator.server.services import block_types, discovery
-from orchestrator.server.services import blocks as service
+from orchestrator.server.services.configuring import block_types
+from orchestrator.server.services.configuring import blocks as service
+from orchestrator.server.services.mapping import discovery
 from orchestrator.states import DISPLAY_NAMES, TERMINAL, StateType
 
 from .blocks import CANARY, WHO

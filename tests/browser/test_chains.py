@@ -13,7 +13,8 @@ from sqlalchemy import delete, update
 from orchestrator.clock import now
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Flow, FlowRun, WorkQueue
-from orchestrator.server.services import chain_steps, chains
+from orchestrator.server.services.acting import chain_steps
+from orchestrator.server.services.reacting import chains
 
 from ..server_rows import ANN, add_deployment
 from .conftest import Server, Watched

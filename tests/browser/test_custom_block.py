@@ -14,8 +14,9 @@ from playwright.sync_api import expect
 
 from orchestrator.clock import now
 from orchestrator.server.db import session
-from orchestrator.server.services import block_types, blocks
-from orchestrator.server.services.blocks import BlockFilter
+from orchestrator.server.services.configuring import block_types, blocks
+from orchestrator.server.services.configuring.blocks import BlockFilter
+from orchestrator.server.services.deploying import block_removal
 
 from .blocks import WHO
 from .conftest import Watched
@@ -35,7 +36,7 @@ def partner(admin: Watched, tmp_path: Path) -> Iterator[None]:
     yield
     with session.transaction() as writing:
         for block in blocks.listing(writing, BlockFilter(type="partner")).items:
-            blocks.delete(writing, block.id, WHO, now())
+            block_removal.delete(writing, block.id, WHO, now())
         block_types.delete(writing, "partner", WHO, now())
 
 

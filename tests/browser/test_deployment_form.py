@@ -20,8 +20,11 @@ from orchestrator import deployments as files
 from orchestrator.clock import now
 from orchestrator.server.db import session
 from orchestrator.server.db.models import Deployment, FlowRun
-from orchestrator.server.services import agents, blocks, deployment_documents, keys, work_queues
-from orchestrator.server.services import deployments as service
+from orchestrator.server.services.configuring import blocks
+from orchestrator.server.services.deploying import block_removal, deployment_documents
+from orchestrator.server.services.deploying import deployments as service
+from orchestrator.server.services.identity import keys
+from orchestrator.server.services.running import agents, work_queues
 from tests.polling import until
 from tests.standins.s3 import KEYS, new_bucket, s3_client, s3_server
 
@@ -438,7 +441,7 @@ def test_the_page_tells_why_no_run_starts(admin: Watched, made: uuid.UUID) -> No
     block = found(f"Pack/{document_of(made)['name']}").storage_block_id
     assert block is not None
     with session.transaction() as writing:
-        blocks.delete(writing, block, WHO, now(), force=True)
+        block_removal.delete(writing, block, WHO, now(), force=True)
     page = admin.open(f"/deployments/{made}")
     expect(page.locator("#not-ready")).to_contain_text("was deleted")
     page.get_by_role("link", name="Edit").click()

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from orchestrator.clock import now
 from orchestrator.server.db import session
 from orchestrator.server.db.models import Action, FlowRun
-from orchestrator.server.services import blocks
+from orchestrator.server.services.configuring import blocks
 
 from .blocks import WHO
 from .conftest import Watched

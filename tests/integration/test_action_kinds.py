@@ -21,10 +21,8 @@ from orchestrator.server.db.models import (
     WorkQueue,
 )
 from orchestrator.server.loops.senders import Senders
-from orchestrator.server.services import (
-    actions,
-    runs,
-)
+from orchestrator.server.services.acting import actions
+from orchestrator.server.services.running import runs
 from orchestrator.states import StateType
 from tests.acting import all_runs, deploy, save, turn
 from tests.firings import add_firing, fire, outbox, told

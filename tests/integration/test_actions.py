@@ -26,18 +26,12 @@ from orchestrator.server.db.models import (
 )
 from orchestrator.server.loops import actions as loop
 from orchestrator.server.loops.senders import Senders
-from orchestrator.server.services import (
-    action_kinds,
-    action_outbox,
-    action_results,
-    actions,
-    agents,
-    blocks,
-    claims,
-    runs,
-    tokens,
-)
-from orchestrator.server.services.block_types import register
+from orchestrator.server.services.acting import action_kinds, action_outbox, action_results, actions
+from orchestrator.server.services.configuring import blocks
+from orchestrator.server.services.configuring.block_types import register
+from orchestrator.server.services.deploying import block_removal
+from orchestrator.server.services.identity import tokens
+from orchestrator.server.services.running import agents, claims, runs
 from orchestrator.states import StateType
 from tests.acting import all_runs, deploy, save, turn
 from tests.api import ClientAs
@@ -401,7 +395,7 @@ class TestWhatGoesOut:
         row = only()
         assert (row.state, row.error) == ("waiting", "no answer within 90 s")
         with db.transaction() as session:
-            blocks.delete(session, "slack/team", ANN, now(), force=True)
+            block_removal.delete(session, "slack/team", ANN, now(), force=True)
         turn(row.next_try)
         assert (only().state, only().error) == ("given-up", "the block slack/team was deleted")
 

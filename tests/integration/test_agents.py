@@ -17,7 +17,7 @@ from orchestrator.records import State
 from orchestrator.server import waiters
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Event, FlowRun, WorkQueue
-from orchestrator.server.services import agents, claims, runs
+from orchestrator.server.services.running import agents, claims, runs
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 

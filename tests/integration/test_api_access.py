@@ -16,7 +16,7 @@ from orchestrator.errors import SettingsError
 from orchestrator.server.api import access
 from orchestrator.server.app import create_app
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import keys, tokens
+from orchestrator.server.services.identity import keys, tokens
 
 from ..api import ClientAs
 

@@ -12,7 +12,8 @@ from sqlalchemy import text
 
 from orchestrator import block_kinds, kind_facts
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import block_types, secrets
+from orchestrator.server.services.configuring import block_types
+from orchestrator.server.services.identity import secrets
 
 from ..api import ClientAs
 

@@ -209,7 +209,7 @@ def test_pain_21_pausing_while_the_loop_ticks_leaves_nothing(editor: FlaskClient
 def test_pain_59_many_waiting_runs_are_cancelled_in_batches(
     editor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.server.services.deployments.CANCELS", 2)
+    monkeypatch.setattr("orchestrator.server.services.deploying.deployments.CANCELS", 2)
     apply(editor, schedules=[])
     for _ in range(5):
         editor.post("/api/v1/deployments/sales/daily/runs", json={"parameters": {"day": "x"}})
@@ -221,7 +221,7 @@ def test_pain_59_many_waiting_runs_are_cancelled_in_batches(
 def test_pain_59_a_schedule_with_many_runs_is_deleted_in_batches(
     editor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.server.services.runs.FORGOTTEN", 2)
+    monkeypatch.setattr("orchestrator.server.services.running.runs.FORGOTTEN", 2)
     apply(editor, schedules=[{"cron": "* * * * *", "parameters": {"day": "x"}}])
     materialise()
     for run in editor.get("/api/v1/flow-runs?limit=5").json["items"]:
@@ -379,7 +379,7 @@ def test_if_match_refuses_a_change_of_something_else(editor: FlaskClient) -> Non
 def test_deleting_a_deployment_with_many_runs_forgets_them_in_batches(
     editor: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.server.services.deployments.BATCH", 2)
+    monkeypatch.setattr("orchestrator.server.services.deploying.deployments.BATCH", 2)
     apply(editor, schedules=[])
     for _ in range(5):
         run = editor.post("/api/v1/deployments/sales/daily/runs", json={"parameters": {"day": "x"}}).json

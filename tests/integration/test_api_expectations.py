@@ -17,7 +17,7 @@ from orchestrator.server import loops
 from orchestrator.server.db.models import Resource
 from orchestrator.server.db.session import transaction
 from orchestrator.server.schemas.expectations import ExpectationInputSchema
-from orchestrator.server.services import events
+from orchestrator.server.services.recording import events
 from tests.api import ClientAs
 from tests.live_api import Api
 

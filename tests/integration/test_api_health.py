@@ -21,7 +21,9 @@ from orchestrator.server.api import background
 from orchestrator.server.db import session as database
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.loops import LOOPS
-from orchestrator.server.services import health, keys, ticks
+from orchestrator.server.services import ticks
+from orchestrator.server.services.identity import keys
+from orchestrator.server.services.watching import health
 
 from ..api import ClientAs
 

@@ -18,8 +18,9 @@ from orchestrator.clock import now
 from orchestrator.ids import uuid7
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Action, Firing
-from orchestrator.server.services import events, secrets
-from orchestrator.server.services.events import EventFilter
+from orchestrator.server.services.identity import secrets
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.recording.events import EventFilter
 
 from ..api import ClientAs
 

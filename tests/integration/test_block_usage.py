@@ -13,7 +13,8 @@ from orchestrator import clock
 from orchestrator.records import Actor
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.loops import retention
-from orchestrator.server.services import block_usage, blocks, claims
+from orchestrator.server.services.configuring import block_usage, blocks
+from orchestrator.server.services.running import claims
 
 from ..api import ClientAs
 from ..server_rows import add_agent, token

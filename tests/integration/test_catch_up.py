@@ -13,7 +13,7 @@ from orchestrator.records import Job, State
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event, FlowRun, Schedule
-from orchestrator.server.services import agents, claims, runs
+from orchestrator.server.services.running import agents, claims, runs
 from orchestrator.states import NAMED, StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 

@@ -16,8 +16,10 @@ from orchestrator.errors import InvalidInput
 from orchestrator.records import State
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Action, Agent, Event, EventCursor, Firing, FlowRun, Trigger
-from orchestrator.server.services import action_outbox, claims, evaluation, runs
-from orchestrator.server.services import triggers as triggers_service
+from orchestrator.server.services.acting import action_outbox
+from orchestrator.server.services.reacting import evaluation
+from orchestrator.server.services.reacting import triggers as triggers_service
+from orchestrator.server.services.running import claims, runs
 from orchestrator.states import StateType
 
 from ..api import ClientAs

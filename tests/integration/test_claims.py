@@ -15,7 +15,7 @@ from orchestrator.errors import NotFound
 from orchestrator.records import Job
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event, FlowRun, FlowRunState, WorkQueue
-from orchestrator.server.services import agents, claims, runs
+from orchestrator.server.services.running import agents, claims, runs
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 

@@ -12,7 +12,7 @@ from flask import Flask
 from orchestrator import cli
 from orchestrator.clock import now
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import keys
+from orchestrator.server.services.identity import keys
 
 from ..listening import Listener
 

@@ -12,8 +12,8 @@ from orchestrator import block_kinds
 from orchestrator.clock import now
 from orchestrator.server.db.models import DeskItem, ExpectationOccurrence, Resource
 from orchestrator.server.db.session import transaction
-from orchestrator.server.services import holds
-from orchestrator.server.services.holds import Wanted
+from orchestrator.server.services.acting import holds
+from orchestrator.server.services.acting.holds import Wanted
 
 from ..api import ClientAs
 from ..server_rows import ANN

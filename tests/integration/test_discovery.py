@@ -17,9 +17,13 @@ from orchestrator.records import State
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Discovery, Event
 from orchestrator.server.loops import discovery as loop
-from orchestrator.server.services import agents, blocks, claims, discovery, resources, runs, tokens
-from orchestrator.server.services.block_types import register
-from orchestrator.server.services.resources import ResourceFilter
+from orchestrator.server.services.configuring import blocks
+from orchestrator.server.services.configuring.block_types import register
+from orchestrator.server.services.deploying import block_removal
+from orchestrator.server.services.identity import tokens
+from orchestrator.server.services.mapping import discovery, resources
+from orchestrator.server.services.mapping.resources import ResourceFilter
+from orchestrator.server.services.running import agents, claims, runs
 from orchestrator.states import StateType
 from tests.api import ClientAs
 from tests.server_rows import ANN
@@ -281,7 +285,7 @@ class TestFailures:
         look.see(table("a"))
         look.finish()
         with db.transaction() as session:
-            blocks.delete(session, block_id, ANN, now())
+            block_removal.delete(session, block_id, ANN, now())
         step(now())
         assert told("resource.vanished")[0].payload["why"] == "the block that found it was deleted"
         with db.reading() as session:

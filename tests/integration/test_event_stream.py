@@ -18,8 +18,8 @@ from orchestrator.ids import uuid7
 from orchestrator.server import event_feed
 from orchestrator.server.api import event_streams, holding
 from orchestrator.server.db import session as db
-from orchestrator.server.services import events
-from orchestrator.server.services.events import EventFilter, EventRecord
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.recording.events import EventFilter, EventRecord
 
 from ..api import ClientAs
 from ..live_api import Api

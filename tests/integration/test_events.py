@@ -15,8 +15,8 @@ from orchestrator.errors import NotFound
 from orchestrator.ids import uuid7, uuid7_from
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event
-from orchestrator.server.services import events
-from orchestrator.server.services.events import EventFilter, EventRecord, Ingested
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.recording.events import EventFilter, EventRecord, Ingested
 
 pytestmark = pytest.mark.usefixtures("database_url")
 NOW = now()

@@ -24,8 +24,11 @@ from orchestrator.server.db.models import (
     FlowRunState,
     Tick,
 )
-from orchestrator.server.services import calendars, claims, events, expectations, runs, ticks
-from orchestrator.server.services.expectation_judging import SETTLING
+from orchestrator.server.services import ticks
+from orchestrator.server.services.expecting import calendars, expectations
+from orchestrator.server.services.expecting.expectation_judging import SETTLING
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.running import claims, runs
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 

@@ -16,7 +16,9 @@ from orchestrator.ids import uuid7
 from orchestrator.server import loops
 from orchestrator.server.db.models import Firing
 from orchestrator.server.db.session import transaction
-from orchestrator.server.services import actions, claims, events
+from orchestrator.server.services.acting import actions
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.running import claims
 
 from ..api import ClientAs
 from ..firings import fire, only, outbox

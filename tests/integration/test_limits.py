@@ -17,8 +17,10 @@ from orchestrator.clock import now
 from orchestrator.errors import TransitionRefused, Unavailable
 from orchestrator.records import Actor, State
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import blocks, claims, limits, tokens, transitions
-from orchestrator.server.services.limits import Attempt
+from orchestrator.server.services.configuring import blocks, limits
+from orchestrator.server.services.configuring.limits import Attempt
+from orchestrator.server.services.identity import tokens
+from orchestrator.server.services.running import claims, transitions
 from orchestrator.states import StateType
 
 from ..live_api import Api

@@ -20,7 +20,10 @@ from orchestrator.records import State
 from orchestrator.server import config, hints, loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Deployment, Event, FlowRun, Producer, Schedule, TaskRun, WorkQueue
-from orchestrator.server.services import agents, claims, deployments, events, runs, schedules, ticks
+from orchestrator.server.services import ticks
+from orchestrator.server.services.deploying import deployments, schedules
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.running import agents, claims, runs
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token

@@ -28,7 +28,8 @@ from orchestrator.server import config, loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event, FlowRun, TaskRun
 from orchestrator.server.schemas.reports import read_batches
-from orchestrator.server.services import claims, reports, runs, ticks
+from orchestrator.server.services import ticks
+from orchestrator.server.services.running import claims, reports, runs
 from orchestrator.states import StateType
 from tests.live_api import Api
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token

@@ -23,18 +23,14 @@ from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Deployment, FlowRun, WorkQueue
 from orchestrator.server.loops import actions as loop
 from orchestrator.server.loops.senders import Senders
-from orchestrator.server.services import (
-    action_outbox,
-    action_results,
-    blocks,
-    deployments,
-    evaluation,
-    event_cursor,
-    events,
-    runs,
-)
-from orchestrator.server.services.block_types import register
-from orchestrator.server.services.events import EventRecord
+from orchestrator.server.services.acting import action_outbox, action_results
+from orchestrator.server.services.configuring import blocks
+from orchestrator.server.services.configuring.block_types import register
+from orchestrator.server.services.deploying import block_removal, deployments
+from orchestrator.server.services.reacting import evaluation
+from orchestrator.server.services.recording import event_cursor, events
+from orchestrator.server.services.recording.events import EventRecord
+from orchestrator.server.services.running import runs
 from orchestrator.server.services.statements import fetch
 from orchestrator.states import StateType
 from tests.api import ClientAs
@@ -172,9 +168,9 @@ class TestWhenTheServiceIsAway:
         slack.failing(500, times=20)
         turn()
         with db.transaction() as session, pytest.raises(Conflict, match="deployment etl/prod"):
-            blocks.delete(session, "slack/team", ANN, now())
+            block_removal.delete(session, "slack/team", ANN, now())
         with db.transaction() as session:
-            blocks.delete(session, "slack/team", ANN, now(), force=True)
+            block_removal.delete(session, "slack/team", ANN, now(), force=True)
         with db.reading() as session:
             deployment = deployments.get(session, "etl/prod")
             assert deployment.not_ready is None, "its runs do not need it"

@@ -17,15 +17,9 @@ from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Relation, Resource, ResourceState
 from orchestrator.server.loops import resources as loop
 from orchestrator.server.loops import retention
-from orchestrator.server.services import (
-    events,
-    observing,
-    resource_edits,
-    resource_rules,
-    resource_states,
-    resources,
-)
-from orchestrator.server.services.resources import ResourceFilter
+from orchestrator.server.services.mapping import resource_edits, resource_rules, resources
+from orchestrator.server.services.mapping.resources import ResourceFilter
+from orchestrator.server.services.recording import events, observing, resource_states
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_deployment, add_run

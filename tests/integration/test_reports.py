@@ -19,7 +19,7 @@ from orchestrator.server import config
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Artifact, Event, FlowRun, Log, TaskRun, TaskRunState
 from orchestrator.server.schemas.reports import read_batches
-from orchestrator.server.services import claims, logs, reports, runs, task_runs
+from orchestrator.server.services.running import claims, logs, reports, runs, task_runs
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token

@@ -13,7 +13,8 @@ from orchestrator.clock import now
 from orchestrator.errors import BlockError, SettingsError
 from orchestrator.records import Actor
 from orchestrator.server.db.session import transaction
-from orchestrator.server.services import blocks, secret_keys, secrets
+from orchestrator.server.services.configuring import blocks, secret_keys
+from orchestrator.server.services.identity import secrets
 from orchestrator.settings import Settings
 
 from ..api import ClientAs

@@ -21,7 +21,8 @@ from sqlalchemy import make_url
 from orchestrator.clock import now
 from orchestrator.embedded import state
 from orchestrator.server.db import session
-from orchestrator.server.services import block_types, keys
+from orchestrator.server.services.configuring import block_types
+from orchestrator.server.services.identity import keys
 from orchestrator.settings import load
 
 from ..paths import traversable_folder

@@ -13,8 +13,8 @@ from orchestrator import block_kinds
 from orchestrator.clock import now, to_text
 from orchestrator.ids import uuid7
 from orchestrator.server.db.session import transaction
-from orchestrator.server.services import events
-from orchestrator.server.services.suspects import weight
+from orchestrator.server.services.mapping.suspects import weight
+from orchestrator.server.services.recording import events
 
 from ..api import ClientAs
 

@@ -20,7 +20,7 @@ from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import FlowRun, FlowRunState, WorkQueue
 from orchestrator.server.schemas.reports import read_batches
-from orchestrator.server.services import agents, claims, reports, runs
+from orchestrator.server.services.running import agents, claims, reports, runs
 from tests.server_rows import ANN, add_agent, add_deployment, token
 
 pytestmark = pytest.mark.usefixtures("database_url")

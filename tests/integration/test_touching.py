@@ -12,8 +12,8 @@ from orchestrator.clock import now
 from orchestrator.records import Actor
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Block, BlockReference, DeploymentResource, Relation, Resource
-from orchestrator.server.services import block_types, block_usage, blocks
-from orchestrator.server.services.touching import deployments_touching, touched_by
+from orchestrator.server.services.configuring import block_types, block_usage, blocks
+from orchestrator.server.services.mapping.touching import deployments_touching, touched_by
 from tests.server_rows import ANN, add_deployment, add_run
 
 pytestmark = pytest.mark.usefixtures("database_url")

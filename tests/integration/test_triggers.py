@@ -18,9 +18,10 @@ from orchestrator.errors import Conflict, InvalidInput
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Action, Deployment, Event, Firing, FlowRun, Trigger, TriggerBucket
-from orchestrator.server.services import backtest, evaluation, events, firings, triggers
-from orchestrator.server.services.evaluation import READER
-from orchestrator.server.services.events import EventRecord
+from orchestrator.server.services.reacting import backtest, evaluation, firings, triggers
+from orchestrator.server.services.reacting.evaluation import READER
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.recording.events import EventRecord
 from tests.server_rows import ANN, add_deployment, add_run
 
 pytestmark = pytest.mark.usefixtures("database_url")

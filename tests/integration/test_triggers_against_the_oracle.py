@@ -28,7 +28,8 @@ from orchestrator.ids import uuid7
 from orchestrator.server.config import current
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Firing, Trigger
-from orchestrator.server.services import evaluation, event_cursor, events, triggers
+from orchestrator.server.services.reacting import evaluation, triggers
+from orchestrator.server.services.recording import event_cursor, events
 from orchestrator.triggers import absence, grouping, happening
 from tests.model import oracle, worlds
 from tests.model.oracle import Oracle

@@ -12,7 +12,7 @@ from orchestrator import Variable
 from orchestrator.cli import cli
 from orchestrator.client import Client
 from orchestrator.errors import InvalidInput, NotFound
-from orchestrator.server.services.variables import VALUE_MAX
+from orchestrator.server.services.configuring.variables import VALUE_MAX
 
 from ..api import ClientAs
 from ..live_api import Api

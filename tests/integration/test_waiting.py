@@ -19,7 +19,7 @@ from orchestrator.errors import NotFound
 from orchestrator.records import WAITING_CODES
 from orchestrator.server import hints
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import waiting
+from orchestrator.server.services.running import waiting
 from orchestrator.web.panels import run as run_panel
 
 from ..api import ClientAs

@@ -24,8 +24,10 @@ from orchestrator.server.app import create_app
 from orchestrator.server.db.models import Webhook, WebhookDelivery
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.loops import retention
-from orchestrator.server.services import deliveries, secret_keys, secrets, sns, webhooks
-from orchestrator.server.services.incoming import BODY_MAX
+from orchestrator.server.services.configuring import secret_keys
+from orchestrator.server.services.identity import secrets
+from orchestrator.server.services.receiving import deliveries, sns, webhooks
+from orchestrator.server.services.receiving.incoming import BODY_MAX
 from orchestrator.server.webhook_presets import PRESETS
 
 from ..api import ClientAs

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from orchestrator.server.services import agents, run_briefs
-from orchestrator.server.services.agents import AgentRow
-from orchestrator.server.services.run_briefs import RunBrief
+from orchestrator.server.services.running import agents, run_briefs
+from orchestrator.server.services.running.agents import AgentRow
+from orchestrator.server.services.running.run_briefs import RunBrief
 
 _ORDER = {"ONLINE": 0, "OFFLINE": 1, "STOPPED": 2}
 

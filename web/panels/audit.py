@@ -15,9 +15,9 @@ from orchestrator import serializers
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Event
-from orchestrator.server.services import events
-from orchestrator.server.services.events import EventFilter
 from orchestrator.server.services.paging import LIMIT_MAX, Page
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.recording.events import EventFilter
 
 from .. import things
 from .events import WITHIN, instant

@@ -17,23 +17,16 @@ from orchestrator.errors import Conflict, InvalidInput, OrchestratorError
 from orchestrator.serializers import loads
 from orchestrator.server.db.models import Block, BlockChange, BlockType, Event, Resource
 from orchestrator.server.schemas.blocks import BlockInputSchema
-from orchestrator.server.services import (
-    block_history,
-    block_types,
-    block_usage,
-    blocks,
-    discovery,
-    events,
-    limits,
-    resources,
-)
-from orchestrator.server.services.block_usage import Usage
-from orchestrator.server.services.blocks import MASK
-from orchestrator.server.services.discovery import Standing
-from orchestrator.server.services.events import EventFilter
-from orchestrator.server.services.limits import LimitRow
-from orchestrator.server.services.resources import ResourceFilter
-from orchestrator.server.services.secret_fields import secret_paths
+from orchestrator.server.services.configuring import block_history, block_types, block_usage, blocks, limits
+from orchestrator.server.services.configuring.block_usage import Usage
+from orchestrator.server.services.configuring.blocks import MASK
+from orchestrator.server.services.configuring.limits import LimitRow
+from orchestrator.server.services.configuring.secret_fields import secret_paths
+from orchestrator.server.services.mapping import discovery, resources
+from orchestrator.server.services.mapping.discovery import Standing
+from orchestrator.server.services.mapping.resources import ResourceFilter
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.recording.events import EventFilter
 
 from .blocks import Card, card
 from .titles import titled

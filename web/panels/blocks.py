@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from orchestrator.server.db.models import Block, BlockType
-from orchestrator.server.services import block_types, blocks
-from orchestrator.server.services.blocks import BlockFilter
+from orchestrator.server.services.configuring import block_types, blocks
+from orchestrator.server.services.configuring.blocks import BlockFilter
 from orchestrator.server.services.paging import LIMIT_MAX, Page
 
 from ..looks import VALUES, Kind, home_of, in_order, interface

@@ -18,9 +18,11 @@ from orchestrator.schedules import FIELDS, next_times, parse
 from orchestrator.server.db.models import Block, Deployment
 from orchestrator.server.schemas.deployments import DeploymentInputSchema
 from orchestrator.server.schemas.errands import PathInputSchema
-from orchestrator.server.services import agents, blocks, deployment_documents, deployments, work_queues
-from orchestrator.server.services.errands import DEFAULT_QUEUE
+from orchestrator.server.services.configuring import blocks
+from orchestrator.server.services.deploying import deployment_documents, deployments
 from orchestrator.server.services.paging import LIMIT_MAX
+from orchestrator.server.services.running import agents, work_queues
+from orchestrator.server.services.running.errands import DEFAULT_QUEUE
 
 from .deployments import refusal
 

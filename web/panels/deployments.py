@@ -13,22 +13,15 @@ from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput, OrchestratorError, ParameterError
 from orchestrator.serializers import loads
 from orchestrator.server.db.models import Block, Deployment, Hold, SavedForm, Schedule
-from orchestrator.server.services import (
-    block_lookup,
-    deployment_notifications,
-    deployment_templates,
-    deployments,
-    holds,
-    run_briefs,
-    runs,
-    saved_forms,
-    schedules,
-)
-from orchestrator.server.services.deployment_templates import Use
-from orchestrator.server.services.deployments import DeploymentFilter
+from orchestrator.server.services.acting import holds
+from orchestrator.server.services.configuring import block_lookup
+from orchestrator.server.services.deploying import deployment_notifications, deployments, saved_forms, schedules
+from orchestrator.server.services.deploying.deployments import DeploymentFilter
 from orchestrator.server.services.paging import Page
-from orchestrator.server.services.run_briefs import RunBrief
-from orchestrator.server.services.runs import RunFilter, RunRow
+from orchestrator.server.services.running import deployment_templates, run_briefs, runs
+from orchestrator.server.services.running.deployment_templates import Use
+from orchestrator.server.services.running.run_briefs import RunBrief
+from orchestrator.server.services.running.runs import RunFilter, RunRow
 
 #: Runs shown in a history bar, and firings shown ahead of a schedule.
 HISTORY, AHEAD = 14, 5

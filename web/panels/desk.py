@@ -10,9 +10,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orchestrator.server.db.models import Expectation
-from orchestrator.server.services import block_lookup, blocks, deployments, desk
-from orchestrator.server.services.blocks import BlockFilter
-from orchestrator.server.services.desk_words import DeskRow
+from orchestrator.server.services.configuring import block_lookup, blocks
+from orchestrator.server.services.configuring.blocks import BlockFilter
+from orchestrator.server.services.deploying import deployments
+from orchestrator.server.services.watching import desk
+from orchestrator.server.services.watching.desk_words import DeskRow
 
 from ..looks import Look
 

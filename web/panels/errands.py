@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from orchestrator.server.services import errands, work_queues
+from orchestrator.server.services.running import errands, work_queues
 from orchestrator.states import StateType
 
 #: What each errand is called while it lasts, when it went well, and when it did not.

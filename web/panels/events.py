@@ -15,9 +15,9 @@ from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.server.db.models import Event
 from orchestrator.server.db.models.event import KINDS, SOURCES
 from orchestrator.server.event_catalogue import EVENTS
-from orchestrator.server.services import event_histogram, events
-from orchestrator.server.services.events import EventFilter
 from orchestrator.server.services.paging import Page
+from orchestrator.server.services.recording import event_histogram, events
+from orchestrator.server.services.recording.events import EventFilter
 
 #: Ranges offered, each up to now.
 WITHIN = {

@@ -15,9 +15,9 @@ from orchestrator.clock import from_text
 from orchestrator.expectations import DUE, LATE, MET, MISSED, STATUSES, read, sentence
 from orchestrator.expectations.documents import FIELDS
 from orchestrator.server.db.models import Expectation, Firing
-from orchestrator.server.services import expectations, occurrences
-from orchestrator.server.services.expectations import ExpectationFilter
-from orchestrator.server.services.occurrences import OccurrenceFilter, OccurrenceRow
+from orchestrator.server.services.expecting import expectations, occurrences
+from orchestrator.server.services.expecting.expectations import ExpectationFilter
+from orchestrator.server.services.expecting.occurrences import OccurrenceFilter, OccurrenceRow
 from orchestrator.server.services.paging import Page
 
 from ..looks import Look

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import duration, from_text
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Hold, Resource
-from orchestrator.server.services import holds
-from orchestrator.server.services.holds import HoldRow, Preview, Wanted
+from orchestrator.server.services.acting import holds
+from orchestrator.server.services.acting.holds import HoldRow, Preview, Wanted
 from orchestrator.server.services.paging import Page
 from orchestrator.triggers.matching import is_exact, selector_text
 

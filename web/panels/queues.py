@@ -7,11 +7,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from orchestrator.server.services import agents, limits, work_queues
-from orchestrator.server.services.agents import AgentRow
-from orchestrator.server.services.limits import LimitRow
+from orchestrator.server.services.configuring import limits
+from orchestrator.server.services.configuring.limits import LimitRow
 from orchestrator.server.services.paging import Page
-from orchestrator.server.services.work_queues import WorkQueueRow
+from orchestrator.server.services.running import agents, work_queues
+from orchestrator.server.services.running.agents import AgentRow
+from orchestrator.server.services.running.work_queues import WorkQueueRow
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,11 @@ from sqlalchemy.orm import Session
 
 from orchestrator.errors import NotFound
 from orchestrator.server.db.models import Block, Deployment, Event, Flow, Hold, Relation, Resource
-from orchestrator.server.services import blocks, events, holds, resource_states, resources, touching
-from orchestrator.server.services.events import EventFilter
+from orchestrator.server.services.acting import holds
+from orchestrator.server.services.configuring import blocks
+from orchestrator.server.services.mapping import resources, touching
+from orchestrator.server.services.recording import events, resource_states
+from orchestrator.server.services.recording.events import EventFilter
 
 from ..looks import Health, health
 

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Resource
-from orchestrator.server.services import resources
+from orchestrator.server.services.mapping import resources
+from orchestrator.server.services.mapping.resources import ResourceFilter
 from orchestrator.server.services.paging import Page
-from orchestrator.server.services.resources import ResourceFilter
 
 from ..looks import HEALTH, Health, health
 from .events import instant

@@ -12,23 +12,16 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Hold, Log
-from orchestrator.server.services import (
-    actions,
-    artifacts,
-    block_lookup,
-    events,
-    holds,
-    logs,
-    run_details,
-    runs,
-    waiting,
-)
-from orchestrator.server.services.actions import ActionFilter, ActionRow
-from orchestrator.server.services.artifacts import ArtifactFilter
-from orchestrator.server.services.events import EventFilter
-from orchestrator.server.services.logs import LogFilter
-from orchestrator.server.services.run_details import RunContext
-from orchestrator.server.services.runs import RunFilter, RunRow
+from orchestrator.server.services.acting import actions, holds
+from orchestrator.server.services.acting.actions import ActionFilter, ActionRow
+from orchestrator.server.services.configuring import block_lookup
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.recording.events import EventFilter
+from orchestrator.server.services.running import artifacts, logs, run_details, runs, waiting
+from orchestrator.server.services.running.artifacts import ArtifactFilter
+from orchestrator.server.services.running.logs import LogFilter
+from orchestrator.server.services.running.run_details import RunContext
+from orchestrator.server.services.running.runs import RunFilter, RunRow
 from orchestrator.states import ACTIVE, TERMINAL, UNSUCCESSFUL, StateType
 
 #: Tabs of the page: key and title.

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 
 from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput
-from orchestrator.server.services import runs
 from orchestrator.server.services.paging import Page
-from orchestrator.server.services.runs import RunFilter, RunRow
+from orchestrator.server.services.running import runs
+from orchestrator.server.services.running.runs import RunFilter, RunRow
 from orchestrator.states import DISPLAY_NAMES, NAMED, StateType
 
 #: Ranges offered for "created in the last ...".

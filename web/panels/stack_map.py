@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 
 from orchestrator.ids import uuid7_floor
 from orchestrator.server.db.models import Relation, Resource
-from orchestrator.server.services import events, resources
-from orchestrator.server.services.events import EventFilter
+from orchestrator.server.services.mapping import resources
 from orchestrator.server.services.paging import encode
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.recording.events import EventFilter
 
 from ..icons import icon
 from ..looks import HEALTH, health

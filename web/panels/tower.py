@@ -13,13 +13,18 @@ from sqlalchemy.orm import Session
 
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Event
-from orchestrator.server.services import agents, events, firings, holds, overview, ticks, work_queues
-from orchestrator.server.services.agents import AgentRow
-from orchestrator.server.services.firings import Open
-from orchestrator.server.services.holds import HoldRow
-from orchestrator.server.services.overview import Counts
-from orchestrator.server.services.runs import RunRow
-from orchestrator.server.services.work_queues import WorkQueueRow
+from orchestrator.server.services import ticks
+from orchestrator.server.services.acting import holds
+from orchestrator.server.services.acting.holds import HoldRow
+from orchestrator.server.services.reacting import firings
+from orchestrator.server.services.reacting.firings import Open
+from orchestrator.server.services.recording import events
+from orchestrator.server.services.running import agents, work_queues
+from orchestrator.server.services.running.agents import AgentRow
+from orchestrator.server.services.running.runs import RunRow
+from orchestrator.server.services.running.work_queues import WorkQueueRow
+from orchestrator.server.services.watching import overview
+from orchestrator.server.services.watching.overview import Counts
 
 from ..looks import ORDER
 

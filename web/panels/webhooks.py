@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 
 from orchestrator.errors import InvalidInput, OrchestratorError
 from orchestrator.server.db.models import Webhook, WebhookDelivery
-from orchestrator.server.services import deliveries, webhooks
-from orchestrator.server.services.deliveries import Trial
-from orchestrator.server.services.incoming import Incoming, of_example
 from orchestrator.server.services.paging import Page
-from orchestrator.server.services.webhook_signatures import SCHEMES
-from orchestrator.server.services.webhooks import WebhookFilter
+from orchestrator.server.services.receiving import deliveries, webhooks
+from orchestrator.server.services.receiving.deliveries import Trial
+from orchestrator.server.services.receiving.incoming import Incoming, of_example
+from orchestrator.server.services.receiving.webhook_signatures import SCHEMES
+from orchestrator.server.services.receiving.webhooks import WebhookFilter
 from orchestrator.server.webhook_presets import PRESETS, Preset
 
 #: Deliveries that a page lists, and that its template can be tried on.

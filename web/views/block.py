@@ -9,8 +9,10 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import blocks, discovery
-from orchestrator.server.services import errands as service
+from orchestrator.server.services.configuring import blocks
+from orchestrator.server.services.deploying import block_removal
+from orchestrator.server.services.mapping import discovery
+from orchestrator.server.services.running import errands as service
 
 from ..access import actor, is_part, needs
 from ..filters import seconds
@@ -36,7 +38,7 @@ def delete(block_id: uuid.UUID) -> AnyResponse:
     """Delete the block; one that something uses only when that is said (``force``)."""
     with transaction() as session:
         label = blocks.label(blocks.get(session, block_id))
-        blocks.delete(session, block_id, actor(), now(), force=request.form.get("force") == "yes")
+        block_removal.delete(session, block_id, actor(), now(), force=request.form.get("force") == "yes")
     return done(f"Deleted {label}", url_for("web.blocks.show"), go=True)
 
 

@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import Conflict, OrchestratorError
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import block_usage, blocks
+from orchestrator.server.services.configuring import block_usage, blocks
 
 from ..access import actor, needs
 from ..fragments import data, done

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import chains as service
+from orchestrator.server.services.reacting import chains as service
 
 from ..access import actor, needs
 from ..fragments import done, page

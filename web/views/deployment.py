@@ -13,8 +13,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import deployment_documents, runs, saved_forms, schedules
-from orchestrator.server.services import deployments as service
+from orchestrator.server.services.deploying import deployment_documents, saved_forms, schedules
+from orchestrator.server.services.deploying import deployments as service
+from orchestrator.server.services.running import runs
 
 from ..access import actor, needs
 from ..fragments import done, page

@@ -12,8 +12,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import Conflict, OrchestratorError
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import deployments, runs
-from orchestrator.server.services import errands as service
+from orchestrator.server.services.deploying import deployments
+from orchestrator.server.services.running import errands as service
+from orchestrator.server.services.running import runs
 
 from ..access import actor, needs
 from ..fragments import data, done

@@ -10,9 +10,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import deployments, runs, saved_forms
-from orchestrator.server.services import desk as service
-from orchestrator.server.services.desk import RESOURCE_MAX, Thing
+from orchestrator.server.services.deploying import deployments, saved_forms
+from orchestrator.server.services.running import runs
+from orchestrator.server.services.watching import desk as service
+from orchestrator.server.services.watching.desk import RESOURCE_MAX, Thing
 
 from ..access import actor, needs
 from ..fragments import done, page

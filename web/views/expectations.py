@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import expectations as service
+from orchestrator.server.services.expecting import expectations as service
 
 from ..access import actor, needs
 from ..fragments import done, page

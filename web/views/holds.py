@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import Conflict, InvalidInput
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import holds as service
+from orchestrator.server.services.acting import holds as service
 
 from ..access import actor, needs
 from ..fragments import done, page

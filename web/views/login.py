@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import AccessDenied
 from orchestrator.server.db.session import transaction
-from orchestrator.server.services import keys, logins
+from orchestrator.server.services.identity import keys, logins
 
 from .. import access
 

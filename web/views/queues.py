@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import work_queues
+from orchestrator.server.services.running import work_queues
 
 from ..access import actor, needs
 from ..fragments import done, page

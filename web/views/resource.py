@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import resource_edits
+from orchestrator.server.services.mapping import resource_edits
 
 from ..access import actor, needs
 from ..fragments import done, page

@@ -11,9 +11,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import from_text, now
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import runs as service
-from orchestrator.server.services import suspects as suspicion
-from orchestrator.server.services.logs import LogFilter, tail
+from orchestrator.server.services.mapping import suspects as suspicion
+from orchestrator.server.services.running import runs as service
+from orchestrator.server.services.running.logs import LogFilter, tail
 
 from ..access import actor, needs
 from ..fragments import data, done, page

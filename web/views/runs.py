@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput, OrchestratorError
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import runs as service
+from orchestrator.server.services.running import runs as service
 
 from ..access import actor, needs
 from ..fragments import data, done, page

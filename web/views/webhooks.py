@@ -10,8 +10,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import Conflict, InvalidInput
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import webhooks as service
-from orchestrator.server.services.webhooks import WebhookFilter
+from orchestrator.server.services.receiving import webhooks as service
+from orchestrator.server.services.receiving.webhooks import WebhookFilter
 from orchestrator.server.webhook_presets import PRESETS
 
 from ..access import actor, needs

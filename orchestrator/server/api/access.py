@@ -18,8 +18,8 @@ from ...errors import AccessDenied, NotFound
 from ...records import Actor
 from ...settings import Settings
 from ..db.session import reading
-from ..services import keys, tokens
-from ..services.keys import Principal
+from ..services.identity import keys, tokens
+from ..services.identity.keys import Principal
 from .errors import Refused, Unauthenticated
 
 V = TypeVar("V", bound=Callable[..., Any])

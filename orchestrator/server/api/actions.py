@@ -13,9 +13,9 @@ from ...errors import AccessDenied
 from ..db.session import reading, transaction
 from ..schemas import actions as schemas
 from ..schemas.base import PageQuery
-from ..services import action_kinds, actions
-from ..services.action_kind import KNOWN
-from ..services.actions import ActionFilter, ActionRow
+from ..services.acting import action_kinds, actions
+from ..services.acting.action_kind import KNOWN
+from ..services.acting.actions import ActionFilter, ActionRow
 from .access import actor, needs, principal
 from .resource import Resource, answer, answer_all, answer_page
 

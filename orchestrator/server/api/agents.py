@@ -16,8 +16,9 @@ from ..config import current
 from ..db.session import reading, transaction
 from ..schemas import agents as schemas
 from ..schemas.base import PageQuery
-from ..services import agents, claims, tokens
-from ..services.agents import AgentRow
+from ..services.identity import tokens
+from ..services.running import agents, claims
+from ..services.running.agents import AgentRow
 from . import holding
 from .access import needs, principal
 from .resource import Resource, answer, answer_all, no_content

@@ -12,8 +12,8 @@ from ..config import current
 from ..db.models import ApiKey
 from ..db.session import reading, transaction
 from ..schemas import api_keys as schemas
-from ..services import keys, logins
-from ..services.announcements import announce, resource
+from ..services.identity import keys, logins
+from ..services.recording.announcements import announce, resource
 from .access import actor, needs, principal
 from .errors import Refused
 from .resource import Resource, answer, answer_all, no_content

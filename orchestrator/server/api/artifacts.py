@@ -10,8 +10,8 @@ from flask import Response
 from ..db.models import Artifact
 from ..db.session import reading
 from ..schemas import artifacts as schemas
-from ..services import artifacts
-from ..services.artifacts import ArtifactFilter
+from ..services.running import artifacts
+from ..services.running.artifacts import ArtifactFilter
 from .access import needs
 from .resource import Resource, answer, answer_page
 

@@ -15,7 +15,9 @@ from ...clock import now
 from ...errors import BlockError
 from ..config import current
 from ..db.session import reading, transaction
-from ..services import block_types, keys, ticks
+from ..services import ticks
+from ..services.configuring import block_types
+from ..services.identity import keys
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from ...clock import now
 from ..db.models import BlockSchema, BlockType
 from ..db.session import reading, transaction
 from ..schemas import blocks as schemas
-from ..services import block_types
+from ..services.configuring import block_types
 from .access import actor, needs
 from .resource import Resource, answer, answer_all, no_content
 

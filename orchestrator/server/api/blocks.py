@@ -11,9 +11,11 @@ from ..db.models import Block, BlockChange
 from ..db.session import reading, transaction
 from ..schemas import blocks as schemas
 from ..schemas.base import PageQuery
-from ..services import block_history, block_usage, blocks, errands
-from ..services.blocks import BlockFilter
-from ..services.limits import Attempt
+from ..services.configuring import block_history, block_usage, blocks
+from ..services.configuring.blocks import BlockFilter
+from ..services.configuring.limits import Attempt
+from ..services.deploying import block_removal
+from ..services.running import errands
 from .access import actor, needs, principal
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 
@@ -82,7 +84,7 @@ def delete_block(query: dict[str, Any], **ref: str) -> Response:
     """Delete a block; 409 with the list of its users (`errors.usage`) while it is used and `force` is not given."""
     with transaction() as session:
         check_match(lambda: present(blocks.get(session, address(**ref))))
-        blocks.delete(session, address(**ref), actor(), now(), query["force"])
+        block_removal.delete(session, address(**ref), actor(), now(), query["force"])
     return no_content()
 
 

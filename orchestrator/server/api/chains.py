@@ -10,8 +10,8 @@ from flask import Response
 from ...clock import now
 from ..db.session import reading, transaction
 from ..schemas import chains as schemas
-from ..services import chains
-from ..services.chains import ChainRow, ChainRunRow
+from ..services.reacting import chains
+from ..services.reacting.chains import ChainRow, ChainRunRow
 from .access import actor, needs
 from .resource import Resource, answer, answer_page, no_content
 

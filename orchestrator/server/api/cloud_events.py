@@ -13,8 +13,8 @@ from ...errors import InvalidInput
 from .. import cloud_events
 from ..db.session import transaction
 from ..schemas.events import Refusal
-from ..services import foreign_events
-from ..services.events import RefusedEvent
+from ..services.recording import foreign_events
+from ..services.recording.events import RefusedEvent
 from .errors import Refused
 from .refusals import refusal
 from .resource import answer, json_body

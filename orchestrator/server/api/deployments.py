@@ -18,8 +18,10 @@ from ..db.models import Deployment
 from ..db.session import reading, transaction
 from ..schemas import deployments as schemas
 from ..schemas.flow_runs import FlowRunSchema
-from ..services import deployment_documents, deployment_notifications, deployment_resources, deployments, runs
-from ..services.deployments import DeploymentFilter
+from ..services.deploying import deployment_documents, deployment_notifications, deployments
+from ..services.deploying.deployments import DeploymentFilter
+from ..services.mapping import deployment_resources
+from ..services.running import runs
 from . import schedules
 from .access import actor, needs
 from .resource import Resource, address, answer, check_match, no_content

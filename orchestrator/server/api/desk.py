@@ -17,9 +17,11 @@ from ..db.session import reading, transaction
 from ..schemas import desk as schemas
 from ..schemas.base import addressable
 from ..schemas.flow_runs import FlowRunSchema
-from ..services import deployments, desk, desk_words, runs, saved_forms
-from ..services.desk import Thing
-from ..services.desk_words import DeskRow
+from ..services.deploying import deployments, saved_forms
+from ..services.running import runs
+from ..services.watching import desk, desk_words
+from ..services.watching.desk import Thing
+from ..services.watching.desk_words import DeskRow
 from .access import actor, needs, principal
 from .resource import Resource, address, answer, no_content
 

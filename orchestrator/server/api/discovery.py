@@ -13,8 +13,8 @@ from ..db.session import reading, transaction
 from ..schemas import discovery as schemas
 from ..schemas.errands import ErrandStartedSchema
 from ..schemas.event_views import EventsTakenSchema
-from ..services import discovery, resources
-from ..services.discovery import Standing
+from ..services.mapping import discovery, resources
+from ..services.mapping.discovery import Standing
 from .access import actor, needs, principal
 from .resource import Resource, address, answer
 

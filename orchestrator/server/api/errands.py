@@ -11,8 +11,8 @@ from flask import Response
 from ...clock import now
 from ..db.session import reading, transaction
 from ..schemas import errands as schemas
-from ..services import errands
-from ..services.errands import ErrandResult
+from ..services.running import errands
+from ..services.running.errands import ErrandResult
 from . import holding
 from .access import actor, needs
 from .resource import Resource, address, answer

@@ -16,7 +16,7 @@ from ...serializers import dumps
 from .. import event_feed
 from ..db.session import reading
 from ..schemas.event_views import EventSchema
-from ..services.events import EventFilter
+from ..services.recording.events import EventFilter
 from . import holding
 from .errors import Refused
 

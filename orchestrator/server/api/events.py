@@ -14,8 +14,8 @@ from ...errors import InvalidInput
 from ..db.models import Event
 from ..db.session import reading, transaction
 from ..schemas import event_views as schemas
-from ..services import event_histogram, events
-from ..services.events import EventFilter
+from ..services.recording import event_histogram, events
+from ..services.recording.events import EventFilter
 from . import cloud_events, event_streams
 from .access import needs
 from .docs import described_body, ref

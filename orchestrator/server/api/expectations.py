@@ -15,10 +15,10 @@ from ..db.models import CalendarDays, Expectation
 from ..db.session import reading, transaction
 from ..schemas import expectations as schemas
 from ..schemas.base import PageQuery, addressable
-from ..services import calendars, expectations, occurrences, suggestions
-from ..services.expectation_watch import watch_of
-from ..services.expectations import ExpectationFilter
-from ..services.occurrences import OccurrenceFilter, OccurrenceRow
+from ..services.expecting import calendars, expectations, occurrences, suggestions
+from ..services.expecting.expectation_watch import watch_of
+from ..services.expecting.expectations import ExpectationFilter
+from ..services.expecting.occurrences import OccurrenceFilter, OccurrenceRow
 from .access import actor, needs
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 

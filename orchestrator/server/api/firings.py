@@ -10,8 +10,8 @@ from flask import Response
 from ...clock import now
 from ..db.session import reading, transaction
 from ..schemas import triggers as schemas
-from ..services import firings
-from ..services.firings import FiringFilter, FiringRow
+from ..services.reacting import firings
+from ..services.reacting.firings import FiringFilter, FiringRow
 from .access import actor, needs
 from .resource import Resource, answer, answer_page
 

@@ -17,8 +17,9 @@ from ..db.session import reading, transaction
 from ..schemas import flow_runs as schemas
 from ..schemas.agents import JobSchema
 from ..schemas.base import PageQuery
-from ..services import claims, runs, suspects, waiting
-from ..services.runs import RunFilter
+from ..services.mapping import suspects
+from ..services.running import claims, runs, waiting
+from ..services.running.runs import RunFilter
 from .access import actor, bearer, needs, own_run_only, principal
 from .resource import Resource, answer, answer_all, answer_page, no_content
 

@@ -9,7 +9,7 @@ from flask import Response
 from ..db.models import Flow
 from ..db.session import reading
 from ..schemas import flows as schemas
-from ..services import flows
+from ..services.deploying import flows
 from .access import needs
 from .resource import Resource, address, answer, answer_page
 

@@ -9,7 +9,8 @@ from ...clock import now
 from ..config import current
 from ..loops import LOOPS
 from ..schemas import health as schemas
-from ..services import health, ticks
+from ..services import ticks
+from ..services.watching import health
 from .access import open_to_all
 from .resource import Resource, answer
 

@@ -10,8 +10,8 @@ from flask import Response
 from ...clock import now
 from ..db.session import reading, transaction
 from ..schemas import holds as schemas
-from ..services import holds
-from ..services.holds import HoldRow, Wanted
+from ..services.acting import holds
+from ..services.acting.holds import HoldRow, Wanted
 from .access import actor, needs
 from .resource import Resource, answer, answer_page
 

@@ -9,8 +9,8 @@ from flask import Blueprint, Response, request
 from ...clock import now
 from ...errors import NotFound
 from ..db.session import reading, transaction
-from ..services import deliveries, webhooks
-from ..services.incoming import BODY_MAX, Incoming
+from ..services.receiving import deliveries, webhooks
+from ..services.receiving.incoming import BODY_MAX, Incoming
 from .access import open_to_all
 from .errors import Refused, answer
 

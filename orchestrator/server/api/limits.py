@@ -9,8 +9,8 @@ from flask import Response
 from ..db.session import reading
 from ..schemas import limits as schemas
 from ..schemas.base import PageQuery
-from ..services import limits
-from ..services.limits import LimitRow
+from ..services.configuring import limits
+from ..services.configuring.limits import LimitRow
 from .access import needs
 from .resource import Resource, answer_page
 

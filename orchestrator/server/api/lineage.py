@@ -16,7 +16,7 @@ from ...errors import InvalidInput
 from ..db.session import transaction
 from ..open_lineage import as_events
 from ..schemas.event_views import EventsTakenSchema
-from ..services import foreign_events
+from ..services.recording import foreign_events
 from .access import needs
 from .docs import described_body
 from .errors import Refused

@@ -9,8 +9,8 @@ from flask import Response
 from ..db.models import Log
 from ..db.session import reading
 from ..schemas import logs as schemas
-from ..services import logs
-from ..services.logs import LogFilter
+from ..services.running import logs
+from ..services.running.logs import LogFilter
 from .access import needs
 from .resource import Resource, answer_page
 

@@ -11,8 +11,8 @@ from ...clock import now
 from ...errors import NotFound
 from ..db.session import transaction
 from ..schemas.base import Strict
-from ..services import pings
-from ..services.pings import OUTPUT_MAX, RUN_MAX, Call
+from ..services.receiving import pings
+from ..services.receiving.pings import OUTPUT_MAX, RUN_MAX, Call
 from .access import open_to_all
 from .resource import Resource
 

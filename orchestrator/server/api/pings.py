@@ -11,7 +11,7 @@ from ..config import current
 from ..db.models import Ping
 from ..db.session import reading, transaction
 from ..schemas import pings as schemas
-from ..services import pings
+from ..services.receiving import pings
 from .access import actor, needs
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import InvalidInput, OrchestratorError
 from ..schemas.events import TOO_LARGE
-from ..services.events import RefusedEvent
+from ..services.recording.events import RefusedEvent
 from .errors import Refused
 
 

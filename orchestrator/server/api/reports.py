@@ -10,7 +10,7 @@ from ...clock import now
 from ..db.session import retried
 from ..schemas import report_views
 from ..schemas.reports import read_batches
-from ..services import reports
+from ..services.running import reports
 from .access import needs, principal
 from .docs import described_body, ref
 from .errors import Refused

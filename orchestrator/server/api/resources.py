@@ -15,9 +15,10 @@ from ..db.models import Resource as Found
 from ..db.session import reading, transaction
 from ..schemas import resources as schemas
 from ..schemas.base import PageQuery
-from ..services import resource_edits, resource_rules, resource_states, resources, stack_map
-from ..services.resources import ResourceFilter
-from ..services.stack_map import MapFilter
+from ..services.mapping import resource_edits, resource_rules, resources, stack_map
+from ..services.mapping.resources import ResourceFilter
+from ..services.mapping.stack_map import MapFilter
+from ..services.recording import resource_states
 from .access import actor, needs
 from .resource import Resource, answer, answer_page, no_content
 

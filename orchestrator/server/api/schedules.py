@@ -13,7 +13,8 @@ from ...schedules import next_times, parse
 from ..db.models import Schedule
 from ..db.session import reading, transaction
 from ..schemas import schedules as schemas
-from ..services import deployments, runs, schedules
+from ..services.deploying import deployments, schedules
+from ..services.running import runs
 from .access import actor, needs
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 

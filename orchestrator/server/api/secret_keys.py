@@ -9,7 +9,7 @@ from flask import Response
 from ...clock import now
 from ..db.session import reading, transaction
 from ..schemas import secret_keys as schemas
-from ..services import secret_keys
+from ..services.configuring import secret_keys
 from .access import actor, needs
 from .resource import Resource, answer
 

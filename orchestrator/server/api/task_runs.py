@@ -13,8 +13,8 @@ from ..db.session import reading
 from ..schemas import task_runs as schemas
 from ..schemas.base import PageQuery
 from ..schemas.flow_runs import HistoryPage
-from ..services import task_runs
-from ..services.task_runs import TaskRunFilter
+from ..services.running import task_runs
+from ..services.running.task_runs import TaskRunFilter
 from .access import needs
 from .resource import Resource, answer, answer_all, answer_page
 

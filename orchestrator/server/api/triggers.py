@@ -12,8 +12,8 @@ from ...clock import now
 from ...errors import InvalidInput
 from ..db.session import reading, transaction
 from ..schemas import triggers as schemas
-from ..services import backtest, trigger_explaining, triggers
-from ..services.triggers import TriggerFilter, TriggerRow
+from ..services.reacting import backtest, trigger_explaining, triggers
+from ..services.reacting.triggers import TriggerFilter, TriggerRow
 from .access import actor, needs
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 

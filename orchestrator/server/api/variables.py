@@ -12,8 +12,8 @@ from ...errors import InvalidInput
 from ..db.models import Variable
 from ..db.session import reading, transaction
 from ..schemas import variables as schemas
-from ..services import variables
-from ..services.variables import VariableFilter
+from ..services.configuring import variables
+from ..services.configuring.variables import VariableFilter
 from .access import actor, needs
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 

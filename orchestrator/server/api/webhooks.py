@@ -12,9 +12,9 @@ from ..db.models import Webhook, WebhookDelivery
 from ..db.session import reading, transaction
 from ..schemas import webhooks as schemas
 from ..schemas.base import PageQuery
-from ..services import deliveries, webhooks
-from ..services.incoming import decoded
-from ..services.webhooks import WebhookFilter
+from ..services.receiving import deliveries, webhooks
+from ..services.receiving.incoming import decoded
+from ..services.receiving.webhooks import WebhookFilter
 from ..webhook_presets import PRESETS, Preset
 from .access import actor, needs
 from .resource import Resource, address, answer, answer_all, answer_page, check_match, no_content

@@ -10,8 +10,8 @@ from ...clock import now
 from ..db.session import reading, transaction
 from ..schemas import work_queues as schemas
 from ..schemas.base import PageQuery
-from ..services import work_queues
-from ..services.work_queues import WorkQueueRow
+from ..services.running import work_queues
+from ..services.running.work_queues import WorkQueueRow
 from .access import actor, needs
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 

@@ -10,8 +10,8 @@ from ... import outgoing as ways
 from ...clock import now as present_instant
 from ..db import session as database
 from ..db.session import after_commit
-from ..services import action_outbox
-from ..services.action_outbox import AT_ONCE, TIME_OUT, Outgoing
+from ..services.acting import action_outbox
+from ..services.acting.action_outbox import AT_ONCE, TIME_OUT, Outgoing
 from .senders import Senders, deliver
 
 INTERVAL = timedelta(seconds=2)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from ..services import discovery
+from ..services.mapping import discovery
 
 INTERVAL = timedelta(seconds=5)
 #: Blocks in one step.

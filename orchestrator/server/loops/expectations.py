@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from ..services import expectation_judging
+from ..services.expecting import expectation_judging
 
 INTERVAL = timedelta(seconds=1)
 #: Events, and deadlines, in one step.

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from ..services import holds
+from ..services.acting import holds
 
 INTERVAL = timedelta(seconds=5)
 #: Holds in one step: all there can be.

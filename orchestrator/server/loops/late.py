@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from ..services import catch_up
+from ..services.running import catch_up
 from ..services.statements import CHANGE_RECORDED, LATE_S, fetch
 
 INTERVAL = timedelta(seconds=5)

@@ -20,8 +20,8 @@ from ...records import Actor, State
 from ...states import LOST, StateType
 from ..config import current, lease_by_hand
 from ..services import ticks
+from ..services.running.transitions import apply
 from ..services.statements import BY_HAND, fetch
-from ..services.transitions import apply
 
 S = StateType
 

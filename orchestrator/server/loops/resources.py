@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from ..services import own_resources, resource_edits
+from ..services.mapping import own_resources, resource_edits
 
 INTERVAL = timedelta(seconds=5)
 #: Resources in one step.

@@ -8,8 +8,13 @@ from sqlalchemy.orm import Session
 
 from ...ids import uuid7_floor
 from ..config import current
-from ..services import block_history, block_usage, chains, deliveries, occurrences, resource_edits, resource_states
+from ..services.configuring import block_history, block_usage
+from ..services.expecting import occurrences
 from ..services.internal import FLOW_ID
+from ..services.mapping import resource_edits
+from ..services.reacting import chains
+from ..services.receiving import deliveries
+from ..services.recording import resource_states
 from ..services.statements import TERMINAL_TYPES, execute, fetch
 
 INTERVAL = timedelta(minutes=1)

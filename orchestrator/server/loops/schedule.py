@@ -20,8 +20,8 @@ from ...errors import ScheduleError
 from ...records import Actor
 from ...schedules import ScheduleSpec, next_times
 from ..db.models import Deployment, FlowRun, Schedule
-from ..services.runs import new_row
-from ..services.schedules import spec_of
+from ..services.deploying.schedules import spec_of
+from ..services.running.runs import new_row
 from ..services.statements import fetch, insert_runs
 
 INTERVAL = timedelta(seconds=5)

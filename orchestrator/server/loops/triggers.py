@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from ..services import evaluation
+from ..services.reacting import evaluation
 
 INTERVAL = timedelta(seconds=1)
 #: Events in one step.

@@ -32,7 +32,8 @@ BY_HAND = "(r.work_queue_id IS NULL AND r.parent_flow_run_id IS NULL)"
 #: Seconds after its time at which a run that nobody took is late.
 LATE_S = 15
 #: When a run ``r`` is not to be caught up: a schedule made it, it is late and was never claimed (nor asked for anew),
-#: and a newer slot of the schedule is due as well. :mod:`.catch_up` ends such runs; needs the parameter ``horizon``.
+#: and a newer slot of the schedule is due as well. :mod:`.running.catch_up` ends such runs; needs the parameter
+#: ``horizon``.
 SUPERSEDED = f"""(r.schedule_id IS NOT NULL AND r.attempt = 0 AND r.due = r.slot
     AND r.due < %(horizon)s - interval '{LATE_S} seconds' AND EXISTS (
         SELECT 1 FROM flow_run n WHERE n.schedule_id = r.schedule_id AND n.slot > r.slot AND n.slot <= %(horizon)s

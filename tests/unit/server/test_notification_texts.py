@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from orchestrator.server.services import notification_texts
-from orchestrator.server.services.notification_texts import MESSAGE_MAX, Told
+from orchestrator.server.services.acting import notification_texts
+from orchestrator.server.services.acting.notification_texts import MESSAGE_MAX, Told
 from orchestrator.settings import Settings
 
 RUN = uuid.UUID("0190c42e-7f5e-7d3a-8c55-0242ac120002")

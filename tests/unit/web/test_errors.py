@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from orchestrator.clock import now
 from orchestrator.server.db import session
-from orchestrator.server.services import keys
+from orchestrator.server.services.identity import keys
 from orchestrator.settings import Settings
 from orchestrator.web.app import create_app
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from orchestrator.ids import uuid7
-from orchestrator.server.services.run_briefs import RunBrief
+from orchestrator.server.services.running.run_briefs import RunBrief
 from orchestrator.states import StateType
 from orchestrator.web import filters, grids, looks, prose
 from orchestrator.web.icons import icon

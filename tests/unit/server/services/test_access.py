@@ -13,7 +13,7 @@ from orchestrator.errors import AccessDenied, BlockError, Conflict, InvalidInput
 from orchestrator.ids import uuid7
 from orchestrator.server.db.models import ApiKey, Flow, FlowRun
 from orchestrator.server.db.session import reading, transaction
-from orchestrator.server.services import keys, logins, secrets, tokens
+from orchestrator.server.services.identity import keys, logins, secrets, tokens
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import InvalidInput
-from orchestrator.server.services import action_kinds
+from orchestrator.server.services.acting import action_kinds
 
 RUN = {"do": "run-deployment", "deployment": "etl/prod"}
 

@@ -10,8 +10,10 @@ from orchestrator.clock import now
 from orchestrator.ids import uuid7
 from orchestrator.server.db import session
 from orchestrator.server.db.models import Deployment, Flow, FlowRun, Log, TaskRun, WorkQueue
-from orchestrator.server.services import deployments, logs, overview, run_briefs, run_details
-from orchestrator.server.services.logs import LogFilter
+from orchestrator.server.services.deploying import deployments
+from orchestrator.server.services.running import logs, run_briefs, run_details
+from orchestrator.server.services.running.logs import LogFilter
+from orchestrator.server.services.watching import overview
 
 NOW = now()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.errors import InvalidInput
-from orchestrator.server.services import sandbox
+from orchestrator.server.services.acting import sandbox
 
 EVENT = {
     "event": {

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.server.services.secret_fields import MASK, join, kept, pointer, secret_paths, split, unpointer
+from orchestrator.server.services.configuring.secret_fields import (
+    MASK,
+    join,
+    kept,
+    pointer,
+    secret_paths,
+    split,
+    unpointer,
+)
 
 SECRET = {"type": "string", "writeOnly": True}
 DEFINITIONS = {

@@ -15,8 +15,8 @@ from cryptography.x509.oid import NameOID
 
 from orchestrator.errors import AccessDenied, InvalidInput
 from orchestrator.server.schemas.webhooks import SignatureSchema
-from orchestrator.server.services import sns
-from orchestrator.server.services.webhook_signatures import SCHEMES
+from orchestrator.server.services.receiving import sns
+from orchestrator.server.services.receiving.webhook_signatures import SCHEMES
 from orchestrator.server.webhook_presets import PRESETS
 
 CERTIFICATE = "https://sns.eu-central-1.amazonaws.com/SimpleNotificationService-1.pem"

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.server.services import webhook_templates
-from orchestrator.server.services.webhook_templates import TemplateFailed, check, read, render
+from orchestrator.server.services.receiving import webhook_templates
+from orchestrator.server.services.receiving.webhook_templates import TemplateFailed, check, read, render
 
 DOCS = Path(__file__).resolve().parents[4] / "docs"
 

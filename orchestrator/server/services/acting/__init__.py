@@ -1,0 +1,1 @@
+"""What triggers have done: the kinds of action, the outbox, holds."""

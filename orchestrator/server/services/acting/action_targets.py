@@ -1,0 +1,89 @@
+"""Finding what documents of actions name: by id, or by the name that people use."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from ....errors import Conflict, InvalidInput, NotFound
+from ...db.models import Deployment, Flow, ResourceLimit, Schedule, Trigger, WorkQueue
+from ..configuring import block_lookup
+from ..internal import FLOW_ID
+
+
+def find(session: Session, kind: str, ref: str, interface: str = "") -> uuid.UUID:
+    """The id of a block, deployment, work queue, schedule, trigger or limit.
+
+    Args:
+        interface: That the type of a block needs to have, or the slug of that type.
+
+    Raises:
+        NotFound: There is none.
+        Conflict: Several have the name.
+        InvalidInput: The block is of another kind.
+    """
+    if kind == "block":
+        return _block(session, ref, interface)
+    try:
+        by_id: uuid.UUID | None = uuid.UUID(ref)
+    except ValueError:
+        by_id = None
+    model, by_name = _BY_NAME[kind]
+    query = select(model.id).where(model.id == by_id if by_id is not None else by_name(ref))
+    if model is Deployment:
+        query = query.where(Deployment.flow_id != FLOW_ID)
+    found = session.scalars(query.limit(2)).all()
+    if not found:
+        raise NotFound(f"there is no {kind.replace('-', ' ')} {ref}")
+    if len(found) > 1:
+        raise Conflict(f"several {kind.replace('-', ' ')}s are named {ref}; say which")
+    identifier: uuid.UUID = found[0]
+    return identifier
+
+
+def _block(session: Session, ref: str, interface: str) -> uuid.UUID:
+    block = block_lookup.get(session, ref)
+    able = [block.block_type.slug, *block.block_type.interfaces]
+    if interface and interface not in able:
+        raise InvalidInput(f"block {ref} is no {interface} but {', '.join(able)}")
+    return block.id
+
+
+def _deployment(ref: str) -> Any:
+    flow, slash, name = ref.partition("/")
+    if not slash:
+        return Deployment.name == ref
+    return (Deployment.name == name) & (Deployment.flow_id == _flow(flow))
+
+
+def _schedule(ref: str) -> Any:
+    deployment, _, slug = ref.rpartition("/")
+    of = select(Deployment.id).where(_deployment(deployment))
+    return (Schedule.slug == slug) & Schedule.deployment_id.in_(of)
+
+
+def _trigger(ref: str) -> Any:
+    deployment, slash, name = ref.rpartition("/")
+    if not slash:
+        return (Trigger.name == ref) & Trigger.deployment_id.is_(None)
+    of = select(Deployment.id).where(_deployment(deployment))
+    return ((Trigger.name == name) & Trigger.deployment_id.in_(of)) | (
+        (Trigger.name == ref) & Trigger.deployment_id.is_(None)
+    )
+
+
+def _flow(name: str) -> Any:
+    return select(Flow.id).where(Flow.name == name).scalar_subquery()
+
+
+_BY_NAME: dict[str, tuple[Any, Callable[[str], Any]]] = {
+    "deployment": (Deployment, _deployment),
+    "work-queue": (WorkQueue, lambda ref: WorkQueue.name == ref),
+    "schedule": (Schedule, _schedule),
+    "trigger": (Trigger, _trigger),
+    "limit": (ResourceLimit, lambda ref: ResourceLimit.name == ref),
+}

@@ -1,0 +1,1 @@
+"""Blocks and their types, limits, variables: what people configure."""

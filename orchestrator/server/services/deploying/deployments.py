@@ -1,0 +1,433 @@
+"""Deployments: applied from a document, addressed ``flow/deployment``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select, text, tuple_, update
+from sqlalchemy import delete as sql_delete
+from sqlalchemy.orm import Session, lazyload, selectinload
+
+from ....errors import Conflict, InvalidInput, NotFound
+from ....ids import uuid7
+from ....records import Actor
+from ....states import WAITING
+from ...db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
+from ..expecting import expectations
+from ..internal import FLOW_ID, FLOW_NAME
+from ..json_schemas import check_schema, parameter_problems
+from ..mapping import deployment_resources
+from ..paging import Page, check_limit, decode, page
+from ..reacting import triggers
+from ..recording.announcements import announce, resource
+from ..running import deployment_templates, runs, work_queues
+from . import deployment_blocks, deployment_notifications, flows, schedules
+from .overrides import check_overrides
+
+#: Runs that one call of :func:`forget_runs` takes from a deployment.
+BATCH = 2_000
+#: Runs that one call of :func:`cancel_waiting` cancels: each is a change of state, with its history and its event.
+CANCELS = 200
+#: The parts of a document that name a block, and what it has to be.
+_ROLES = {"storage": "file-system", "infrastructure": "infrastructure", "results": "file-system"}
+_CHANGEABLE = ("description", "tags", "parameters", "work_queue", "paused")
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What applying a document did; ``changes`` is a line each, empty when all was so already."""
+
+    deployment: Deployment
+    created: bool
+    changes: list[str]
+
+
+@dataclass(frozen=True)
+class DeploymentFilter:
+    """Which deployments a list shows; what is None does not restrict."""
+
+    #: Name of the flow.
+    flow: str | None = None
+    #: Part of the name, in any case.
+    name: str | None = None
+    tag: str | None = None
+    work_queue: str | None = None
+
+
+def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: datetime) -> Applied:
+    """Create the deployment that ``document`` describes, or make the present one like it.
+
+    A key that is left out means its default, save ``schedules``, ``triggers`` and ``expectations``: they stay then, and
+    ``[]`` removes them.
+
+    Raises:
+        InvalidInput: A block is unknown, parameters (also those of schedules that stay) do not fit the parameter
+            schema, a schedule cannot be understood; ``errors`` name the field. Nothing is changed then.
+    """
+    flow_name, name = document["flow"], document["name"]
+    if flow_name == FLOW_NAME:
+        raise InvalidInput(
+            f"flow: {FLOW_NAME} is the server's own: take another name", {"flow": ["Take another name."]}
+        )
+    # Two who apply the same deployment at once: one after the other.
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 1))")
+    session.execute(lock, {"name": f"{flow_name}/{name}"})
+    flow = flows.ensure(session, flow_name, now)
+    present = session.scalar(_by_name(flow_name, name).with_for_update(of=Deployment, key_share=True))
+    values = _values(session, document, actor, now)
+    lines = _choose_blocks(session, document, values, present, actor, now)
+    told = deployment_notifications.read(session, document.get("notifications") or ())
+    declared = deployment_resources.read(session, document)
+    wanted = schedules.read(document["schedules"]) if document.get("schedules") is not None else None
+    if wanted is not None and len(wanted) > schedules.MOST:
+        raise InvalidInput(f"{len(wanted)} schedules: at most {schedules.MOST}", {"schedules": ["Too many."]})
+    _check_parameters(values, wanted, present)
+    if present is None:
+        made = Deployment(id=uuid7(now), flow_id=flow.id, name=name, created=now, updated=now, **values)
+        session.add(made)
+        session.flush()
+        schedules.replace(session, made, wanted or [], now)
+        deployment_notifications.replace(session, made, told, actor, now)
+        triggers.replace_owned(session, made, document.get("triggers"), actor, now)
+        expectations.replace_owned(session, made.id, document.get("expectations"), actor, now)
+        deployment_resources.replace(session, made, declared, now)
+        deployment_templates.note(session, made)
+        times = [f"{item.slug}: {schedules.describe(item.spec)}" for item in wanted or ()]
+        _announce(session, "created", made, actor, now, after=_shown(session, made), schedules=times)
+        return Applied(made, True, ["created"])
+    lines += deployment_notifications.replace(session, present, told, actor, now)
+    lines += triggers.replace_owned(session, present, document.get("triggers"), actor, now)
+    lines += expectations.replace_owned(session, present.id, document.get("expectations"), actor, now)
+    lines += deployment_resources.replace(session, present, declared, now)
+    return _update(session, present, values, wanted, lines, actor, now)
+
+
+def get(session: Session, ref: str | uuid.UUID) -> Deployment:
+    """A deployment by id, ``flow/name``, or its bare name where only one has it.
+
+    Raises:
+        NotFound: There is no such deployment.
+        Conflict: Several flows have a deployment of that name; the message lists them.
+    """
+    return _find(session, ref, select(Deployment))
+
+
+def for_run(session: Session, ref: str | uuid.UUID) -> Deployment:
+    """As :func:`get`, without its schedules: all that starting a run needs, in one query."""
+    return _find(session, ref, select(Deployment).options(lazyload(Deployment.schedules)))
+
+
+def listing(
+    session: Session, wanted: DeploymentFilter | None = None, limit: int = 50, cursor: str | None = None
+) -> Page[Deployment]:
+    """A page of deployments, by flow and name."""
+    wanted = wanted or DeploymentFilter()
+    query = select(Deployment).join(Flow, Flow.id == Deployment.flow_id)
+    query = query.options(selectinload(Deployment.notifications), selectinload(Deployment.declared))
+    query = query.where(Flow.name == wanted.flow) if wanted.flow is not None else query.where(Flow.id != FLOW_ID)
+    if wanted.name is not None:
+        query = query.where(Deployment.name.icontains(wanted.name, autoescape=True))
+    if wanted.tag is not None:
+        query = query.where(Deployment.tags.contains([wanted.tag]))
+    if wanted.work_queue is not None:
+        query = query.join(WorkQueue, WorkQueue.id == Deployment.work_queue_id).where(
+            WorkQueue.name == wanted.work_queue
+        )
+    if cursor:
+        query = query.where(tuple_(Flow.name, Deployment.name) > tuple_(*decode(cursor, str, str)))
+    rows = session.scalars(query.order_by(Flow.name, Deployment.name).limit(check_limit(limit) + 1)).all()
+    return page(rows, limit, lambda row: (row.flow.name, row.name))
+
+
+def change(
+    session: Session, ref: str | uuid.UUID, values: Mapping[str, Any], actor: Actor, now: datetime
+) -> Deployment:
+    """Set ``description``, ``tags``, ``parameters``, ``work_queue`` (its name) or ``paused``.
+
+    Raises:
+        NotFound, Conflict: As :func:`get`.
+        InvalidInput: The parameters do not fit.
+    """
+    deployment = _locked(session, ref)
+    new = {name: values[name] for name in _CHANGEABLE if name in values}
+    if "parameters" in new:
+        _refuse(parameter_problems(deployment.parameter_schema, new["parameters"]), "parameters")
+    if "work_queue" in new:
+        new["work_queue_id"] = work_queues.ensure(session, new.pop("work_queue"), now, actor).id
+    before = _shown(session, deployment)
+    lines, after = _set(session, deployment, new, before, now)
+    if "parameters" in new:
+        deployment_templates.note(session, deployment)
+    if lines:
+        verb = {"paused": "paused", "resumed": "resumed"}.get(lines[0] if len(lines) == 1 else "", "updated")
+        _announce(session, verb, deployment, actor, now, changes=lines, before=before, after=after)
+    return deployment
+
+
+def pause(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) -> Deployment:
+    """Let no schedule start it; runs that schedules made ahead are deleted. Raises as :func:`get`."""
+    return change(session, ref, {"paused": True}, actor, now)
+
+
+def resume(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) -> Deployment:
+    """Undo :func:`pause`. Raises as :func:`get`."""
+    return change(session, ref, {"paused": False}, actor, now)
+
+
+def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) -> None:
+    """Delete a deployment, its schedules and the runs they made ahead. Runs that wait for another reason are
+    cancelled; the others stay, without a deployment. Raises as :func:`get`.
+
+    With very many runs call :func:`forget_runs` and :func:`cancel_waiting` before, so that no transaction takes long.
+    """
+    deployment = _locked(session, ref)
+    schedules.drop_ahead(session, [item.id for item in deployment.schedules], None)
+    # From here on no run of it can be made; those that are being made are waited for.
+    session.execute(select(Deployment.id).where(Deployment.id == deployment.id).with_for_update())
+    cancel_waiting(session, deployment.id, actor, now, None)
+    (about, related), before = _labels(deployment), _shown(session, deployment)
+    session.execute(sql_delete(Schedule).where(Schedule.deployment_id == deployment.id))
+    session.execute(sql_delete(Deployment).where(Deployment.id == deployment.id))
+    deployment_blocks.drop(session, deployment_blocks.of(deployment), actor, now)
+    announce(session, "deployment.deleted", about, actor, now, related, before=before)
+
+
+def forget_runs(session: Session, deployment_id: uuid.UUID, limit: int = BATCH) -> int:
+    """Take some of the ended runs from a deployment that is about to be deleted; returns how many it took."""
+    ended = (
+        select(FlowRun.id)
+        .where(FlowRun.deployment_id == deployment_id, FlowRun.ended.is_not(None))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ids = session.scalars(ended).all()
+    session.execute(update(FlowRun).where(FlowRun.id.in_(ids)).values(deployment_id=None, schedule_id=None))
+    return len(ids)
+
+
+def cancel_waiting(
+    session: Session, deployment_id: uuid.UUID, actor: Actor, now: datetime, limit: int | None = CANCELS
+) -> int:
+    """Cancel some of the waiting runs (None: all) of a deployment that is about to be deleted; returns how many."""
+    waiting = select(FlowRun.id).where(
+        FlowRun.deployment_id == deployment_id, FlowRun.state_type.in_([kind.value for kind in WAITING])
+    )
+    ids = session.scalars(waiting.order_by(FlowRun.id).limit(limit)).all()
+    for run_id in ids:
+        runs.cancel(session, run_id, actor, now)
+    return len(ids)
+
+
+def full_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]]:
+    """Ids and full names (``flow/deployment``) of deployments, by name: what a choice in a form offers."""
+    query = (
+        select(Deployment.id, Flow.name, Deployment.name)
+        .join(Flow, Flow.id == Deployment.flow_id)
+        .where(Flow.id != FLOW_ID)
+        .order_by(Flow.name, Deployment.name)
+        .limit(limit)
+    )
+    return [(key, f"{flow}/{name}") for key, flow, name in session.execute(query)]
+
+
+def block_labels(session: Session, deployments: Sequence[Deployment]) -> dict[uuid.UUID, str]:
+    """``type/name`` of every block that the deployments refer to, by its id."""
+    known = set().union(*(deployment_blocks.of(item) for item in deployments))
+    if not known:
+        return {}
+    query = select(Block.id, BlockType.slug, Block.name).join(BlockType, BlockType.id == Block.block_type_id)
+    found = session.execute(query.where(Block.id.in_(known)))
+    return {identifier: f"{slug}/{name or identifier}" for identifier, slug, name in found}
+
+
+def _find(session: Session, ref: str | uuid.UUID, query: Select[Any]) -> Deployment:
+    if isinstance(ref, uuid.UUID):
+        query = query.where(Deployment.id == ref)
+    elif "/" in ref:
+        flow, _, name = ref.partition("/")
+        query = query.join(Flow, Flow.id == Deployment.flow_id).where(Flow.name == flow, Deployment.name == name)
+    else:
+        query = query.where(Deployment.name == ref)
+    found: Sequence[Deployment] = session.scalars(query.limit(10)).all()
+    if not found:
+        raise NotFound(f"there is no deployment {ref}")
+    if len(found) > 1:
+        candidates = ", ".join(sorted(f"{item.flow.name}/{item.name}" for item in found))
+        raise Conflict(f"several deployments are named {ref}: {candidates}; say which")
+    return found[0]
+
+
+def _locked(session: Session, ref: str | uuid.UUID) -> Deployment:
+    found = get(session, ref)
+    locked = select(Deployment).where(Deployment.id == found.id).with_for_update(of=Deployment, key_share=True)
+    again = session.scalar(locked.execution_options(populate_existing=True))
+    if again is None:
+        raise NotFound(f"there is no deployment {ref}")
+    return again
+
+
+def _by_name(flow: str, name: str) -> Select[Any]:
+    return (
+        select(Deployment).join(Flow, Flow.id == Deployment.flow_id).where(Flow.name == flow, Deployment.name == name)
+    )
+
+
+def _values(session: Session, document: Mapping[str, Any], actor: Actor, now: datetime) -> dict[str, Any]:
+    storage, infrastructure = document.get("storage") or {}, document.get("infrastructure") or {}
+    results = document.get("results") or {}
+    schema = document.get("parameter_schema") or {}
+    check_schema(schema, "parameter_schema")
+    return {
+        "description": document.get("description") or "",
+        "version": document.get("version") or "",
+        "tags": list(dict.fromkeys(document.get("tags") or ())),
+        "entrypoint": document["entrypoint"],
+        "storage_path": storage.get("path") or "",
+        "snapshot": storage.get("snapshot"),
+        "infrastructure_overrides": dict(infrastructure.get("overrides") or {}),
+        "results_path": results.get("path") or "",
+        "work_queue_id": work_queues.ensure(session, document.get("work_queue") or "default", now, actor).id,
+        "parameters": dict(document.get("parameters") or {}),
+        "parameter_schema": schema,
+        "not_ready": None,
+    }
+
+
+def _choose_blocks(
+    session: Session,
+    document: Mapping[str, Any],
+    values: dict[str, Any],
+    present: Deployment | None,
+    actor: Actor,
+    now: datetime,
+) -> list[str]:
+    """Add the ids of the blocks that a document asks for to ``values``; returns what changed within its own blocks."""
+    lines = []
+    for role, interface in _ROLES.items():
+        asked = (document.get(role) or {}).get("block")
+        own = getattr(present, f"{role}_block_id") if present is not None else None
+        chosen = deployment_blocks.choose(session, asked, own, f"{role}.block", interface, actor, now)
+        values[f"{role}_block_id"] = chosen.block_id
+        lines += [f"{role} block: {', '.join(chosen.changed)} changed"] if chosen.changed else []
+    check_overrides(session, values["infrastructure_block_id"], values["infrastructure_overrides"])
+    return lines
+
+
+def _check_parameters(
+    values: Mapping[str, Any], wanted: Sequence[schedules.Wanted] | None, present: Deployment | None
+) -> None:
+    _refuse(parameter_problems(values["parameter_schema"], values["parameters"]), "parameters")
+    if wanted is None:
+        wanted = [schedules.wanted_of(item) for item in present.schedules] if present is not None else []
+    schedules.check_parameters(values["parameter_schema"], wanted)
+
+
+def _refuse(found: Mapping[str, list[str]], field: str) -> None:
+    if found:
+        name, messages = next(iter(found.items()))
+        errors = {f"{field}.{name}": texts for name, texts in found.items()}
+        raise InvalidInput(f"{field}.{name}: {messages[0]}", errors)
+
+
+def _update(
+    session: Session,
+    deployment: Deployment,
+    values: dict[str, Any],
+    wanted: Sequence[schedules.Wanted] | None,
+    lines: list[str],
+    actor: Actor,
+    now: datetime,
+) -> Applied:
+    before, used = _shown(session, deployment), deployment_blocks.of(deployment)
+    own, after = _set(session, deployment, values, before, now)
+    lines = own + lines
+    deployment_blocks.drop(session, used - deployment_blocks.of(deployment), actor, now)
+    if wanted is not None:
+        lines += schedules.replace(session, deployment, wanted, now)
+    deployment_templates.note(session, deployment)
+    if lines:
+        deployment.updated = now
+        session.flush()
+        _announce(session, "updated", deployment, actor, now, changes=lines, before=before, after=after)
+    return Applied(deployment, False, lines)
+
+
+def _set(
+    session: Session, deployment: Deployment, values: Mapping[str, Any], before: dict[str, Any], now: datetime
+) -> tuple[list[str], dict[str, Any]]:
+    """Set columns; tell what changed, and how it is shown now. Runs made ahead hold parameters, tags and queue: they
+    are made anew.
+    """
+    changed = {name for name, value in values.items() if getattr(deployment, name) != value}
+    for name in changed:
+        setattr(deployment, name, values[name])
+    if not changed:
+        return [], before
+    deployment.updated = now
+    session.flush()
+    session.refresh(deployment)
+    if changed & {"parameters", "tags", "work_queue_id", "paused"}:
+        schedules.drop_ahead(session, [item.id for item in deployment.schedules], now)
+    after = _shown(session, deployment)
+    return _differences(before, after), after
+
+
+def _shown(session: Session, deployment: Deployment) -> dict[str, Any]:
+    labels = block_labels(session, [deployment])
+    storage, infrastructure = deployment.storage_block_id, deployment.infrastructure_block_id
+    results = deployment.results_block_id
+    shown: dict[str, Any] = {
+        "description": deployment.description,
+        "version": deployment.version,
+        "tags": ", ".join(deployment.tags),
+        "entrypoint": deployment.entrypoint,
+        "storage": labels[storage] if storage else "",
+        "path": deployment.storage_path,
+        "snapshot": (deployment.snapshot or "")[:12],
+        "infrastructure": labels[infrastructure] if infrastructure else "process",
+        "results": labels[results] if results else "",
+        "path of results": deployment.results_path,
+        "work queue": deployment.work_queue.name,
+        "parameter schema": deployment.parameter_schema,
+        "paused": deployment.paused,
+        "not ready": deployment.not_ready or "",
+    }
+    shown.update({f"parameter {name}": value for name, value in deployment.parameters.items()})
+    overrides = deployment.infrastructure_overrides.items()
+    shown.update({f"infrastructure override {name}": value for name, value in overrides})
+    return shown
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name in dict.fromkeys([*before, *after]):
+        old, new = before.get(name), after.get(name)
+        if old == new and (name in before) == (name in after):
+            continue
+        if name == "parameter schema":
+            lines.append("parameter schema: changed")
+        elif name == "paused":
+            lines.append("paused" if new else "resumed")
+        else:
+            lines.append(f"{name}: {_text(name, old, before)} -> {_text(name, new, after)}")
+    return lines
+
+
+def _text(name: str, value: Any, where: Mapping[str, Any]) -> str:
+    return "(none)" if name not in where or value == "" else str(value)
+
+
+def _labels(deployment: Deployment) -> tuple[dict[str, str], list[dict[str, str]]]:
+    name = f"{deployment.flow.name}/{deployment.name}"
+    return resource("deployment", deployment.id, name), [
+        resource("flow", deployment.flow_id, deployment.flow.name, "flow")
+    ]
+
+
+def _announce(session: Session, verb: str, deployment: Deployment, actor: Actor, now: datetime, **payload: Any) -> None:
+    about, related = _labels(deployment)
+    announce(session, f"deployment.{verb}", about, actor, now, related, **payload)

@@ -1,0 +1,1 @@
+"""Expectations: what should happen by when, and what became of it."""

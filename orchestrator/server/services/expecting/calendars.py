@@ -1,0 +1,105 @@
+"""Calendars: which days count, for expectations to go by."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from ....errors import Conflict, InvalidInput, NotFound
+from ....expectations import BUILT_IN, Calendar, calendars
+from ....ids import uuid7
+from ....records import Actor
+from ...db.models import CalendarDays, Expectation
+from ..paging import Page, check_limit, decode, page
+from ..recording.announcements import announce, resource
+
+_LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 14))")
+
+
+def put(
+    session: Session, name: str, document: Mapping[str, Any], actor: Actor, now: datetime
+) -> tuple[CalendarDays, bool]:
+    """Set a calendar by its name; it is made when it is missing. What is expected from now on goes by it.
+
+    Args:
+        document: ``description``, ``weekdays``, ``holidays``, ``extra``.
+
+    Returns:
+        It, and whether it is new.
+
+    Raises:
+        InvalidInput: A weekday or a date is none, or the name is that of a calendar that is there from the start.
+    """
+    if name in BUILT_IN:
+        raise InvalidInput(f"name: {name} is there from the start: take another name", {"name": ["Take another name."]})
+    read = calendars.read(document)
+    session.execute(_LOCK, {"name": name})
+    found = session.scalar(select(CalendarDays).where(CalendarDays.name == name))
+    is_new, before = found is None, None if found is None else _plain(found)
+    row = found or CalendarDays(id=uuid7(now), name=name, created=now)
+    session.add(row)
+    row.description = document.get("description") or ""
+    row.weekdays = [calendars.WEEKDAYS[day] for day in sorted(read.weekdays)]
+    row.holidays, row.extra, row.updated = sorted(read.holidays), sorted(read.extra), now
+    session.flush()
+    verb = "created" if is_new else "updated"
+    announce(session, f"calendar.{verb}", _label(row), actor, now, before=before, after=_plain(row))
+    return row, is_new
+
+
+def get(session: Session, ref: str | uuid.UUID) -> CalendarDays:
+    """A calendar by name or id. Raises NotFound."""
+    of = CalendarDays.id == ref if isinstance(ref, uuid.UUID) else CalendarDays.name == ref
+    found = session.scalar(select(CalendarDays).where(of))
+    if found is None:
+        raise NotFound(f"there is no calendar {ref}: `orchestrator expectation calendar set {ref} ...` makes it")
+    return found
+
+
+def listing(session: Session, limit: int = 50, cursor: str | None = None) -> Page[CalendarDays]:
+    """A page of calendars, by name."""
+    query = select(CalendarDays)
+    if cursor:
+        query = query.where(CalendarDays.name > decode(cursor, str)[0])
+    rows = session.scalars(query.order_by(CalendarDays.name).limit(check_limit(limit) + 1)).all()
+    return page(rows, limit, lambda row: (row.name,))
+
+
+def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) -> None:
+    """Delete a calendar. Raises NotFound, and Conflict while expectations go by it."""
+    found = get(session, ref)
+    name = text("coalesce(document->'every'->>'calendar', document->>'calendar') = :name").bindparams(name=found.name)
+    users = list(session.scalars(select(Expectation.name).where(name).order_by(Expectation.name).limit(20)))
+    if users:
+        raise Conflict(f"calendar {found.name} is used by {', '.join(users)}", {"expectations": users})
+    session.delete(found)
+    session.flush()
+    announce(session, "calendar.deleted", _label(found), actor, now, before=_plain(found))
+
+
+def days(session: Session, name: str) -> Calendar:
+    """The days of a calendar; all without a name. Raises NotFound."""
+    if not name:
+        return BUILT_IN["every-day"]
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    return days_of(get(session, name))
+
+
+def days_of(row: CalendarDays) -> Calendar:
+    """A stored calendar's days."""
+    return calendars.read({"weekdays": row.weekdays, "holidays": row.holidays, "extra": row.extra})
+
+
+def _plain(row: CalendarDays) -> dict[str, Any]:
+    days = {name: [str(day) for day in getattr(row, name)] for name in ("weekdays", "holidays", "extra")}
+    return {"description": row.description, **days}
+
+
+def _label(row: CalendarDays) -> dict[str, str]:
+    return resource("calendar", row.id, row.name)

@@ -1,0 +1,1 @@
+"""Who calls: keys, log-ins, tokens of runs, and the keys that secrets are encrypted with."""

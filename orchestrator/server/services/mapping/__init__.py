@@ -1,0 +1,1 @@
+"""What moves in the stack: resources, how they hang together, who touches them."""

@@ -1,0 +1,1 @@
+"""Triggers and chains: what is fired by which events, and by their absence."""

@@ -1,0 +1,1 @@
+"""What other systems send: deliveries of webhooks, pings."""

@@ -1,0 +1,1 @@
+"""Runs from the first state to the last: queues, claims, agents, reports, logs, artifacts."""

@@ -1,0 +1,188 @@
+"""Agents: who is there, what they hold, and the heartbeat by which they keep it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from ....errors import NotFound
+from ....ids import uuid7
+from ....records import Actor
+from ....states import ACTIVE
+from ...config import current
+from ...db.models import Agent, FlowRun, WorkQueue
+from ..recording.events import EventRecord, record
+from ..statements import ACTIVE_TYPES, fetch
+from . import work_queues
+
+ONLINE, OFFLINE, STOPPED = "ONLINE", "OFFLINE", "STOPPED"
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """What an agent learns from its heartbeat: (run id, attempt) pairs."""
+
+    #: To be stopped.
+    cancel: list[tuple[uuid.UUID, int]] = field(default_factory=list)
+    #: No longer its own: superseded, ended or deleted.
+    lost: list[tuple[uuid.UUID, int]] = field(default_factory=list)
+    #: False: the server does not know the agent (any more); it registers anew.
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class AgentRow:
+    """An agent in a list."""
+
+    agent: Agent
+    status: str
+    #: Runs that it holds.
+    running: int
+
+
+_HEARTBEAT = f"""
+WITH told AS (SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS t(id, attempt)),
+beat AS (
+    UPDATE agent SET last_heartbeat = %(now)s WHERE id = %(agent)s AND stopped IS NULL RETURNING id
+),
+held AS (
+    SELECT r.id FROM flow_run r JOIN told USING (id, attempt) LEFT JOIN agent a ON a.id = r.agent_id
+    WHERE (r.agent_id = %(agent)s OR a.id IS NULL OR a.stopped IS NOT NULL)
+        AND r.state_type IN ({ACTIVE_TYPES}) AND EXISTS (SELECT 1 FROM beat)
+    ORDER BY r.id FOR NO KEY UPDATE OF r
+),
+renewed AS (
+    UPDATE flow_run r SET lease_until = %(lease_until)s, agent_id = %(agent)s FROM held
+    WHERE r.id = held.id AND r.lease_until IS NOT NULL RETURNING r.id, r.cancel_asked
+)
+SELECT t.id, t.attempt, renewed.id IS NOT NULL, renewed.cancel_asked IS NOT NULL, EXISTS (SELECT 1 FROM beat)
+FROM (SELECT 1) AS one LEFT JOIN told t ON true LEFT JOIN renewed ON renewed.id = t.id"""
+
+
+def register(
+    session: Session,
+    *,
+    name: str,
+    hostname: str,
+    pid: int,
+    version: str,
+    transport: str,
+    queues: Sequence[str],
+    slots: int,
+    now: datetime,
+    api_key_id: uuid.UUID | None = None,
+) -> Agent:
+    """Add an agent; queues that do not exist yet are made."""
+    names = sorted(set(queues))
+    work_queues.add(session, names, Actor("agent", name=name), now)
+    agent = Agent(
+        id=uuid7(now), name=name, hostname=hostname, pid=pid, version=version, transport=transport, queues=names,
+        slots=slots, created=now, last_heartbeat=now, api_key_id=api_key_id,
+    )  # fmt: skip
+    session.add(agent)
+    session.flush()
+    record(session, [_event(session, agent, "agent.started", now)], now)
+    return agent
+
+
+def heartbeat(
+    session: Session, agent_id: uuid.UUID, running: Sequence[tuple[uuid.UUID, int]], now: datetime
+) -> Heartbeat:
+    """Renew the leases of all runs that the agent names, in one statement.
+
+    Runs of its own that it does not name are not renewed: their leases lapse. Attempts whose agent is gone (deleted,
+    or said good-bye) pass to the one that names them: it executed them under an earlier registration.
+    """
+    parameters = {
+        "agent": agent_id,
+        "ids": [run_id for run_id, _ in running],
+        "attempts": [attempt for _, attempt in running],
+        "now": now,
+        "lease_until": now + current().lease,
+    }
+    answer = Heartbeat()
+    for run_id, attempt, renewed, cancel, known in fetch(session, _HEARTBEAT, parameters):
+        if not known:
+            return Heartbeat(lost=list(running), known=False)
+        if run_id is not None and not renewed:
+            answer.lost.append((run_id, attempt))
+        elif cancel:
+            answer.cancel.append((run_id, attempt))
+    return answer
+
+
+def goodbye(session: Session, agent_id: uuid.UUID, now: datetime) -> None:
+    """Note that an agent stopped; what it still holds is treated as lapsed at the next sweep. Raises NotFound."""
+    agent = get(session, agent_id)
+    if agent.stopped is not None:
+        return
+    agent.stopped = now
+    session.execute(
+        update(FlowRun)
+        .where(
+            FlowRun.agent_id == agent_id,
+            FlowRun.state_type.in_([kind.value for kind in ACTIVE]),
+            FlowRun.lease_until > now,
+        )
+        .values(lease_until=now)
+    )
+    record(session, [_event(session, agent, "agent.stopped", now)], now)
+
+
+def get(session: Session, agent_id: uuid.UUID) -> Agent:
+    """One agent. Raises NotFound."""
+    found = session.get(Agent, agent_id)
+    if found is None:
+        raise NotFound(f"there is no agent {agent_id}")
+    return found
+
+
+def row(session: Session, agent_id: uuid.UUID, now: datetime) -> AgentRow:
+    """One agent with its status and what it holds. Raises NotFound."""
+    agent = get(session, agent_id)
+    return AgentRow(agent, status(agent, now), _held(session, [agent_id]).get(agent_id, 0))
+
+
+def listing(session: Session, now: datetime) -> list[AgentRow]:
+    """All agents that are kept, newest first."""
+    found = list(session.scalars(select(Agent).order_by(Agent.id.desc()).limit(1000)))
+    held = _held(session, [agent.id for agent in found])
+    return [AgentRow(agent, status(agent, now), held.get(agent.id, 0)) for agent in found]
+
+
+def status(agent: Agent, now: datetime) -> str:
+    """``ONLINE``, ``OFFLINE`` (silent for three heartbeats) or ``STOPPED`` (said good-bye): computed, never stored."""
+    if agent.stopped is not None:
+        return STOPPED
+    return ONLINE if now - agent.last_heartbeat <= 3 * current().heartbeat else OFFLINE
+
+
+def _held(session: Session, agent_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
+    query = (
+        select(FlowRun.agent_id, func.count())
+        .where(FlowRun.agent_id.in_(agent_ids), FlowRun.state_type.in_([kind.value for kind in ACTIVE]))
+        .group_by(FlowRun.agent_id)
+    )
+    return {agent_id: count for agent_id, count in session.execute(query) if agent_id is not None}
+
+
+def _event(session: Session, agent: Agent, name: str, now: datetime) -> EventRecord:
+    resource = {
+        "resource.id": f"orchestrator.agent.{agent.id}",
+        "resource.name": agent.name,
+        "hostname": agent.hostname,
+        "version": agent.version,
+    }
+    queues = session.execute(
+        select(WorkQueue.id, WorkQueue.name).where(WorkQueue.name.in_(agent.queues)).order_by(WorkQueue.name)
+    )
+    related = [
+        {"resource.id": f"orchestrator.work-queue.{key}", "resource.name": queue, "resource.role": "work-queue"}
+        for key, queue in queues
+    ]
+    return EventRecord(name, resource, related=related, payload={"slots": agent.slots}, occurred=now)

@@ -1,0 +1,153 @@
+"""Claiming: how an agent comes to hold a run. The claim gives the attempt (the fencing token) and the lease."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ....errors import Conflict, NotFound
+from ....records import Infrastructure, Job, Reference, Results, State, Storage
+from ....states import StateType
+from ...config import current
+from ..statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch, wake_readers
+
+#: Finds the agent, and locks the limited queues among those asked for and the holds that limit. It has to be a
+#: statement before the claim's: the count of runs that occupy slots must be taken from a snapshot made after the lock
+#: was granted, or a burst would overshoot the limit.
+_AGENT_AND_LOCKS = """
+WITH limited AS MATERIALIZED (
+    SELECT q.id FROM work_queue q WHERE q.name = ANY(%(queues)s) AND q.concurrency_limit IS NOT NULL
+    ORDER BY q.id FOR NO KEY UPDATE
+),
+held AS MATERIALIZED (
+    SELECT id FROM hold WHERE released IS NULL AND kind = 'limit' ORDER BY id FOR NO KEY UPDATE
+)
+SELECT (SELECT count(*) FROM limited), (SELECT count(*) FROM held) FROM agent
+WHERE id = %(agent)s AND stopped IS NULL"""
+
+#: The most urgent run of each queue.
+_HEADS = f"""
+SELECT q.name, head.* FROM work_queue q CROSS JOIN LATERAL (
+    SELECT r.id, r.priority, r.due FROM flow_run r JOIN deployment d ON d.id = r.deployment_id
+    WHERE r.work_queue_id = q.id AND {CLAIMABLE} ORDER BY r.priority DESC, r.due, r.id LIMIT 1
+) AS head WHERE q.name = ANY(%(queues)s)"""
+
+_JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due, m.snapshot,
+    f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id, d.storage_path,
+    d.results_block_id, d.results_path, d.infrastructure_block_id, d.infrastructure_overrides, greatest(b.updated, (
+        WITH RECURSIVE held AS (
+            SELECT target_id FROM block_reference WHERE block_id = d.infrastructure_block_id
+            UNION SELECT n.target_id FROM block_reference n JOIN held ON n.block_id = held.target_id
+        ) SELECT max(h.updated) FROM block h JOIN held ON h.id = held.target_id)) AS infrastructure_updated"""
+_JOB_OF = """JOIN flow f ON f.id = m.flow_id JOIN deployment d ON d.id = m.deployment_id
+LEFT JOIN block b ON b.id = d.infrastructure_block_id"""
+
+_CLAIM = f"""
+WITH open_queue AS MATERIALIZED (SELECT * FROM work_queue WHERE name = %(queue)s),
+picked AS MATERIALIZED (
+    SELECT r.id, d.snapshot, d.infrastructure_block_id IS NULL AND d.infrastructure_overrides = '{{}}'
+        AND d.snapshot = ANY(%(cached)s) AND r.due <= %(now)s AS starts_now
+    FROM flow_run r JOIN deployment d ON d.id = r.deployment_id JOIN open_queue q ON true
+    WHERE r.work_queue_id = (SELECT id FROM open_queue) AND {CLAIMABLE}
+    ORDER BY r.priority DESC, r.due, r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED
+),
+moved AS (
+    UPDATE flow_run r SET
+        state_type = CASE WHEN p.starts_now THEN 'RUNNING' ELSE 'PENDING' END,
+        state_name = CASE WHEN p.starts_now THEN 'Running' ELSE 'Pending' END,
+        state_message = '', state_at = %(now)s, attempt = r.attempt + 1, agent_id = %(agent)s,
+        lease_until = %(lease_until)s, snapshot = p.snapshot,
+        started = CASE WHEN p.starts_now THEN %(now)s::timestamptz END
+    FROM picked p WHERE r.id = p.id AND r.state_type = 'SCHEDULED'
+    RETURNING r.*, NULL::jsonb AS details, %(now)s::timestamptz AS stamp
+),
+{CHANGE_RECORDED}
+SELECT {_JOB} FROM moved m {_JOB_OF}"""
+
+#: The same of a run that is held, for its own process. What was claimed is what it gets: the snapshot is the run's.
+_HELD = f"""
+SELECT {_JOB}, q.name AS queue FROM flow_run m {_JOB_OF} JOIN work_queue q ON q.id = m.work_queue_id
+WHERE m.id = %(id)s AND m.attempt = %(attempt)s AND m.state_type IN ({ACTIVE_TYPES})"""
+
+
+def claim(
+    session: Session,
+    agent_id: uuid.UUID,
+    queues: Sequence[str],
+    *,
+    now: datetime,
+    issue_token: Callable[[uuid.UUID, int], str],
+    preferred: uuid.UUID | None = None,
+    cached: Sequence[str] = (),
+) -> Job | None:
+    """Give an agent the most urgent run that can be claimed from its queues; None when there is none.
+
+    The run becomes PENDING; or RUNNING at once, when its code lies in the agent's cache, it is due, and a plain
+    process executes it. Paused queues and deployments give nothing, and a queue's limit is kept exactly.
+
+    Args:
+        queues: Names.
+        issue_token: Makes the key of the run's own process, from run id and attempt.
+        preferred: A run (one that was hinted) whose queue is looked at first among queues that are equally urgent.
+        cached: Hashes of the snapshots that the agent holds.
+
+    Raises:
+        NotFound: The agent is not known, or has said good-bye: it registers anew.
+    """
+    settings = current()
+    parameters = {
+        "queues": list(queues), "agent": agent_id, "cached": list(cached), "now": now,
+        "horizon": now + settings.dispatch_ahead, "lease_until": now + settings.lease,
+    }  # fmt: skip
+    if not fetch(session, _AGENT_AND_LOCKS, parameters):
+        raise NotFound(f"there is no agent {agent_id}: register anew")
+    for queue in _by_urgency(session, parameters, preferred):
+        for found in fetch(session, _CLAIM, {**parameters, "queue": queue}):
+            wake_readers(session)
+            return _job(found._mapping, queue, now, issue_token(found.id, found.attempt))
+    return None
+
+
+def job(session: Session, run_id: uuid.UUID, attempt: int, token: str, now: datetime) -> Job:
+    """The job of a run that is held, for a process that executes it out of its agent's reach.
+
+    Raises:
+        Conflict: The attempt is over, or its deployment was deleted meanwhile.
+    """
+    for found in fetch(session, _HELD, {"id": run_id, "attempt": attempt}):
+        return _job(found._mapping, found.queue, now, token)
+    raise Conflict(f"attempt {attempt} of the flow run {run_id} is over, or its deployment was deleted")
+
+
+def _by_urgency(session: Session, parameters: dict[str, Any], preferred: uuid.UUID | None) -> list[str]:
+    queues: list[str] = parameters["queues"]
+    if len(queues) < 2:
+        return queues
+    heads = fetch(session, _HEADS, parameters)
+    return [head.name for head in sorted(heads, key=lambda h: (-h.priority, h.id != preferred, h.due, h.id))]
+
+
+def _job(row: Mapping[str, Any], queue: str, now: datetime, token: str) -> Job:
+    return Job(
+        id=row["id"],
+        attempt=row["attempt"],
+        name=row["name"],
+        flow=row["flow"],
+        state=State(StateType(row["state_type"]), row["state_name"], at=row["state_at"]),
+        entrypoint=row["entrypoint"],
+        token=token,
+        deployment=Reference(row["deployment_id"], row["deployment"]),
+        storage=Storage(row["storage_block_id"], row["storage_path"], row["snapshot"]),
+        infrastructure=Infrastructure(
+            row["infrastructure_block_id"], row["infrastructure_overrides"], row["infrastructure_updated"]
+        ),
+        results=Results(row["results_block_id"], row["results_path"]) if row["results_block_id"] else None,
+        parameters=row["parameters"],
+        tags=row["tags"],
+        work_queue=queue,
+        starts_in_ms=max(round((row["due"] - now).total_seconds() * 1000), 0),
+    )

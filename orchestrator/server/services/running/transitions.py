@@ -1,0 +1,202 @@
+"""Changing the state of flow runs: the rules are asked, then one statement makes the change, its history row and its
+event; an end takes the run's unfinished tasks and subflows with it, in the same transaction.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
+
+from ....errors import NotFound, TransitionRefused
+from ....records import Actor, State
+from ....states import ACTIVE, LOST, TERMINAL, StateType
+from ... import hints
+from ...config import current, lease_by_hand
+from ...db.json_text import json_text
+from ...db.models import FlowRun, WorkQueue
+from ...db.session import after_commit
+from ...rules import policy
+from ...rules.move import Decision, Effect, Facts, Move
+from ..statements import ACTIVE_TYPES, BY_HAND, CHANGE_RECORDED, TERMINAL_TYPES, fetch, wake_readers
+from .task_states import ENDED_WITH_RUN, end_unfinished
+
+S = StateType
+
+#: Columns that a change may touch.
+_CHANGED = (
+    "state_type", "state_name", "state_message", "state_at", "started", "ended", "lease_until", "agent_id",
+    "cancel_asked", "due", "hinted", "hints", "result",
+)  # fmt: skip
+
+_APPLY = f"""
+WITH moved AS (
+    UPDATE flow_run r SET
+        state_type = %(type)s, state_name = %(name)s, state_message = %(message)s, state_at = %(at)s,
+        started = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL
+            WHEN %(type)s = 'RUNNING' THEN coalesce(r.started, %(at)s) ELSE r.started END,
+        ended = CASE WHEN %(type)s IN ({TERMINAL_TYPES}) THEN %(at)s::timestamptz END,
+        lease_until = CASE WHEN {BY_HAND} AND %(type)s IN ('SCHEDULED', {ACTIVE_TYPES})
+                THEN coalesce(%(by_hand_until)s::timestamptz, r.lease_until)
+            WHEN %(type)s IN ({ACTIVE_TYPES}) THEN r.lease_until END,
+        agent_id = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE r.agent_id END,
+        cancel_asked = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL
+            WHEN %(type)s = 'CANCELLING' THEN coalesce(r.cancel_asked, %(stamp)s) ELSE r.cancel_asked END,
+        due = coalesce(%(due)s::timestamptz, r.due),
+        hinted = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE r.hinted END,
+        hints = CASE WHEN %(type)s = 'SCHEDULED' THEN 0 ELSE r.hints END,
+        result = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE coalesce(%(result)s::jsonb, r.result) END
+    WHERE r.id = %(id)s AND r.state_type = %(before)s AND r.attempt = %(attempt)s
+    RETURNING r.*, %(details)s::jsonb AS details, %(stamp)s::timestamptz AS stamp
+),
+{CHANGE_RECORDED}
+SELECT {", ".join(_CHANGED)} FROM moved"""
+
+#: What an end, or any change that leaves a slot, has to look after: one question in place of three.
+_AFTER = f"""
+SELECT EXISTS (SELECT 1 FROM task_run t WHERE t.flow_run_id = %(id)s AND t.state_type NOT IN ({TERMINAL_TYPES}))
+    OR EXISTS (SELECT 1 FROM flow_run c WHERE c.parent_flow_run_id = %(id)s AND c.work_queue_id IS NULL
+        AND c.state_type NOT IN ({TERMINAL_TYPES})) AS unfinished,
+    q.name AS queue,
+    CASE WHEN q.concurrency_limit IS NOT NULL THEN (
+        SELECT r.id FROM flow_run r WHERE r.work_queue_id = q.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s
+        ORDER BY r.priority DESC, r.due, r.id LIMIT 1) END AS next_run
+FROM (SELECT 1) AS one LEFT JOIN work_queue q ON q.id = %(queue)s::uuid"""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of a proposed move: the run, and how the rules decided."""
+
+    run: FlowRun
+    decision: Decision
+
+
+def apply(
+    session: Session,
+    run_id: uuid.UUID,
+    proposed: State,
+    *,
+    attempt: int | None,
+    actor: Actor,
+    now: datetime,
+    result: dict[str, Any] | None = None,
+    due: datetime | None = None,
+) -> Change:
+    """Move a flow run, if the rules let it.
+
+    Args:
+        attempt: The attempt that speaks; None for people and loops.
+        result: Inline result or reference, kept with an end.
+        due: For SCHEDULED: not to start before.
+
+    Raises:
+        NotFound: There is no such run.
+        TransitionRefused: A rule said WAIT or ABORT; ``code`` tells why.
+    """
+    run = _locked(session, run_id)
+    decision = policy.decide(Move(_facts(run), proposed, attempt, now))
+    if decision.effect in (Effect.ABORT, Effect.WAIT):
+        raise TransitionRefused(f"flow run {run.name}: {decision.message}", decision.rule, decision.code)
+    if decision.is_repeat:
+        return Change(run, decision)
+    state = decision.state or proposed
+    was_active = S(run.state_type) in ACTIVE
+    by_hand_until = now + lease_by_hand() if attempt is not None else None
+    _write(session, run, state, actor, now, result, due, by_hand_until)
+    _settle(session, run, state.type, was_active, now)
+    return Change(run, decision)
+
+
+def end_with(session: Session, run_ids: Sequence[uuid.UUID], ended: StateType, now: datetime) -> None:
+    """End what still goes on inside flow runs that ended: their task runs, and subflows that ran in their process.
+
+    Below a crashed or failed run it is CRASHED, below others CANCELLED.
+    """
+    kind = S.CRASHED if ended in (S.CRASHED, S.FAILED) else S.CANCELLED
+    end_unfinished(session, run_ids, State(kind, message=ENDED_WITH_RUN, at=now), now)
+    subflows = session.scalars(
+        select(FlowRun.id)
+        .where(
+            FlowRun.parent_flow_run_id.in_(run_ids),
+            FlowRun.work_queue_id.is_(None),
+            FlowRun.state_type.not_in([kind.value for kind in TERMINAL]),
+        )
+        .order_by(FlowRun.id)
+    ).all()
+    for subflow in subflows:
+        # Named Lost when crashed: the process's own report of its end, still on the way, may replace it.
+        state = State(kind, LOST if kind is S.CRASHED else "", ENDED_WITH_RUN, now)
+        apply(session, subflow, state, attempt=None, actor=Actor("server"), now=now)
+
+
+def _locked(session: Session, run_id: uuid.UUID) -> FlowRun:
+    query = select(FlowRun).where(FlowRun.id == run_id).with_for_update(key_share=True)
+    run = session.scalar(query.execution_options(populate_existing=True))
+    if run is None:
+        raise NotFound(f"there is no flow run {run_id}")
+    return run
+
+
+def _facts(run: FlowRun) -> Facts:
+    return Facts(
+        type=S(run.state_type),
+        name=run.state_name,
+        message=run.state_message,
+        attempt=run.attempt,
+        due=run.due,
+        is_leased=run.lease_until is not None and run.work_queue_id is not None,
+        is_queued=run.work_queue_id is not None,
+        is_cancel_asked=run.cancel_asked is not None,
+    )
+
+
+def _write(
+    session: Session,
+    run: FlowRun,
+    state: State,
+    actor: Actor,
+    now: datetime,
+    result: dict[str, Any] | None,
+    due: datetime | None,
+    by_hand_until: datetime | None,
+) -> None:
+    details = dict(state.details or {})
+    if actor.type not in ("run", "agent", "process"):
+        details["by"] = actor.write()
+    [changed] = fetch(
+        session,
+        _APPLY,
+        {
+            "id": run.id, "before": run.state_type, "attempt": run.attempt, "type": state.type.value,
+            "name": state.name, "message": state.message, "at": state.at, "stamp": now, "due": due,
+            "details": json_text(details) if details else None,
+            "result": None if result is None else json_text(result), "by_hand_until": by_hand_until,
+        },
+    )  # fmt: skip
+    wake_readers(session)
+    for name in _CHANGED:
+        set_committed_value(run, name, getattr(changed, name))
+
+
+def _settle(session: Session, run: FlowRun, kind: StateType, was_active: bool, now: datetime) -> None:
+    """Look after what the change concerns: unfinished work below an end, agents and queues that are to be told."""
+    if kind is S.CANCELLING and run.agent_id is not None:
+        after_commit(session, hints.cancel_asked, run.agent_id)
+    if kind is S.SCHEDULED and run.work_queue_id is not None and run.due <= now + current().dispatch_ahead:
+        name = session.scalar(select(WorkQueue.name).where(WorkQueue.id == run.work_queue_id))
+        after_commit(session, hints.run_queued, name, run.id)
+    if kind in ACTIVE or not (was_active or kind in TERMINAL):
+        return
+    [after] = fetch(session, _AFTER, {"id": run.id, "queue": run.work_queue_id, "now": now})
+    if after.unfinished and kind in TERMINAL:
+        end_with(session, [run.id], kind, now)
+    if was_active and after.next_run is not None:
+        # A limited queue has room again; hints that came while it was full were spent in vain.
+        after_commit(session, hints.run_queued, after.queue, after.next_run)

@@ -1,0 +1,107 @@
+"""Why a run waits: one reason code, one sentence."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from ....clock import to_text
+from ....errors import NotFound
+from ....records import WaitingReason
+from ....states import StateType
+from ....triggers.matching import selector_text
+from ... import hints
+from ...config import current
+from ..statements import ACTIVE_TYPES, HELD_BY, fetch
+
+_FACTS = f"""
+SELECT r.state_type, r.due, q.name AS queue, q.paused AS queue_paused, q.concurrency_limit AS most,
+    d.name AS deployment, d.paused AS deployment_paused, d.not_ready,
+    (SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})) AS occupied,
+    agents.serving, agents.online, agents.free, agents.polling
+FROM flow_run r LEFT JOIN work_queue q ON q.id = r.work_queue_id LEFT JOIN deployment d ON d.id = r.deployment_id
+CROSS JOIN LATERAL (
+    SELECT count(*) AS serving, count(*) FILTER (WHERE a.last_heartbeat >= %(heard)s) AS online,
+        count(*) FILTER (WHERE a.last_heartbeat >= %(heard)s AND a.slots > held.runs) AS free,
+        count(*) FILTER (
+            WHERE a.last_heartbeat >= %(heard)s AND a.slots > held.runs AND a.transport = 'http') AS polling
+    FROM agent a CROSS JOIN LATERAL (
+        SELECT count(*) AS runs FROM flow_run h WHERE h.agent_id = a.id AND h.state_type IN ({ACTIVE_TYPES})) AS held
+    WHERE a.stopped IS NULL AND q.name = ANY(a.queues)
+) AS agents
+WHERE r.id = %(id)s"""
+
+_HOLD = f"""
+SELECT x.* FROM flow_run r JOIN deployment d ON d.id = r.deployment_id CROSS JOIN LATERAL (
+    SELECT h.id, h.kind, h.slots, h.delay_s, h.reason, h.until, h.match {HELD_BY}
+    ORDER BY h.kind = 'stop' DESC, h.id LIMIT 1) AS x
+WHERE r.id = %(id)s"""
+
+
+def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | None:
+    """Why a SCHEDULED run is not running; None when it is not SCHEDULED.
+
+    The codes are :data:`orchestrator.records.WAITING_CODES`, looked at in that order.
+
+    Raises:
+        NotFound: There is no such run.
+    """
+    rows = fetch(session, _FACTS, {"id": run_id, "heard": now - 3 * current().heartbeat})
+    if not rows:
+        raise NotFound(f"there is no flow run {run_id}")
+    facts = rows[0]
+    if facts.state_type != StateType.SCHEDULED:
+        return None
+    return _held_back(facts, now) or _hold(session, run_id, now) or _unserved(facts)
+
+
+def _held_back(facts: Any, now: datetime) -> WaitingReason | None:
+    if facts.queue is None:
+        return WaitingReason("not-queued", "It was started by hand: the process that started it goes on with it.")
+    if facts.deployment is None:
+        return WaitingReason("no-deployment", "Its deployment was deleted, so no agent can take it: cancel it.")
+    if facts.due > now:
+        return WaitingReason("not-due", f"It is due at {to_text(facts.due)}.")
+    if facts.not_ready is not None:
+        return WaitingReason("deployment-not-ready", f"Deployment {facts.deployment} is not ready: {facts.not_ready}")
+    if facts.deployment_paused:
+        return WaitingReason("deployment-paused", f"Deployment {facts.deployment} is paused: resume it.")
+    if facts.queue_paused:
+        return WaitingReason("queue-paused", f"Work queue {facts.queue} is paused: resume it.")
+    if facts.most is not None and facts.occupied >= facts.most:
+        told = f"Work queue {facts.queue} has {facts.occupied} of at most {facts.most} runs at once."
+        return WaitingReason("limit-full", told)
+    return None
+
+
+def _hold(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | None:
+    for hold in fetch(session, _HOLD, {"id": run_id, "horizon": now}):
+        how = {
+            "stop": "no run that touches it starts",
+            "limit": f"at most {hold.slots} runs that touch it go on at once",
+            "delay": f"runs that touch it start {hold.delay_s} s later",
+        }[hold.kind]
+        until = f" Until {to_text(hold.until)}." if hold.until else ""
+        told = f"{selector_text(hold.match)} is held ({hold.reason}): {how}.{until} Hold {hold.id}."
+        return WaitingReason("held", told)
+    return None
+
+
+def _unserved(facts: Any) -> WaitingReason:
+    if not facts.serving:
+        start = f"orchestrator agent start -q {facts.queue}"
+        return WaitingReason(
+            "no-agent-on-queue", f"No agent serves work queue {facts.queue}: start one with `{start}`."
+        )
+    if not facts.online:
+        told = f"All agents of work queue {facts.queue} ({facts.serving}) are offline: start one, or look at its host."
+        return WaitingReason("agents-offline", told)
+    if not facts.free:
+        return WaitingReason("agents-full", f"All slots of the agents of work queue {facts.queue} are taken.")
+    if not facts.polling and hints.is_down():
+        told = "Redis does not answer, so agents ask for work less often: it may take some seconds more."
+        return WaitingReason("broker-down", told)
+    return WaitingReason("any-moment", "An agent will take it in a moment.")
