@@ -34,6 +34,7 @@ from .views import (
     runs,
     stack_map,
     tower,
+    trigger_form,
     webhook,
     webhooks,
 )
@@ -60,6 +61,7 @@ PAGES = (
     stack_map,
     webhooks,
     webhook,
+    trigger_form,
     chains,
     expectations,
     holds,
