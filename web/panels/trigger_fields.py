@@ -26,7 +26,12 @@ FACTS = {
     "debounce": "duration", "hourly_max": "number",
 }  # fmt: skip
 #: What the form can wait for, in words; ``other`` is edited as YAML.
-KINDS = {"event": "happens", "absent": "does not happen", "metric": "a number", "schedule": "a schedule"}
+KINDS = {
+    "event": "something happens",
+    "absent": "something does not happen",
+    "metric": "a number is too high or too low",
+    "schedule": "it is time",
+}
 _VALUES: dict[str, dict[str, str]] = {
     "event": {"threshold": "number", "within": "duration"},
     "absent": {"threshold": "number", "within": "duration"},
@@ -285,9 +290,9 @@ def _set_related(laid: Laid, when: dict[str, Any]) -> None:
     for index in indexes(laid.fields, "when.related"):
         place = f"when.related.{index}"
         mine = part(laid.fields, place)
-        same = next((item for texts, item in known if _alike(texts, mine)), None)
-        if same is not None:
-            found.append(same)
+        same = [item for texts, item in known if _alike(texts, mine)]
+        if same:
+            found.append(same[0])
         elif f"{place}.deployment" in laid.fields:
             identifier = laid.fields[f"{place}.deployment"].strip()
             if identifier:

@@ -21,6 +21,8 @@ from .trigger_fields import kind_of
 #: How far back one may look, in days.
 DAYS = (1, 7, 30)
 USUAL = 7
+#: Stretches between the ticks of the line, by how far back it goes.
+_STRETCHES = {1: 6, 7: 7, 30: 6}
 #: Marks beside each other on the line, and firings that one mark tells of.
 PLACES, TOLD = 96, 25
 #: Why nothing would have been done, in words.
@@ -137,7 +139,11 @@ def _line(replay: Replay, document: Mapping[str, Any], days: int, wanted: dateti
         if lasts or (_lasting(document) and item.resolved is None and not item.suppressed):
             end = place(item.resolved) if item.resolved is not None else 100.0
             bars.append(Bar(x, round(max(end - x, 0.4), 2), item.resolved is None))
-    ticks = [(round(100 * part / 6, 2), replay.since + timedelta(seconds=length * part / 6)) for part in range(7)]
+    parts = _STRETCHES[days]
+    ticks = [
+        (round(100 * part / parts, 2), replay.since + timedelta(seconds=length * part / parts))
+        for part in range(parts + 1)
+    ]
     notes = _notes(replay, days, wanted)
     return Line(days, replay, [marks[key] for key in sorted(marks)], bars, ticks, _words(replay, document, days), notes)
 
