@@ -15,7 +15,8 @@ _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 _ROLE = "resource.role"
 #: Fields of actions that name what is acted upon, the most telling first.
 _TARGETS = (
-    "deployment", "chain", "schedule", "work_queue", "trigger", "limit", "block", "event", "touching", "resource", "run",
+    "deployment", "chain", "schedule", "work_queue", "trigger", "limit", "block", "event", "touching", "resource",
+    "run",
 )  # fmt: skip
 _COMPARED = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 

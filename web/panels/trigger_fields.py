@@ -285,14 +285,16 @@ def _set_selection(laid: Laid, when: dict[str, Any], kind: str) -> None:
 
 def _set_related(laid: Laid, when: dict[str, Any]) -> None:
     before = _selectors(when.get("match_related"))
-    known = [(_one_related(item, ""), item) for item in before]
+    known = {number: _one_related(item, "") for number, item in enumerate(before)}
     found: list[Any] = []
     for index in indexes(laid.fields, "when.related"):
         place = f"when.related.{index}"
         mine = part(laid.fields, place)
-        same = [item for texts, item in known if _alike(texts, mine)]
-        if same:
-            found.append(same[0])
+        alike = [number for number, texts in known.items() if _alike(texts, mine)]
+        if alike:
+            number = index if index in alike else alike[0]
+            del known[number]
+            found.append(before[number])
         elif f"{place}.deployment" in laid.fields:
             identifier = laid.fields[f"{place}.deployment"].strip()
             if identifier:
