@@ -22,6 +22,8 @@ LINES = ("prose", "json", "mapping")
 #: Kinds that are a list in one line, separated by commas.
 LISTS = ("texts", "patterns")
 
+#: Brackets within brackets.
+_DEEPEST = 50
 _WHOLE, _NUMBER = re.compile(r"-?\d{1,15}"), re.compile(r"-?(\d{1,15}(\.\d*)?|\.\d+)")
 _HINT = 'Write it as YAML, such as `city: Berlin`; a template goes in quotes: `city: "{{ event.resource.city }}"`.'
 
@@ -38,6 +40,12 @@ class _Loader(yaml.SafeLoader):
             mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
             raise yaml.MarkedYAMLError(problem="anchors and aliases cannot be used here", problem_mark=mark)
         return super().compose_node(parent, index)
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        # Each level makes the reading of all that follows slower.
+        if self.flow_level >= _DEEPEST:
+            raise yaml.MarkedYAMLError(problem="it is nested too deep", problem_mark=self.get_mark())
+        super().fetch_flow_collection_start(token)
 
 
 class _Dumper(yaml.SafeDumper):
