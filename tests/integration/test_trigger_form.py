@@ -10,11 +10,12 @@ from flask import Flask
 
 from orchestrator.clock import now
 from orchestrator.errors import Conflict
+from orchestrator.ids import uuid7
 from orchestrator.server.db import session as db
-from orchestrator.server.db.models import ResourceLimit
+from orchestrator.server.db.models import Event, ResourceLimit
 from orchestrator.server.services.acting import action_targets
 from orchestrator.server.services.reacting import triggers
-from orchestrator.server.services.recording import event_names, events
+from orchestrator.server.services.recording import event_names
 from orchestrator.web.panels import trigger_form, trigger_replay
 from orchestrator.web.panels.trigger_replay import Line, Unplayed
 from tests.acting import deploy, save
@@ -30,9 +31,9 @@ def database(app: Flask) -> None:
 
 def happen(event: str, about: str = "thing", hours: float = 0) -> None:
     at = now() - timedelta(hours=hours)
-    item = {"event": event, "occurred": at.isoformat(), "resource": {"resource.id": about}}
+    facts: dict[str, Any] = {"resource_id": about, "resource": {"resource.id": about}, "payload": {}}
     with db.transaction() as session:
-        assert not events.ingest(session, [item], at).refused
+        session.add(Event(id=uuid7(at), event=event, occurred=at, received=at, **facts))
 
 
 def checked(document: dict[str, Any], **changes: str) -> trigger_form.Checked:
