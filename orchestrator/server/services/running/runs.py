@@ -289,7 +289,7 @@ def suspend(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime, un
         TransitionRefused: It ended, is being cancelled, or no agent could take it up again; ``code`` says which.
     """
     if until is not None and until <= now:
-        raise InvalidInput("until: it is past", {"until": ["Must lie ahead."]})
+        raise InvalidInput("until: Must lie in the future", {"until": ["Must lie in the future."]})
     run = locked(session, run_id)
     if run.state_name in (SUSPENDED, SUSPENDING) and S(run.state_type) in (S.PAUSED, S.CANCELLING):
         if until is not None and until != run.suspended_until:
