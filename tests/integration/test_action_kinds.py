@@ -113,7 +113,7 @@ class TestTheOtherKinds:
         assert self.act({"do": "resume-run"}, resource=about).result == {"resumed": str(run.id)}
         with db.reading() as session:
             found = session.get_one(FlowRun, run.id)
-            assert (found.state_type, found.chain_depth) == ("SCHEDULED", 1)
+            assert (found.state_type, found.chain_id is not None) == ("SCHEDULED", True)
         row = self.act({"do": "resume-run"}, resource=about)
         assert (row.state, row.error) == ("skipped", "the run is Scheduled, not suspended")
         assert self.act({"do": "cancel-run"}, resource=about).result == {"cancelled": str(run.id)}
