@@ -58,7 +58,7 @@ def test_a_run_is_suspended_another_takes_its_slot_and_it_is_resumed(stack: Stac
         assert state_of(first) == "Suspended"
         (listed,) = stack.json("flow-run", "ls", "--state", "suspended", "--deployment", f"job/{name}")
         assert listed["id"] == first
-        assert "suspended: It is suspended: resume it" in stack.cli("flow-run", "why", first).stdout
+        assert "suspended: It waits until it is resumed, and fails at " in stack.cli("flow-run", "why", first).stdout
         refused = stack.cli("flow-run", "resume", second)
         assert (refused.returncode, "not suspended" in refused.stderr) == (1, True)
 

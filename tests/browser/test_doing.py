@@ -136,7 +136,7 @@ def test_suspend_and_resume(admin: Watched) -> None:
     page = admin.open(f"/runs/{run_id}")
     page.get_by_role("button", name="Suspend").click()
     expect(page.locator("#verdict b").first).to_have_text("Suspended")
-    expect(page.locator("#verdict")).to_contain_text("It is suspended: resume it.")
+    expect(page.locator("#verdict")).to_contain_text("It waits until it is resumed.")
     expect(page.get_by_role("button", name="Suspend", exact=True)).to_have_count(0)
     assert run_of(page.url).state_type == "PAUSED"
     found = admin.open("/runs?state=PAUSED")

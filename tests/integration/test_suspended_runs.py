@@ -122,7 +122,7 @@ class TestARunThatWaits:
             assert (event.kind, event.payload["by"]["name"]) == ("action", "ann")
             reason = waiting.why(session, run_id, NOW)
             assert reason is not None
-            assert (reason.code, reason.message) == ("suspended", "It is suspended: resume it.")
+            assert (reason.code, reason.message) == ("suspended", "It waits until it is resumed.")
 
     def test_asking_twice_changes_nothing(self) -> None:
         run_id = waiting_run()
@@ -295,8 +295,13 @@ class TestARunThatIsExecuted:
 class TestATimeOut:
     def test_fails_what_nobody_resumed(self) -> None:
         run_id, _ = suspended(NOW + HOUR)
-        run = look(run_id)
-        assert f"It fails unless it is resumed by {to_text(NOW + HOUR)}." in run.state_message
+        with db.reading() as session:
+            reason = waiting.why(session, run_id, NOW)
+            assert reason is not None
+            assert reason.message == f"It waits until it is resumed, and fails at {to_text(NOW + HOUR)} if it is not."
+            assert [state.details for state in runs.states(session, run_id) if state.name == "Suspending"] == [
+                {"until": to_text(NOW + HOUR), "by": ANN.write()}
+            ]
         assert sweep(NOW + HOUR - timedelta(seconds=1)) == 0
         assert sweep(NOW + HOUR) == 1
         run = look(run_id)

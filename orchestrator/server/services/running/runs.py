@@ -295,10 +295,8 @@ def suspend(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime, un
         if until is not None and until != run.suspended_until:
             raise Conflict(f"the run is {run.state_name} already: resume it, and suspend it anew until another time")
         return run
-    message = f"Suspended by {actor.name or actor.type}."
-    if until is not None:
-        message += f" It fails unless it is resumed by {to_text(until)}."
-    proposed = State(S.PAUSED, SUSPENDED, message, now, {"until": to_text(until)} if until else None)
+    details = {"until": to_text(until)} if until else None
+    proposed = State(S.PAUSED, SUSPENDED, f"Suspended by {actor.name or actor.type}.", now, details)
     return apply(session, run_id, proposed, attempt=None, actor=actor, now=now, until=until).run
 
 

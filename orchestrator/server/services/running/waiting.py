@@ -55,8 +55,8 @@ def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | N
     facts = rows[0]
     if facts.state_type == StateType.PAUSED:
         until = facts.suspended_until
-        told = f", or it fails at {to_text(until)}" if until else ""
-        return WaitingReason("suspended", f"It is suspended: resume it{told}.")
+        told = f", and fails at {to_text(until)} if it is not" if until else ""
+        return WaitingReason("suspended", f"It waits until it is resumed{told}.")
     if facts.state_type != StateType.SCHEDULED:
         return None
     return _held_back(facts, now) or _hold(session, run_id, now) or _unserved(facts)
