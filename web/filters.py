@@ -17,7 +17,8 @@ from orchestrator.clock import now
 from orchestrator.server.services.running.run_briefs import RunBrief
 from orchestrator.triggers.matching import selector_text
 
-from . import access, grids, things
+from . import access, grids, looks, things
+from .automating import automate, automate_event
 from .headers import nonce
 from .icons import icon
 from .logos import logo
@@ -35,6 +36,14 @@ def install(app: Flask) -> None:
         look=look,
         interface=interface,
         LOOKS=LOOKS,
+        TRIGGER_LOOKS=looks.TRIGGERS,
+        FIRING_LOOKS=looks.FIRINGS,
+        ACTION_LOOKS=looks.ACTIONS,
+        SEVERITIES=looks.SEVERITIES,
+        SUPPRESSED=looks.SUPPRESSED,
+        firing_look=looks.firing,
+        automate=automate,
+        automate_event=automate_event,
         nonce=nonce,
         csrf=access.token,
         here=here,

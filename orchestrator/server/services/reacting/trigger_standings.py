@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, exists, func
+from sqlalchemy import ColumnExpressionArgument, exists, func
 
 from ...db.models import Firing, Trigger
 
@@ -20,7 +20,7 @@ def standing(trigger: Trigger, is_open: bool, now: datetime) -> str:
     return "firing" if is_open else "armed"
 
 
-def conditions(standing: str, now: datetime) -> list[ColumnElement[bool]]:
+def conditions(standing: str, now: datetime) -> list[ColumnExpressionArgument[bool]]:
     """What the rows of triggers that stand so have in common."""
     if standing == "off":
         return [~Trigger.active]
