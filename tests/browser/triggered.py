@@ -71,6 +71,7 @@ def add(session: Session, now: datetime, deployments: Mapping[str, uuid.UUID]) -
     nightly = session.get_one(Deployment, deployments["delays-nightly"])
     triggers.replace_owned(session, nightly, [RATE], ANN, start)
     made[RATE["name"]] = triggers.get(session, RATE["name"]).id
+    session.query(TriggerBucket).filter_by(trigger_id=made[RATE["name"]]).one().deadline = now + _MINUTE
     triggers.mute(session, made[RATE["name"]], now + 5 * timedelta(hours=1), ANN, now - _MINUTE)
     triggers.change(session, made[STALE["name"]], {"hourly_max": 60}, ANN, now - _DAY)
     return made | _stale(session, now, made) | _silent(session, now, made[SILENT["name"]]) | _often(session, now, made)

@@ -11,8 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orchestrator import expectations
+from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput
 from orchestrator.server.db.models import Event, Firing, Trigger
+from orchestrator.server.db.models.trigger import SHORT_FORM
 from orchestrator.server.services.acting import actions
 from orchestrator.server.services.acting.actions import ActionFilter, ActionRow
 from orchestrator.server.services.paging import Page
@@ -20,6 +22,7 @@ from orchestrator.server.services.reacting import firings, triggers
 from orchestrator.server.services.reacting.firings import CAUSES, STATES, FiringFilter, FiringRow
 from orchestrator.triggers import key_values, sentence
 from orchestrator.triggers.documents import SEVERITIES
+from orchestrator.triggers.matching import listed
 
 from .actions import blocks_of
 from .asking import identifier, one_of, text
@@ -59,6 +62,12 @@ class FiringPage:
     blocks: dict[str, uuid.UUID]
     #: What follows from one cause, in the order in which it came about; this firing among them.
     chain: list[FiringRow]
+
+    @property
+    def spread(self) -> int:
+        """Seconds from the first to the last event that it was for."""
+        window = self.row.firing.context["window"]
+        return round((from_text(window["to"]) - from_text(window["from"])).total_seconds())
 
 
 def asked(arguments: Mapping[str, Any]) -> Asked:
@@ -101,6 +110,9 @@ def load(session: Session, firing_id: uuid.UUID) -> FiringPage:
 
 def said(trigger: Trigger) -> str:
     """What a trigger says; empty where its document is of an older grammar."""
+    if trigger.deployment_id is not None and trigger.name.startswith(SHORT_FORM):
+        states = [name.removeprefix("flow-run.") for name in listed(trigger.condition.get("expect", ()))]
+        return f"When a run is {' or '.join(states)}: {trigger.name}."
     try:
         return sentence(triggers.document(trigger))
     except InvalidInput:

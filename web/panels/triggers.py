@@ -185,7 +185,7 @@ def written(trigger: Trigger) -> str:
     """The document that gives the same trigger, as YAML, without what is as it is anyway."""
     document = triggers.document(trigger)
     kept = {name: _ordered(value) for name, value in document.items() if value != _USUAL.get(name, ...)}
-    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(kept, sort_keys=False, allow_unicode=True, width=60)
 
 
 def until(form: Mapping[str, str], now: datetime) -> datetime:
