@@ -48,7 +48,7 @@ def test_the_list_says_what_each_waits_for_and_how_it_stands(admin: Watched) -> 
 def test_one_is_turned_off_and_on_muted_and_unmuted(admin: Watched) -> None:
     admin.expected = ("422",)
     page = admin.open(address("/triggers/{contacts-fail-again}", admin))
-    expect(page.locator("#keys")).to_contain_text("2 of 3 row-count.warned or row-count.failed")
+    expect(page.locator("#remembered")).to_contain_text("2 of 3 row-count.warned or row-count.failed")
     expect(page.locator("#document")).to_contain_text("threshold: 3")
     page.get_by_role("button", name="Mute…").click()
     page.get_by_label("For how long").select_option("at")
@@ -65,7 +65,7 @@ def test_one_is_turned_off_and_on_muted_and_unmuted(admin: Watched) -> None:
     expect(page.locator("#verdict")).to_contain_text("Armed")
     page.get_by_role("button", name="Turn off").click()
     expect(page.locator("#verdict")).to_contain_text("Off")
-    expect(page.locator("#keys")).to_contain_text("only the next event counts")
+    expect(page.locator("#remembered")).to_contain_text("only the next event counts")
     page.get_by_role("button", name="Turn on").click()
     expect(page.locator("#verdict")).to_contain_text("Armed")
     expect(page.locator("#changes li").first).to_contain_text("trigger.updated")
