@@ -88,10 +88,13 @@ def asset(name: str) -> str:
 
 
 def here(**changes: Any) -> str:
-    """This page's own address, with some query arguments changed (None: removed)."""
+    """This page's own address, with some query arguments changed (None: removed).
+
+    What a post shows again, with what is wrong, names the endpoint of the page itself in ``g.shown_as``.
+    """
     arguments: dict[str, Any] = {**request.args.to_dict(flat=False), **changes}
     kept = {key: value for key, value in arguments.items() if value not in (None, "", [])}
-    return url_for(request.endpoint or "web.tower.show", **(request.view_args or {}), **kept)
+    return url_for(g.get("shown_as") or request.endpoint or "web.tower.show", **(request.view_args or {}), **kept)
 
 
 def iso(at: datetime) -> str:

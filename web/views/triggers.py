@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, g, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
@@ -52,6 +52,7 @@ def mute(trigger_id: uuid.UUID) -> AnyResponse:
     try:
         until = triggers.until(request.form, at)
     except InvalidInput as error:
+        g.shown_as = "web.triggers.one"
         return _one(trigger_id, request.form.to_dict(), error.errors, 422)
     with transaction() as session:
         found = service.mute(session, trigger_id, until, actor(), at)
