@@ -70,14 +70,6 @@ def time_text(microseconds: int) -> str:
     return f"{text}{seconds}s" if seconds or not text else text
 
 
-def names_text(patterns: Sequence[str]) -> str:
-    """Patterns of names, as a sentence names them."""
-    wanted = [pattern for pattern in patterns if not pattern.startswith(NEGATION)]
-    others = [pattern[1:] for pattern in patterns if pattern.startswith(NEGATION)]
-    text = _joined(wanted, "or") or "any event"
-    return f"{text} but {_joined(others, 'and')}" if others else text
-
-
 def schedule_text(condition: Schedule) -> str:
     """What a schedule says, without its defaults."""
     spec = condition.spec
@@ -104,6 +96,14 @@ def _group_text(condition: Group) -> str:
     if condition.require == 1:
         return f"any of ({'; '.join(parts)})"
     return f"at least {condition.require} of ({'; '.join(parts)}){within}"
+
+
+def names_text(patterns: Sequence[str]) -> str:
+    """Patterns of names, as a sentence names them."""
+    wanted = [pattern for pattern in patterns if not pattern.startswith(NEGATION)]
+    others = [pattern[1:] for pattern in patterns if pattern.startswith(NEGATION)]
+    text = _joined(wanted, "or") or "any event"
+    return f"{text} but {_joined(others, 'and')}" if others else text
 
 
 def _where(selection: Filter) -> str:

@@ -29,7 +29,7 @@ def confirm(page: Page, button: str) -> None:
 def test_the_list_says_what_each_waits_for_and_how_it_stands(admin: Watched) -> None:
     page = admin.open("/triggers")
     row = page.locator("#list tr", has_text="loader-is-silent")
-    expect(row).to_contain_text("When no loader.beat comes for 10m, for each resource.id: emit event.")
+    expect(row).to_contain_text("When no loader.beat comes for 10m, for each resource.id: emit event")
     expect(row).to_contain_text("Firing")
     stale = page.locator("#list tr", has_text="stale-tables-wait")
     expect(stale.get_by_role("img")).to_have_attribute("aria-label", re.compile(r"today last: (\d, ){6}\d$"))

@@ -19,9 +19,7 @@ from ..services.acting.actions import ActionFilter, ActionRow
 from .access import actor, needs, principal
 from .resource import Resource, answer, answer_all, answer_page
 
-blueprint = Resource(
-    "actions", "Actions: what firings asked for, and what became of each."
-)
+blueprint = Resource("actions", "Actions: what firings asked for, and what became of each.")
 
 
 @blueprint.route("/actions")

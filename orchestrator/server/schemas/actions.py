@@ -15,11 +15,11 @@ class ActionSchema(Strict):
     id = fields.UUID(required=True)
     kind = fields.String(required=True, metadata={"description": "Such as `notify`; see `action-kinds`."})
     state = fields.String(required=True, metadata={"description": f"One of {', '.join(STATES)}."})
-    firing_id = fields.UUID(required=True)
-    trigger = fields.Nested(ReferenceSchema, required=True, allow_none=True)
     expectation = fields.Nested(
         ReferenceSchema, required=True, allow_none=True, metadata={"description": "Where no trigger asked for it."}
     )
+    firing_id = fields.UUID(required=True)
+    trigger = fields.Nested(ReferenceSchema, required=True, allow_none=True)
     moment = fields.String(required=True, metadata={"description": "`fire` or `resolve`: what asked for it."})
     position = fields.Integer(required=True, metadata={"description": "Its place in that list of the trigger."})
     spec = Mapping(required=True, metadata={"description": "The action's document, its templates not filled in."})

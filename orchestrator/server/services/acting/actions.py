@@ -59,7 +59,7 @@ class ActionRow:
 
     action: Action
     firing: Firing
-    #: What the firing is of: one of them is there.
+    #: What the firing is of.
     trigger_name: str | None
     expectation_name: str | None
 

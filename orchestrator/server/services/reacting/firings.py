@@ -51,7 +51,7 @@ class FiringFilter:
 
 @dataclass(frozen=True)
 class FiringRow:
-    """A firing, with the trigger or the expectation that it is of: one of them is there."""
+    """A firing, with the trigger or the expectation that it is of; neither: nothing caused it but somebody's word."""
 
     firing: Firing
     trigger: Trigger | None
@@ -180,8 +180,8 @@ def _locked(session: Session, firing_id: uuid.UUID) -> FiringRow:
 
 def _announce(session: Session, verb: str, row: FiringRow, actor: Actor, now: datetime) -> None:
     firing = row.firing
-    kind, cause = ("trigger", row.trigger) if row.trigger is not None else ("expectation", row.expectation)
-    assert cause is not None, "the table's check one_cause"
+    kind = "trigger" if row.expectation is None else "expectation"
+    cause = row.trigger or row.expectation
+    about = resource("firing", firing.id, None) if cause is None else resource(kind, cause.id, cause.name)
     related = [resource("firing", firing.id, firing.reason[:100] or None, "firing")]
-    about = resource(kind, cause.id, cause.name)
     announce(session, f"{kind}.{verb}", about, actor, now, related, occasion=firing.occasion, key=firing.key)
