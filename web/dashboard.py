@@ -13,6 +13,7 @@ from orchestrator.settings import Settings
 
 from . import access, errors, filters, headers
 from .views import (
+    actions,
     agents,
     audit,
     block,
@@ -25,6 +26,7 @@ from .views import (
     desk,
     events,
     expectations,
+    firings,
     holds,
     login,
     queues,
@@ -34,6 +36,7 @@ from .views import (
     runs,
     stack_map,
     tower,
+    triggers,
     webhook,
     webhooks,
 )
@@ -60,6 +63,9 @@ PAGES = (
     stack_map,
     webhooks,
     webhook,
+    triggers,
+    firings,
+    actions,
     chains,
     expectations,
     holds,
