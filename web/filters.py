@@ -78,6 +78,9 @@ def install(app: Flask) -> None:
         kinds_icon=things.icon_of,
         id_part=id_part,
         health=health,
+        slug=lambda name: name.replace(".", "-").replace("_", "-"),
+        lines=lambda text: text.count("\n"),
+        above=lambda address: address.rpartition("/")[0],
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 

@@ -49,6 +49,8 @@ PAGES = (
     "/resource?id=postgres://warehouse.internal/marts.revenue",
     "/resources?state=failing&as_of=2026-01-01T00:00:00Z",
     "/map",
+    "/triggers/new",
+    "/triggers/new?event=table.*&resource=postgres://warehouse.internal/marts.*",
     "/chains",
     "/expectations",
     "/expectations?q=nothing-is-called-this",

@@ -52,6 +52,10 @@ ROOMS = {
     "map": ("/map", "#map[data-ready=yes]"),
     "map-focus": ("/map?focus=postgres://warehouse.internal/marts.revenue", "#map[data-ready=yes]"),
     "desk": ("/desk", "#list .desk"),
+    "trigger-new": (
+        "/triggers/new?event=table.*&resource=postgres://warehouse.internal/*",
+        "#replay .replay-mark",
+    ),
     "holds": ("/holds", "#list .hold"),
     "hold-new": ("/holds/new?resource=s3://flights-dev/raw/arrivals.csv", "#would"),
     "audit": ("/audit", "#stream"),
