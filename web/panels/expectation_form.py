@@ -34,6 +34,8 @@ from .expectation_fields import ACTIONS_MAX, MOMENTS, OWN, ROWS, listed, plain
 
 #: Longest YAML, in characters.
 YAML_MAX = 200_000
+#: What is said of an expectation without a name.
+NAMELESS = {"name": ["Give it a name."]}
 
 #: Fields of the document by the fields of the form that stand for them; the first that fits a problem's place.
 _PLACES = (
@@ -136,6 +138,8 @@ def sent(form: MultiDict[str, str]) -> dict[str, Any]:
 
 def finished(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document, checked as REST does. Raises InvalidInput."""
+    if not document.get("name"):
+        raise InvalidInput("name: Give it a name.", NAMELESS)
     try:
         loaded: dict[str, Any] = ExpectationInputSchema().load(dict(document))
     except ValidationError as error:

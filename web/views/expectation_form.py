@@ -31,7 +31,7 @@ _CHANGED = (
 @needs("editor")
 def new() -> Response:
     """The form; ``document``, as JSON, fills it in."""
-    return _page(panel.of(panel.begin(request.args)), None, {})
+    return _page(panel.of(panel.begin(request.args)), None, {}, is_blank="document" not in request.args)
 
 
 @blueprint.post("/new")
@@ -82,10 +82,12 @@ def check() -> Response:
     try:
         document = panel.sent(request.form)
         form.yaml = panel.written(document)
+        if not document.get("name"):
+            errors, document = panel.NAMELESS, {**document, "name": "?"}
         with reading() as session:
             checked = checking.look(session, panel.finished(document), now())
     except (InvalidInput, NotFound) as error:
-        errors = panel.problems(error, form)
+        errors = {**errors, **panel.problems(error, form)}
     return make_response(render_template("parts/expectation_check.html", form=form, checked=checked, errors=errors))
 
 
@@ -119,11 +121,14 @@ def _again(row: Expectation | None, error: InvalidInput | Conflict | NotFound) -
     return _page(form, row, panel.problems(error, form), status)
 
 
-def _page(form: panel.Form, row: Expectation | None, errors: dict[str, list[str]], status: int = 200) -> Response:
+def _page(
+    form: panel.Form, row: Expectation | None, errors: dict[str, list[str]], status: int = 200, is_blank: bool = False
+) -> Response:
     with reading() as session:
         choices = panel.choices(session)
     version = request.form.get("version", "") or (panel.version(row.document) if row else "")
     given: dict[str, Any] = {"choices": choices, "row": row, "version": version, "room": "expectations"}
+    given["is_blank"] = is_blank
     return make_response(_rendered("pages/expectation_form.html", form, errors, **given), status)
 
 

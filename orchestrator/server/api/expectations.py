@@ -64,7 +64,7 @@ def check_expectation(body: dict[str, Any]) -> Response:
 def suggest_expectations(query: dict[str, Any]) -> Response:
     """What may be expected that nobody expects yet, learned from the last weeks; the surest first."""
     with reading() as session:
-        found = suggestions.suggest(session, query["timezone"], now())
+        found = suggestions.suggest(session, query["timezone"], now(), query["deployment"])
     return answer({"items": [asdict(item) for item in found]})
 
 

@@ -3,7 +3,6 @@
 
 document.addEventListener("DOMContentLoaded", () => {
   const form = document.getElementById("expectation-form"), touched = new Set();
-  document.getElementById("zones").replaceChildren(...["UTC", ...(Intl.supportedValuesOf?.("timeZone") || [])].map((zone) => new Option("", zone)));
   const fieldOf = (node) => node.closest("[data-field]")?.dataset.field;
   for (const kind of ["input", "change"]) form.addEventListener(kind, (event) => { const name = fieldOf(event.target); if (name) touched.add(name); });
   function tell() {

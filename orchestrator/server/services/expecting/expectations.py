@@ -114,6 +114,13 @@ def listing(
     return page(rows, limit, lambda row: (row.name, row.id))
 
 
+def of_deployment(session: Session, deployment_id: uuid.UUID, name: str, most: int = 20) -> list[Expectation]:
+    """What is expected of a deployment, ``flow/name``: what it owns, and what is about its runs."""
+    about = Expectation.document["run"]["deployment"].astext == name
+    query = select(Expectation).where((Expectation.deployment_id == deployment_id) | about)
+    return list(session.scalars(query.order_by(Expectation.name).limit(most)))
+
+
 def change(
     session: Session, ref: str | uuid.UUID, values: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Expectation:
