@@ -68,7 +68,7 @@ def _lived(
                 made.judged, made.judged_late = window.deadline, place % 2 == 0
                 yield Firing(
                     id=uuid7(), expectation_id=row.id, key=key, occasion=f"{key}|{place}", occurred=window.deadline,
-                    reason=f"{row.name} {key} was missed: it was due by {window.deadline:%Y-%m-%d %H:%M} UTC",
+                    reason=f"{row.name} ({key}): missed; expected by {window.due:%H:%M} UTC on {window.due:%A %Y-%m-%d}",
                     context={}, chain_id=uuid.uuid4(),
                 )  # fmt: skip
             yield made
