@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -76,7 +77,7 @@ def suggest(session: Session, timezone: str, now: datetime, deployment: str | No
     return sorted(found, key=lambda one: (-one.met, -one.samples, one.document["name"]))
 
 
-def _of_events(session: Session, known: set[tuple[str, str]], zone: tzinfo, now: datetime) -> Iterator[Suggestion]:
+def _of_events(session: Session, known: set[tuple[str, str]], zone: ZoneInfo, now: datetime) -> Iterator[Suggestion]:
     since = now - min(BACK, current().event_retention)
     wanted = {"floor": uuid7_floor(since), "subjects": SUBJECTS, "each": EACH}
     for row in fetch(session, _EVENTS, wanted):
