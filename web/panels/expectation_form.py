@@ -187,10 +187,14 @@ def problems(error: OrchestratorError, form: Form) -> dict[str, list[str]]:
         }
     found: dict[str, list[str]] = {}
     for path, texts in errors.items():
+        if path == "every" and form.mode == "form" and form.values["when"] == "run":
+            continue
         place = "yaml" if form.mode == "yaml" and path != "yaml" else _place(path, form)
         for text in texts:
             shown = text if place not in ("", "yaml") or path in ("", "yaml") else f"{path}: {text}"
             found.setdefault(place, []).append(shown)
+    if "at" in found:
+        found["at"] = ["Give a time such as 09:00, and choose a day at least."]
     return found
 
 
