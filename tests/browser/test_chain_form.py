@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from orchestrator.clock import now
 from orchestrator.errors import NotFound
 from orchestrator.records import State
 from orchestrator.server.db import session as db
-from orchestrator.server.db.models import Flow, FlowRun, WorkQueue
+from orchestrator.server.db.models import Agent, Flow, FlowRun, WorkQueue
 from orchestrator.server.services.acting import action_outbox, chain_steps
 from orchestrator.server.services.reacting import chains, evaluation
-from orchestrator.server.services.running import runs
+from orchestrator.server.services.running import claims, runs
 from orchestrator.states import StateType
 
-from ..server_rows import ANN, add_deployment
+from ..server_rows import ANN, add_agent, add_deployment, token
 from .conftest import Server, Watched
 
 SHOTS = os.environ.get("ORCHESTRATOR_TEST_SCREENSHOTS")
@@ -90,7 +90,9 @@ def drag(page: Page, source: tuple[str, str], target: tuple[str, str]) -> None:
 
 
 def edges(page: Page) -> list[str]:
-    found: list[str] = page.evaluate("() => document.getElementById('canvas').graph.edges().map((one) => one.id()).sort()")
+    found: list[str] = page.evaluate(
+        "() => document.getElementById('canvas').graph.edges().map((one) => one.id()).sort()"
+    )
     return found
 
 
@@ -111,10 +113,10 @@ def shoot(watched: Watched, name: str) -> None:
         page.wait_for_selector(f"html[data-bs-theme={theme}]")
         for width in (1440, 400):
             page.set_viewport_size({"width": width, "height": 900})
-            assert watched.overflow() == 0
-            assert watched.axe() == []
             if SHOTS:
                 page.screenshot(path=Path(SHOTS) / f"{name}-{theme}-{width}.png", full_page=width == 400)
+            assert watched.overflow() == 0
+            assert watched.axe() == []
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1440, "height": 900})
 
@@ -133,8 +135,12 @@ def work() -> None:
 def end(run_id: uuid.UUID, name: str, kind: StateType) -> None:
     with db.transaction() as session:
         found = chain_steps.runs_of(session, run_id)[name]
-        for state in (StateType.PENDING, StateType.RUNNING, kind):
-            runs.move(session, found.id, State(state, at=now()), actor=ANN, now=now())
+        agent = session.scalar(select(Agent)) or add_agent(session)
+        job = claims.claim(session, agent.id, ["nobody-draws"], now=now(), issue_token=token)
+        assert job is not None
+        assert job.id == found.id
+        for state in (StateType.RUNNING, kind):
+            runs.move(session, found.id, State(state, at=now()), attempt=job.attempt, actor=ANN, now=now())
 
 
 def statuses(run_id: uuid.UUID, name: str) -> dict[str, str]:
@@ -170,7 +176,8 @@ def test_a_chain_is_drawn_with_the_mouse_saved_and_run(admin: Watched) -> None:
     page.mouse.move(before[0] + 20, before[1] - 50, steps=5)
     page.mouse.up()
     assert page.evaluate(PLACE, ["step", "load"])[1] < before[1] - 30
-    step(page, "load").get_by_label("Day", exact=True).fill("friday")
+    step(page, "load").locator("[data-part=head]").click()
+    step(page, "load").locator("input[name='root[day]']").fill("friday")
     shoot(admin, "chain-new")
     save(page, "by-hand")
     steps = {"extract": {"deployment": "drawn/extract"}}
@@ -236,7 +243,7 @@ def test_what_is_wrong_is_told_at_the_step_and_nothing_is_saved(admin: Watched) 
     page = opened(admin)
     for name in ("extract", "load", "nowhere"):
         add(page, f"drawn/{name}")
-    expect(step(page, "nowhere").locator("[data-part=errors]")).to_contain_text("there is no deployment drawn/nowhere")
+    expect(step(page, "nowhere").locator("[data-part=errors]")).to_contain_text("here is no deployment drawn/nowhere")
     drag(page, ("dot", "extract"), ("step", "load"))
     drag(page, ("dot", "load"), ("step", "extract"))
     expect(step(page, "load").locator("[data-part=errors]")).to_contain_text("Goes in a circle")
@@ -278,6 +285,7 @@ def test_the_yaml_is_the_very_document(admin: Watched) -> None:
         chains.apply(session, document, ANN, now())
     page = opened(admin, "/chains/written/edit")
     page.click("[data-yaml-mode]")
+    expect(page.locator("#yaml")).to_be_visible()
     text = page.locator("#yaml").input_value()
     assert text.index("first:") < text.index("second:")
     assert "    on:\n" in text
@@ -287,7 +295,7 @@ def test_the_yaml_is_the_very_document(admin: Watched) -> None:
     expect(page.locator("#yaml-error")).to_contain_text("Line 1: this is no YAML")
     page.fill("#yaml", text.replace("drawn/load", "drawn/none"))
     page.click("#save")
-    expect(page.locator("[data-summary]")).to_contain_text("there is no deployment drawn/none")
+    expect(page.locator("[data-summary]")).to_contain_text("here is no deployment drawn/none")
     page.fill("#yaml", text + "  third: {deployment: drawn/alarm, after: [first, second], on: ended}\n")
     page.click("[data-yaml-mode]")
     expect(step(page, "third")).to_contain_text("after first and second: ended in any way")
@@ -299,6 +307,7 @@ def test_the_yaml_is_the_very_document(admin: Watched) -> None:
     page.on("dialog", lambda dialog: dialog.accept())
     opened(admin, "/chains/written/edit")
     page.click("[data-yaml-mode]")
+    expect(page.locator("#yaml")).to_be_visible()
     page.fill("#yaml", text + "  third: {deployment: drawn/alarm, after: [first, second], on: ended}\n")
     save(page, "written")
     third = {"deployment": "drawn/alarm", "after": ["first", "second"], "on": "ended"}

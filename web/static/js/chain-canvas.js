@@ -5,9 +5,10 @@
 function ChainCanvas(box, told, key) {
   const { WIDTH, HEIGHT, css } = ChainGraph, DOT = 14;
   const graph = cytoscape({ container: box, minZoom: .2, maxZoom: 1.25, boxSelectionEnabled: false, userZoomingEnabled: false, style: [] });
-  let places = new Map(), from = "", down = ChainGraph.narrow(box);
+  // `wide`: where steps stand on a wide screen, while the screen is a narrow one.
+  let places = new Map(), wide = new Map(), from = "", down = ChainGraph.narrow(box);
   const kept = () => { try { return JSON.parse(Orchestrator.stored.get(`chain.${key}`, "{}")); } catch { return {}; } };
-  const keep = (name = key) => name && !down && Orchestrator.stored.set(`chain.${name}`, JSON.stringify(Object.fromEntries(places)));
+  const keep = (name = key) => name && Orchestrator.stored.set(`chain.${name}`, JSON.stringify(Object.fromEntries(down ? wide : places)));
   const nodeOf = (name) => graph.getElementById(`step:${name}`), dotOf = (name) => graph.getElementById(`dot:${name}`);
   const beside = ({ x, y }) => (down ? { x, y: y + HEIGHT / 2 } : { x: x + WIDTH / 2, y });
 
@@ -122,7 +123,10 @@ function ChainCanvas(box, told, key) {
     width = box.clientWidth;
     const turned = down !== ChainGraph.narrow(box);
     down = ChainGraph.narrow(box);
-    if (turned) { places.clear(); told.redraw(); } else fit();
+    if (!turned) { fit(); return; }
+    [places, wide] = down ? [new Map(), places] : [wide, new Map()];
+    told.redraw();
+    fit();
   });
   dress();
   box.graph = graph;

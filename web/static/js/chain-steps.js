@@ -137,7 +137,8 @@ function ChainSteps(list, template, told, schema) {
     const item = items.get(name);
     if (!item) return;
     part(item, where).focus({ preventScroll: true });
-    item.node.scrollIntoView({ block: "nearest" });
+    if (list.scrollHeight > list.clientHeight) list.scrollTop = item.node.offsetTop - list.offsetTop;
+    else part(item, "head").scrollIntoView({ block: "nearest" });
   }
   function forget() { for (const item of items.values()) item.node.remove(); items.clear(); }
   return { draw, read, focus, forget };
