@@ -41,6 +41,7 @@ ROOMS = {
     "agents": ("/agents", "#list"),
     "expectations": ("/expectations", ".expected-sign"),
     "expectation": ("/expectations/{files-of-all-stations}", "#occurrences .state"),
+    "chain-new": ("/chains/new", "#chain-form[data-ready=yes]"),
     "events": ("/events?within=6h", "#histogram[data-ready=yes]"),
     "resources": ("/resources", "#list"),
     "resource": ("/resource?id=postgres://warehouse.internal/marts.revenue", "#about"),
