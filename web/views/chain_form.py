@@ -91,8 +91,8 @@ def parameters() -> Response:
 def _save(upon: int, name: str | None = None) -> AnyResponse:
     try:
         document = panel.read(request.form.get("document", ""))
-        if name is not None and isinstance(document, dict):
-            document["name"] = name
+        if name is not None and (not isinstance(document, dict) or document.get("name") != name):
+            return _refused({"name": [f"A chain keeps its name: this one is {name}."]})
         with transaction() as session:
             row, verb = service.apply(session, document, actor(), now(), upon=upon)
             saved, version = row.chain.name, row.chain.version

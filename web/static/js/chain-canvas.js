@@ -26,7 +26,7 @@ function ChainCanvas(box, told, key) {
     ];
   }
   // Steps in the form that the drawing takes.
-  const facts = (chain) => Object.entries(chain.steps).map(([name, step]) => ({ name, step, after: ChainDocument.after(step).names.filter((other) => other in chain.steps) }));
+  const facts = (chain) => Object.entries(chain.steps).map(([name, step]) => ({ name, step, after: ChainDocument.after(step).names.filter((other) => Object.hasOwn(chain.steps, other)) }));
   // A place beside the others for a step that has none.
   function free() {
     const taken = [...places.values()];
@@ -51,7 +51,7 @@ function ChainCanvas(box, told, key) {
       const laid = ChainGraph.places(all, down), were = kept();
       for (const { name } of all) places.set(name, !down && were[name] ? were[name] : laid.get(name));
     }
-    for (const name of [...places.keys()]) if (!(name in chain.steps)) places.delete(name);
+    for (const name of [...places.keys()]) if (!Object.hasOwn(chain.steps, name)) places.delete(name);
     const fresh = all.filter(({ name }) => !places.has(name));
     for (const { name } of fresh) places.set(name, free());
     graph.batch(() => {

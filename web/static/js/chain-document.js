@@ -39,7 +39,7 @@ const ChainDocument = (() => {
   function freeName(chain, deployment) {
     const base = deployment.split("/").pop().replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+/, "").slice(0, 90) || "step";
     let name = base;
-    for (let number = 2; name in chain.steps; number++) name = `${base}-${number}`;
+    for (let number = 2; Object.hasOwn(chain.steps, name); number++) name = `${base}-${number}`;
     return name;
   }
   function rename(chain, from, to) {

@@ -98,7 +98,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const answer = await post(form.dataset.read, { yaml: yaml.value }), said = await answer.json();
       tellYaml(answer.ok ? "" : Object.values(said.errors).flat().join(" "));
       if (!answer.ok) { yaml.focus(); return false; }
-      chain = { description: "", ...said.document, ...(editing && { name: name.value }) };
+      chain = { description: "", ...said.document };
     } catch { tellYaml("The server does not answer; try again."); return false; }
     if (!editing) name.value = chain.name ?? "";
     description.value = chain.description ?? "";

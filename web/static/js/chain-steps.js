@@ -20,7 +20,11 @@ function ChainSteps(list, template, told, schema) {
     part(item, "remove").addEventListener("click", () => told.remove(item.name));
     part(item, "name").addEventListener("change", ({ target }) => {
       const wanted = target.value.trim();
-      if (!wanted || wanted in chain.steps) { target.value = item.name; return; }
+      if (!wanted || Object.hasOwn(chain.steps, wanted)) {
+        target.value = item.name;
+        if (wanted && wanted !== item.name) Orchestrator.toast(`There is a step ${wanted} already.`, "danger");
+        return;
+      }
       const before = item.name;
       items.delete(before);
       items.set(wanted, item);
@@ -96,11 +100,11 @@ function ChainSteps(list, template, told, schema) {
   // errors: texts by field, by step.
   function draw(document_, chosen, errors) {
     chain = document_;
-    for (const [name, item] of [...items]) if (!(name in chain.steps)) { item.node.remove(); items.delete(name); }
+    for (const [name, item] of [...items]) if (!Object.hasOwn(chain.steps, name)) { item.node.remove(); items.delete(name); }
     for (const name of Object.keys(chain.steps)) {
       const item = items.get(name) || make(name), open = chosen.step === name;
       items.set(name, item);
-      if (list.children[[...items.keys()].indexOf(name)] !== item.node && !item.node.isConnected) list.append(item.node);
+      if (!item.node.isConnected) list.append(item.node);
       item.node.dataset.step = name;
       part(item, "title").textContent = name;
       part(item, "says").textContent = `${stepOf(item).deployment || "no deployment"}, ${ChainDocument.sentence(stepOf(item))}`;
