@@ -24,7 +24,7 @@ def retag(node: yaml.Node) -> yaml.Node:
     return node
 
 
-class _Flat(yaml.SafeLoader):
+class Flat(yaml.SafeLoader):
     """Nothing refers to another place of the text: a short one cannot stand for a huge value."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -41,7 +41,7 @@ def load_all(text: str, *, references: bool = True) -> list[Any]:
     Args:
         references: Whether anchors and aliases are understood; no, for what strangers send.
     """
-    loader = (yaml.SafeLoader if references else _Flat)(text)
+    loader = (yaml.SafeLoader if references else Flat)(text)
     try:
         found = []
         while loader.check_node():

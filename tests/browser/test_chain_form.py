@@ -17,11 +17,12 @@ from orchestrator.errors import NotFound
 from orchestrator.records import State
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Flow, FlowRun, WorkQueue
-from orchestrator.server.services.acting import action_outbox, chain_steps
-from orchestrator.server.services.reacting import chains, evaluation
+from orchestrator.server.services.acting import chain_steps
+from orchestrator.server.services.reacting import chains
 from orchestrator.server.services.running import claims, runs
 from orchestrator.states import StateType
 
+from ..evaluated import work
 from ..server_rows import ANN, add_agent, add_deployment, token
 from .conftest import Server, Watched
 
@@ -119,17 +120,6 @@ def shoot(watched: Watched, name: str) -> None:
             assert watched.axe() == []
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 1440, "height": 900})
-
-
-def work() -> None:
-    """Evaluate and act until nothing is left to do."""
-    for _ in range(20):
-        with db.transaction() as session:
-            read = evaluation.step(session, now(), 500)
-        with db.transaction() as session:
-            done = action_outbox.perform(session, now(), 100)
-        if not read and not done:
-            return
 
 
 def end(run_id: uuid.UUID, name: str, kind: StateType) -> None:

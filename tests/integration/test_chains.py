@@ -23,6 +23,7 @@ from orchestrator.server.services.running import claims, runs
 from orchestrator.states import StateType
 
 from ..api import ClientAs
+from ..evaluated import work
 from ..server_rows import ANN, add_agent, add_deployment, token
 
 S = StateType
@@ -63,17 +64,6 @@ def start(client: FlaskClient, name: str = "nightly", **parameters: Any) -> str:
     answer = client.post(f"/api/v1/chains/{name}/runs", json={"parameters": parameters})
     assert answer.status_code == 201, answer.json
     return str(answer.json["id"])
-
-
-def work() -> None:
-    """Evaluate and act until nothing is left to do."""
-    for _ in range(20):
-        with db.transaction() as session:
-            read = evaluation.step(session, now(), 500)
-        with db.transaction() as session:
-            done = action_outbox.perform(session, now(), 100)
-        if not read and not done:
-            return
 
 
 def progress(client: FlaskClient, run: str, name: str = "nightly") -> dict[str, Any]:
