@@ -73,6 +73,6 @@ def as_json(eta: Eta, sentence: str) -> Mapping[str, object]:
     """As REST gives it."""
     return {
         "expected": eta.expected, "early": eta.early, "late": eta.late, "usual": eta.usual, "late_s": round(eta.late_s),
-        "because": eta.because, "samples": eta.samples, "unknown": eta.unknown, "failed": list(eta.failed),
+        "because": eta.because, "samples": eta.samples, "why_not": eta.unknown, "failed": list(eta.failed),
         "legs": [{"id": leg.id, "name": leg.name, "at": leg.at} for leg in eta.legs], "sentence": sentence,
     }  # fmt: skip

@@ -164,7 +164,8 @@ def _deployment(key: str, rows: Sequence[Any]) -> _Past:
         key,
         rows[0].name,
         duration=Spread.of((row.ended - row.started).total_seconds() for row in done),
-        delay=Spread.of((row.started - row.due).total_seconds() for row in begun),
+        # Not of what goes on: that is compared with it.
+        delay=Spread.of((row.started - row.due).total_seconds() for row in begun if row.ended is not None),
         last=_run(done[-1]) if done else None,
         begun=max((row.started for row in begun), default=None),
         current=_current(runs),

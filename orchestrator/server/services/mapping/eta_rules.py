@@ -206,7 +206,7 @@ class Forecast:
         run = step.current
         if step.blocked and (run is None or run.started is None):
             raise _Unknown(f"{step.name} {step.blocked}")
-        _need(step.duration, f"{step.name} was completed", len(step.duration.lengths))
+        _need(step.duration, f"{step.name} was", "completed", len(step.duration.lengths))
         if run is not None and run.started is not None:
             lasted = (self._now - run.started).total_seconds()
             return _Made(run.started + _s(step.duration.at(share, lasted)), run.started)
@@ -230,7 +230,7 @@ class Forecast:
 
     def _change(self, step: Step, share: float) -> _Made:
         assert step.gap is not None
-        _need(step.gap, f"{step.name} changed", len(step.gap.lengths) + (step.last is not None))
+        _need(step.gap, step.name, "changed", len(step.gap.lengths) + (step.last is not None))
         if step.gap.at(LATE) > IRREGULAR * step.gap.at(EXPECTED):
             raise _Unknown(f"{step.name} changes at no regular times")
         ended = self._ended(step.id)
@@ -427,10 +427,10 @@ def _clock(at: datetime, zone: tzinfo, now: datetime) -> str:
     return f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else f"{local:%Y-%m-%d %H:%M}"
 
 
-def _need(spread: Spread, what: str, times: int) -> None:
+def _need(spread: Spread, name: str, done: str, times: int) -> None:
     if not spread.known:
-        seen = {0: "never", 1: "once only"}.get(times, f"{times} times only")
-        raise _Unknown(f"not enough history: {what} {seen}")
+        often = "once only" if times == 1 else f"{times} times only"
+        raise _Unknown(f"not enough history: {name} {f'{done} {often}' if times else f'never {done}'}")
 
 
 def _begin(run: Run) -> datetime:
