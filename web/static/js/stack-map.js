@@ -181,6 +181,8 @@ document.addEventListener("DOMContentLoaded", () => {
     }));
     if (others.length > 8) list.append(part("li", `and ${others.length - 8} more`, "text-secondary"));
     card.querySelector("[data-open-it]").href = `${box.dataset.page}?id=${encodeURIComponent(id)}`;
+    const holding = card.querySelector("[data-hold-it]");
+    if (holding) holding.href = `${holding.dataset.address}?resource=${encodeURIComponent(id)}`;
     const focusing = card.querySelector("[data-focus-it]");
     focusing.hidden = focus === id;
     $("whole").hidden = !focus;
