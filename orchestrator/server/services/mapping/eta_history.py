@@ -22,7 +22,7 @@ from ..statements import fetch
 from .eta_rules import Run, Spread, Step, follow, gaps
 
 BACK = timedelta(days=60)
-RUNS, EVENTS = 60, 200
+RUNS, EVENTS = 40, 200
 STEPS, HOPS = 200, 12
 #: Runs that are looked at for what started them, and those that lie ahead.
 CAUSES, AHEAD = 20, 200
