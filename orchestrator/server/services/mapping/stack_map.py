@@ -108,17 +108,23 @@ def draw(session: Session, wanted: MapFilter | None = None) -> dict[str, Any]:
     # What is near to one can be anything, so all are looked at.
     most = wanted.most if wanted.focus is None else None
     rows = fetch(session, _NODES, {**_values(wanted), "most": most})
-    nodes = {row.id: dict(row._mapping) for row in rows}
+    nodes = {
+        key: {"id": key, "kind": kind, "name": name, "owner": owner, "state": state, "since": since}
+        for key, kind, name, owner, state, since in rows
+    }
     shown, edges = nodes, _edges(session, nodes, wanted, most)
     if wanted.focus is not None:
         near = _near(wanted.focus, wanted.hops, nodes, edges)
         nodes = {key: node for key, node in nodes.items() if key in near}
         shown = dict(islice(nodes.items(), wanted.most))
-        edges = [edge for edge in edges if edge.source in shown and edge.target in shown]
+        edges = [edge for edge in edges if edge[0] in shown and edge[1] in shown]
     clusters = _clusters(session, nodes, wanted, len(nodes) == most)
     return {
         "nodes": list(shown.values()),
-        "edges": [dict(edge._mapping) for edge in edges],
+        "edges": [
+            {"source": source, "target": target, "role": role, "weight": weight, "last_seen": last_seen}
+            for source, target, role, weight, last_seen in edges
+        ],
         "clusters": clusters,
         "total": sum(cluster["count"] for cluster in clusters),
         "as_of": wanted.as_of,
@@ -142,9 +148,8 @@ def _edges(session: Session, nodes: Mapping[str, Any], wanted: MapFilter, most: 
     """What the nodes are to each other; where there is too much of it, what was told last."""
     every = _TOLD if wanted.told else f"{_TOLD} UNION ALL {_OWN}"
     statement = f"""
-WITH shown AS MATERIALIZED (SELECT unnest(%(ids)s::text[]) AS id)
-SELECT e.* FROM ({every}) e JOIN shown a ON a.id = e.source JOIN shown b ON b.id = e.target
-ORDER BY e.last_seen DESC NULLS FIRST, e.source, e.target, e.role LIMIT %(most)s"""
+SELECT * FROM ({every}) e WHERE source = ANY(%(ids)s::text[]) AND target = ANY(%(ids)s::text[])
+ORDER BY last_seen DESC NULLS FIRST LIMIT %(most)s"""
     values = {"ids": list(nodes), "as_of": wanted.as_of, "most": most and most * EACH}
     return list(fetch(session, statement, values))
 
