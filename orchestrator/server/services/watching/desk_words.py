@@ -20,7 +20,9 @@ SIGNS = ("failing", "late", "held", "running", "due", "fresh", "quiet")
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a sentence: a text, or an instant, told as so long ``ago`` or as the time ``at`` (``about``) which it is."""
+    """A stretch of a sentence: a text, or an instant, told as so long ``ago``, as the time ``at`` which it is, or as that
+    to the minute: ``about``.
+    """
 
     text: str = ""
     at: datetime | None = None
@@ -183,7 +185,8 @@ def _ahead(words: str, eta: Eta | None) -> list[Part]:
     if eta is None or eta.expected is None:
         return []
     late = f", late by {length(eta.late_s)}" if eta.late_s else ""
-    return [Part(words), Part(at=eta.expected, how="about"), Part(late + (f" because {eta.because}" if late and eta.because else ""))]
+    why = f" because {eta.because}" if late and eta.because else ""
+    return [Part(words), Part(at=eta.expected, how="about"), Part(late + why)]
 
 
 def _risk(outlook: Outlook) -> list[Part]:
