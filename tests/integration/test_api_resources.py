@@ -135,7 +135,8 @@ def test_the_map_of_what_was_told_and_of_what_vanished_of_late(editor: FlaskClie
     document = {"flow": "f", "name": "d", "entrypoint": "f.py:f", "reads": [TABLE], "writes": ["db://new"]}
     deployment = f"orchestrator.deployment.{editor.post('/api/v1/deployments', json=document).json['deployment']['id']}"
     told = [{"source": deployment, "target": TABLE, "role": "reads"}]
-    body = {"event": "x.told", "resource": {"resource.id": "db://gone"}, "relations": told}
+    then = to_text(NOW - timedelta(minutes=10))
+    body = {"event": "x.told", "occurred": then, "resource": {"resource.id": "db://gone"}, "relations": told}
     assert editor.post("/api/v1/events", json=body).json["refused"] == []
     send(editor, "table.deleted", "db://gone", to_text(NOW - timedelta(minutes=5)), "db://house")
     with transaction() as session:

@@ -159,7 +159,8 @@ def test_who_is_told_of_what_is_deleted_is_told_no_more(editor: FlaskClient) -> 
     document = {"flow": "f", "name": "d", "entrypoint": "a.py:f", "parameter_schema": SCHEMA}
     owned = {**document, "expectations": [{"name": "one", **expected}, {"name": "two", **expected}]}
     assert editor.post("/api/v1/deployments", json=owned).status_code == 200
-    for thing in ({"deployment": "f/d"}, {"expectation": "free"}, {"expectation": "one"}, {"expectation": "two"}):
+    made = [row["id"] for row in editor.get("/api/v1/expectations").json["items"]]
+    for thing in ({"deployment": "f/d"}, *({"expectation": key} for key in made)):
         item = put(editor, **thing)
         assert editor.post(f"/api/v1/desk/{item['id']}/tell", json={"block": "slack/me"}).status_code == 200
 

@@ -20,8 +20,8 @@ SIGNS = ("failing", "late", "held", "running", "due", "fresh", "quiet")
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a sentence: a text, or an instant, told as so long ``ago``, as the time ``at`` which it is, or as that
-    to the minute: ``about``.
+    """A stretch of a sentence: a text, or an instant, told as so long ``ago``, as the time ``at`` which it is, or as
+    that to the minute: ``about``.
     """
 
     text: str = ""
