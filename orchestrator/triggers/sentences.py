@@ -34,8 +34,8 @@ def condition_text(condition: Condition) -> str:
     if isinstance(condition, Happening):
         within = f" within {time_text(condition.within)}" if condition.within is not None else ""
         if condition.threshold == 1:
-            return f"{_names(condition.expect)} happens{_where(condition.filter)}"
-        return f"{_names(condition.expect)} happens {condition.threshold} times{within}{_where(condition.filter)}"
+            return f"{names_text(condition.expect)} happens{_where(condition.filter)}"
+        return f"{names_text(condition.expect)} happens {condition.threshold} times{within}{_where(condition.filter)}"
     if isinstance(condition, Absence):
         return _absence_text(condition)
     if isinstance(condition, Group):
@@ -59,8 +59,8 @@ def reason(spec: TriggerSpec, firing: Firing, event: Seen | None = None) -> str:
         return f"{firing.count} events, the last {event.name}{of}"
     if isinstance(condition, Absence):
         missing = "no" if condition.threshold == 1 else f"fewer than {condition.threshold}"
-        after = f" after {_names(condition.after)}" if condition.after else ""
-        return f"{missing} {_names(condition.expect)} for {time_text(condition.within)}{after}"
+        after = f" after {names_text(condition.after)}" if condition.after else ""
+        return f"{missing} {names_text(condition.expect)} for {time_text(condition.within)}{after}"
     return condition_text(condition)
 
 
@@ -88,8 +88,8 @@ def _absence_text(condition: Absence) -> str:
     within = time_text(condition.within)
     where = _where(condition.filter)
     if condition.after:
-        return f"{few} {_names(condition.expect)} comes within {within} after {_names(condition.after)}{where}"
-    return f"{few} {_names(condition.expect)} comes for {within}{where}"
+        return f"{few} {names_text(condition.expect)} comes within {within} after {names_text(condition.after)}{where}"
+    return f"{few} {names_text(condition.expect)} comes for {within}{where}"
 
 
 def _group_text(condition: Group) -> str:
@@ -104,7 +104,8 @@ def _group_text(condition: Group) -> str:
     return f"at least {condition.require} of ({'; '.join(parts)}){within}"
 
 
-def _names(patterns: Sequence[str]) -> str:
+def names_text(patterns: Sequence[str]) -> str:
+    """Patterns of names, as a sentence names them."""
     wanted = [pattern for pattern in patterns if not pattern.startswith(NEGATION)]
     others = [pattern[1:] for pattern in patterns if pattern.startswith(NEGATION)]
     text = _joined(wanted, "or") or "any event"

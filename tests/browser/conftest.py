@@ -33,7 +33,7 @@ from orchestrator.web.panels import tower
 
 from ..chromium import launched
 from ..listening import Listener
-from . import blocks, desks, expected, seed, stack
+from . import blocks, desks, expected, seed, stack, triggered
 
 # A computer that does other things beside may take its time.
 expect.set_options(timeout=20_000)
@@ -101,6 +101,7 @@ def serve(
             seeded.blocks = blocks.add(writing, now(), seeded.deployments)
             stack.add(writing, now(), seeded.deployments)
             seeded.expected = expected.add(writing, now())
+            seeded.triggered = triggered.add(writing, now(), seeded.deployments)
             desks.add(writing, now(), seeded)
     listener.app = wrap(app) if wrap else app
     thread = threading.Thread(target=listener.serve_forever, daemon=True)

@@ -57,6 +57,27 @@ PAGES = (
     "/expectations/{delays-by-nine}",
     "/expectations/{files-of-all-stations}?status=missed",
     "/expectations/{arrivals-are-fresh}",
+    "/triggers",
+    "/triggers?q=nothing-is-called-this",
+    "/triggers?standing=muted",
+    "/triggers/{stale-tables-wait}",
+    "/triggers/{stale-tables-wait}?event={failed-check}",
+    "/triggers/{loader-is-silent}",
+    "/triggers/{nightly-mostly-succeeds}",
+    "/firings",
+    "/firings?state=open",
+    "/firings?q=nothing-is-called-this",
+    "/firings/{stale}",
+    "/firings/{silent}",
+    "/actions",
+    "/actions?state=given-up",
+    "/actions?kind=set-limit",
+    "/expectations/new",
+    "/expectations/{delays-by-nine}/edit",
+    "/expectations/suggestions",
+    "/pings",
+    "/pings?q=nothing-is-called-this",
+    "/pings/new",
     "/desk",
     "/holds",
     "/holds?show=released",
@@ -68,7 +89,7 @@ PAGES = (
 
 def address(path: str, watched: Watched) -> str:
     seeded = watched.server.seeded
-    return path.format(**seeded.runs, **seeded.deployments, **seeded.blocks, **seeded.expected)
+    return path.format(**seeded.runs, **seeded.deployments, **seeded.blocks, **seeded.expected, **seeded.triggered)
 
 
 @pytest.mark.parametrize("path", PAGES)
