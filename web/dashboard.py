@@ -13,6 +13,7 @@ from orchestrator.settings import Settings
 
 from . import access, errors, filters, headers
 from .views import (
+    actions,
     agents,
     audit,
     block,
@@ -25,6 +26,7 @@ from .views import (
     desk,
     events,
     expectations,
+    firings,
     holds,
     login,
     queues,
@@ -34,6 +36,8 @@ from .views import (
     runs,
     stack_map,
     tower,
+    trigger_form,
+    triggers,
     webhook,
     webhooks,
 )
@@ -60,6 +64,10 @@ PAGES = (
     stack_map,
     webhooks,
     webhook,
+    triggers,
+    firings,
+    actions,
+    trigger_form,
     chains,
     expectations,
     holds,
