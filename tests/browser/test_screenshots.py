@@ -46,6 +46,7 @@ ROOMS = {
     "firings": ("/firings", "#list .state"),
     "firing": ("/firings/{stale}", "#actions .told-error"),
     "actions": ("/actions", "#list .state"),
+    "chain-new": ("/chains/new", "#chain-form[data-ready=yes]"),
     "events": ("/events?within=6h", "#histogram[data-ready=yes]"),
     "resources": ("/resources", "#list"),
     "resource": ("/resource?id=postgres://warehouse.internal/marts.revenue", "#about"),

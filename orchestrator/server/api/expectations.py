@@ -11,24 +11,21 @@ from flask import Response
 from marshmallow import ValidationError
 from sqlalchemy.orm import Session
 
-from ...clock import now, to_text
+from ...clock import now
 from ...errors import InvalidInput
-from ...expectations import TIMETABLE, read, sentence
+from ...expectations import read, sentence
 from ..db.models import CalendarDays, Expectation
 from ..db.session import reading, transaction
 from ..schemas import expectations as schemas
 from ..schemas.base import PageQuery, addressable
-from ..services.expecting import calendars, expectation_etas, expectations, occurrences, suggestions
+from ..services.expecting import calendars, checking, expectation_etas, expectations, occurrences, suggestions
 from ..services.expecting.expectation_etas import Outlook
-from ..services.expecting.expectation_watch import watch_of
 from ..services.expecting.expectations import ExpectationFilter
 from ..services.expecting.occurrences import OccurrenceFilter, OccurrenceRow
 from .access import actor, needs
 from .resource import Resource, address, answer, answer_page, check_match, no_content
 
 blueprint = Resource("expectations", "Expectations: what should happen by when, and what became of it.")
-#: Times at which a document that is checked is due next.
-_NEXT = 10
 
 
 @blueprint.route("/expectations")
@@ -60,12 +57,8 @@ def create_expectation(body: dict[str, Any]) -> Response:
 def check_expectation(body: dict[str, Any]) -> Response:
     """Check a document without saving it: what it says, and when it is due next."""
     with reading() as session:
-        spec = expectations.check(session, body)
-        times = []
-        if spec.kind == TIMETABLE:
-            watch = watch_of(session, Expectation(document=body, since=now()))
-            times = [to_text(window.due) for window in watch.timetable.windows(now(), _NEXT)]
-    return answer({"sentence": sentence(spec), "next": times})
+        found = checking.look(session, body, now())
+    return answer(asdict(found))
 
 
 @blueprint.route("/expectations/suggestions")
@@ -75,7 +68,7 @@ def check_expectation(body: dict[str, Any]) -> Response:
 def suggest_expectations(query: dict[str, Any]) -> Response:
     """What may be expected that nobody expects yet, learned from the last weeks; the surest first."""
     with reading() as session:
-        found = suggestions.suggest(session, query["timezone"], now())
+        found = suggestions.suggest(session, query["timezone"], now(), query["deployment"])
     return answer({"items": [asdict(item) for item in found]})
 
 

@@ -158,6 +158,7 @@ class SuggestionQuery(Strict):
     """Whose days and hours to look for a pattern in."""
 
     timezone = fields.String(load_default="UTC", metadata={"description": "IANA name of the time zone."})
+    deployment = fields.String(load_default=None, metadata={"description": "`flow/name`: only its runs."})
 
 
 class SuggestionSchema(Strict):

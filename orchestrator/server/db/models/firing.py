@@ -14,7 +14,8 @@ from .base import Base, Json, Key
 class Firing(Base):
     """One firing: ``open`` until what it was for is over, then ``resolved``; or ``suppressed``, with the reason.
 
-    ``occasion`` names the event or the window that it is for: there is one firing for each, whoever evaluates it.
+    One that nothing caused is of a message that somebody sends for a test. ``occasion`` names the event or the window
+    that it is for: there is one firing for each, whoever evaluates it.
     """
 
     __tablename__ = "firing"
@@ -49,7 +50,7 @@ class Firing(Base):
     __table_args__ = (
         UniqueConstraint("trigger_id", "occasion"),
         UniqueConstraint("expectation_id", "occasion"),
-        CheckConstraint("(trigger_id IS NULL) <> (expectation_id IS NULL)", name="one_cause"),
+        CheckConstraint("num_nonnulls(trigger_id, expectation_id) <= 1", name="one_cause"),
         CheckConstraint("state IN ('open', 'resolved', 'suppressed')", name="state"),
         Index("ix_firing_trigger", "trigger_id", text("id DESC")),
         Index("ix_firing_open", "trigger_id", "key", postgresql_where=text("state = 'open'")),

@@ -93,7 +93,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         schedules.replace(session, made, wanted or [], now)
         deployment_notifications.replace(session, made, told, actor, now)
         triggers.replace_owned(session, made, document.get("triggers"), actor, now)
-        expectations.replace_owned(session, made.id, document.get("expectations"), actor, now)
+        expectations.replace_owned(session, made, document.get("expectations"), actor, now)
         deployment_resources.replace(session, made, declared, now)
         deployment_templates.note(session, made)
         times = [f"{item.slug}: {schedules.describe(item.spec)}" for item in wanted or ()]
@@ -101,7 +101,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         return Applied(made, True, ["created"])
     lines += deployment_notifications.replace(session, present, told, actor, now)
     lines += triggers.replace_owned(session, present, document.get("triggers"), actor, now)
-    lines += expectations.replace_owned(session, present.id, document.get("expectations"), actor, now)
+    lines += expectations.replace_owned(session, present, document.get("expectations"), actor, now)
     lines += deployment_resources.replace(session, present, declared, now)
     return _update(session, present, values, wanted, lines, actor, now)
 
