@@ -386,7 +386,7 @@ _KEYS: dict[str, Check] = {
     "results": _part({"block": _block, "path": _text}),
     "notifications": _notifications,
     "triggers": _documents(triggers.read),
-    "expectations": _documents(expectations.read),
+    "expectations": _documents(expectations.read_owned),
     "reads": _texts,
     "writes": _texts,
     "work_queue": _name,

@@ -14,10 +14,12 @@ from flask import Flask, g, request, url_for
 from markupsafe import Markup, escape
 
 from orchestrator.clock import now
+from orchestrator.server.services.mapping.eta_rules import length as length_of
 from orchestrator.server.services.running.run_briefs import RunBrief
 from orchestrator.triggers.matching import selector_text
 
-from . import access, grids, things
+from . import access, grids, looks, things
+from .automating import automate, automate_event
 from .headers import nonce
 from .icons import icon
 from .logos import logo
@@ -35,6 +37,14 @@ def install(app: Flask) -> None:
         look=look,
         interface=interface,
         LOOKS=LOOKS,
+        TRIGGER_LOOKS=looks.TRIGGERS,
+        FIRING_LOOKS=looks.FIRINGS,
+        ACTION_LOOKS=looks.ACTIONS,
+        SEVERITIES=looks.SEVERITIES,
+        SUPPRESSED=looks.SUPPRESSED,
+        firing_look=looks.firing,
+        automate=automate,
+        automate_event=automate_event,
         nonce=nonce,
         csrf=access.token,
         here=here,
@@ -61,6 +71,8 @@ def install(app: Flask) -> None:
         icon_shapes=icon_shapes,
         logo=logo,
         in_order=in_order,
+        minute=minute,
+        length_of=length_of,
         thing=things.address_of,
         own_page=things.own_page,
         thing_name=things.name_of,
@@ -69,6 +81,9 @@ def install(app: Flask) -> None:
         kinds_icon=things.icon_of,
         id_part=id_part,
         health=health,
+        slug=lambda name: name.replace(".", "-").replace("_", "-"),
+        lines=lambda text: text.count("\n"),
+        above=lambda address: address.rpartition("/")[0],
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 
@@ -79,10 +94,13 @@ def asset(name: str) -> str:
 
 
 def here(**changes: Any) -> str:
-    """This page's own address, with some query arguments changed (None: removed)."""
+    """This page's own address, with some query arguments changed (None: removed).
+
+    What a post shows again, with what is wrong, names the endpoint of the page itself in ``g.shown_as``.
+    """
     arguments: dict[str, Any] = {**request.args.to_dict(flat=False), **changes}
     kept = {key: value for key, value in arguments.items() if value not in (None, "", [])}
-    return url_for(request.endpoint or "web.tower.show", **(request.view_args or {}), **kept)
+    return url_for(g.get("shown_as") or request.endpoint or "web.tower.show", **(request.view_args or {}), **kept)
 
 
 def iso(at: datetime) -> str:
@@ -105,6 +123,11 @@ def moment(at: datetime | None, style: str = "relative") -> Markup:
     if at is None:
         return Markup('<span class="text-secondary">–</span>')
     return Markup('<time datetime="{}" data-style="{}">{}</time>').format(iso(at), style, utc(at))
+
+
+def minute(at: datetime) -> str:
+    """An instant to the minute, to compare what is only about so."""
+    return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M}"
 
 
 def elapsed(start: datetime | None, end: datetime | None = None) -> Markup:

@@ -167,6 +167,8 @@ def _deployments(story: Story) -> None:
 
 def _runs(story: Story) -> None:
     run = story("POST", "deployments/etl/daily/runs", {}, "flow-run.scheduled")["id"]
+    story("POST", f"flow-runs/{run}/suspend", {"until": "2099-01-01T00:00:00Z"}, "flow-run.paused")
+    story("POST", f"flow-runs/{run}/resume", None, "flow-run.scheduled")
     story("POST", f"flow-runs/{run}/cancel", None, "flow-run.cancelled")
     story("POST", f"flow-runs/{run}/retry", None, "flow-run.scheduled")
     again = story("POST", f"flow-runs/{run}/rerun", None, "flow-run.scheduled")["id"]
@@ -244,6 +246,7 @@ def _desk(story: Story) -> None:
     story("DELETE", "deployments/etl/daily/forms/small", None, "deployment.form-deleted")
     story("POST", "block-types", {**TYPE, "slug": "pager", "interfaces": ["notifier"]}, "block-type.created")
     story("POST", "blocks", {"type": "pager", "name": "me", "data": {}}, "block.created")
+    story("POST", "blocks/pager/me/test-message", None, "block.test-message-asked")
     item = story("POST", "desk", {"deployment": "etl/daily"})
     story("POST", f"desk/{item['id']}/tell", {"block": "pager/me"}, "trigger.created")
     story("DELETE", f"desk/{item['id']}", None, "trigger.deleted")

@@ -13,13 +13,13 @@ from ...errors import AccessDenied
 from ..db.session import reading, transaction
 from ..schemas import actions as schemas
 from ..schemas.base import PageQuery
-from ..services.acting import action_kinds, actions
+from ..services.acting import action_kinds, actions, trial_messages
 from ..services.acting.action_kind import KNOWN
 from ..services.acting.actions import ActionFilter, ActionRow
 from .access import actor, needs, principal
-from .resource import Resource, answer, answer_all, answer_page
+from .resource import Resource, address, answer, answer_all, answer_page
 
-blueprint = Resource("actions", "Actions: what firings of triggers asked for, and what became of each.")
+blueprint = Resource("actions", "Actions: what firings asked for, and what became of each.")
 
 
 @blueprint.route("/actions")
@@ -57,6 +57,16 @@ def redo_action(action_id: uuid.UUID) -> Response:
         return answer(present(found))
 
 
+@blueprint.routes("/blocks/<ref>/test-message", "/blocks/<kind>/<name>/test-message", methods=["POST"])
+@needs("editor")
+@blueprint.response(202, schemas.TrialMessageSchema)
+def send_test_message(**ref: str) -> Response:
+    """Send a real message by a notifier, the way actions do, to see whether it arrives; it is tried once."""
+    with transaction() as session:
+        action = trial_messages.send(session, address(**ref), actor(), now())
+    return answer({"action": action}, 202)
+
+
 @blueprint.route("/action-kinds")
 @needs("viewer")
 @blueprint.arguments(PageQuery, location="query")
@@ -80,5 +90,9 @@ def present(row: ActionRow) -> dict[str, Any]:
         "id", "kind", "state", "firing_id", "moment", "position", "spec", "rendered", "target", "attempts", "next_try",
         "created", "ended", "result", "error",
     )  # fmt: skip
-    trigger = {"id": row.firing.trigger_id, "name": row.trigger_name} if row.firing.trigger_id else None
-    return {**{name: getattr(row.action, name) for name in shown}, "trigger": trigger}
+    firing = row.firing
+    return {
+        **{name: getattr(row.action, name) for name in shown},
+        "trigger": {"id": firing.trigger_id, "name": row.trigger_name} if firing.trigger_id else None,
+        "expectation": {"id": firing.expectation_id, "name": row.expectation_name} if firing.expectation_id else None,
+    }

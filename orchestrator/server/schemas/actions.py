@@ -15,9 +15,17 @@ class ActionSchema(Strict):
     id = fields.UUID(required=True)
     kind = fields.String(required=True, metadata={"description": "Such as `notify`; see `action-kinds`."})
     state = fields.String(required=True, metadata={"description": f"One of {', '.join(STATES)}."})
+    expectation = fields.Nested(
+        ReferenceSchema, required=True, allow_none=True, metadata={"description": "Where no trigger asked for it."}
+    )
     firing_id = fields.UUID(required=True)
     trigger = fields.Nested(ReferenceSchema, required=True, allow_none=True)
-    moment = fields.String(required=True, metadata={"description": "`fire` or `resolve`: what asked for it."})
+    moment = fields.String(
+        required=True,
+        metadata={
+            "description": "`fire` or `resolve`: what asked for it; `test`: somebody did, to see whether it arrives."
+        },
+    )
     position = fields.Integer(required=True, metadata={"description": "Its place in that list of the trigger."})
     spec = Mapping(required=True, metadata={"description": "The action's document, its templates not filled in."})
     rendered = Json(required=True, allow_none=True, metadata={"description": "What its templates became."})
@@ -30,6 +38,12 @@ class ActionSchema(Strict):
     error = fields.String(required=True, metadata={"description": "Why the last try failed; empty when it did not."})
 
 
+class TrialMessageSchema(Strict):
+    """The action that sends it; `GET actions/{action}` tells what became of it."""
+
+    action = fields.UUID(required=True)
+
+
 class ActionQuery(PageQuery):
     """Which actions to list, newest first."""
 
@@ -37,6 +51,7 @@ class ActionQuery(PageQuery):
     kind = fields.String()
     firing_id = fields.UUID()
     trigger_id = fields.UUID()
+    expectation_id = fields.UUID()
     deployment_id = fields.UUID(metadata={"description": "Of triggers that this deployment owns."})
     flow_run_id = fields.UUID(metadata={"description": "Because of events about this run."})
     target = fields.String(metadata={"description": "The block that does it, as `type/name`."})
