@@ -8,6 +8,8 @@ import yaml
 
 _TEXT = "tag:yaml.org,2002:str"
 _TRUTHS = ("true", "false")
+#: Brackets within brackets, in what strangers send: each level makes the reading of all that follows slower.
+_DEEPEST = 50
 
 
 def retag(node: yaml.Node) -> yaml.Node:
@@ -33,6 +35,11 @@ class Flat(yaml.SafeLoader):
             problem = f"*{event.anchor} refers to another place: write the value itself"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
         return super().compose_node(parent, index)
+
+    def fetch_flow_collection_start(self, token: Any) -> None:
+        if self.flow_level >= _DEEPEST:
+            raise yaml.MarkedYAMLError(problem="it is nested too deep", problem_mark=self.get_mark())
+        super().fetch_flow_collection_start(token)
 
 
 def load_all(text: str, *, references: bool = True) -> list[Any]:

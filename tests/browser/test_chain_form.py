@@ -199,7 +199,11 @@ def test_without_a_mouse_the_list_does_the_same(admin: Watched) -> None:
     expect(load.get_by_role("checkbox", name="Completed")).to_be_checked()
     for end_ in ("Failed", "Crashed", "Cancelled"):
         load.get_by_role("checkbox", name=end_).check()
-    load.get_by_label("and then, after").fill("5m")
+    delay = load.get_by_label("and then, after")
+    delay.press_sequentially("5m")
+    expect(page.locator("#chain-form[data-checked]")).to_be_attached()
+    expect(delay).to_have_value("5m")
+    expect(delay).to_be_focused()  # what the server says of the steps takes nothing away
     name = load.get_by_label("Name")
     name.fill("into-warehouse")
     name.press("Tab")

@@ -10,9 +10,10 @@ import yaml
 from sqlalchemy.orm import Session
 
 from orchestrator.chains.documents import STEP_KEYS
+from orchestrator.documents import not_json
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.expectations import texts
-from orchestrator.serializers import loads
+from orchestrator.serializers import dumps, loads
 from orchestrator.server.services.deploying import deployments
 from orchestrator.server.services.reacting import chains
 
@@ -82,6 +83,13 @@ def read_yaml(text: str) -> dict[str, Any]:
     steps = found[0].get("steps")
     if not isinstance(steps, dict) or not all(isinstance(step, dict) for step in steps.values()):
         raise _no_yaml("steps: Must be a mapping of names of steps to what each is.")
+    wrong = not_json(found[0])
+    if wrong:
+        raise _no_yaml(f"There is {wrong}: a document holds what JSON has; put it in quotes.")
+    try:
+        dumps(found[0])
+    except TypeError as error:
+        raise _no_yaml(f"A value cannot be kept: {error}.") from None
     return found[0]
 
 

@@ -59,8 +59,12 @@ def test_equal_parts_are_written_out() -> None:
         ("- steps", "one mapping"),
         ("name: a", "steps: Must be a mapping"),
         ("steps: {a: b}", "steps: Must be a mapping"),
-        ("steps: {a: {after: " + "[" * 3000 + "]" * 3000 + "}}", "This is no YAML"),
+        ("steps: {a: {after: " + "[" * 3000 + "]" * 3000 + "}}", "Line 1: this is no YAML: it is nested too deep"),
         ("a: \x00", "This is no YAML"),
+        ("steps: {1: {deployment: a/b}}", "There is the key 1"),
+        ("steps: {a: {parameters: {x: .nan}}}", "There is nan"),
+        ("steps: {a: {parameters: {x: !!binary aGk=}}}", "There is a bytes"),
+        ("steps: {a: {parameters: {x: " + "9" * 40 + "}}}", "cannot be kept"),
         ("a: 2026-13-45T99:99:99Z\nsteps: 1", "steps: Must be a mapping"),
     ],
 )

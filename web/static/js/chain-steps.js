@@ -36,7 +36,7 @@ function ChainSteps(list, template, told, schema) {
     part(item, "any").addEventListener("change", ({ target }) => { ChainDocument.setAfter(stepOf(item), ChainDocument.after(stepOf(item)).names, target.value === "any"); told.changed(true); });
     part(item, "ends").addEventListener("change", () => { ChainDocument.setEnds(stepOf(item), [...part(item, "ends").querySelectorAll(":checked")].map(({ value }) => value)); told.changed(true); });
     const texts = { delay: (text) => (text === "" ? undefined : /^\d+(\.\d+)?$/.test(text) ? +text : text), tags: (text) => tagsOf(text), priority: (text) => (text === "" ? undefined : Number.isInteger(+text) ? +text : text) };
-    for (const [key, read] of Object.entries(texts)) part(item, key).addEventListener("change", ({ target }) => { put(stepOf(item), key, read(target.value.trim())); told.changed(false); });
+    for (const [key, read] of Object.entries(texts)) part(item, key).addEventListener("input", ({ target }) => { put(stepOf(item), key, read(target.value.trim())); told.changed(false); });
     for (const kind of ["change", "focusout", "click"]) part(item, "parameters").addEventListener(kind, () => setTimeout(() => keep(item)));
     return item;
   }
@@ -67,9 +67,12 @@ function ChainSteps(list, template, told, schema) {
     item.parameters = await new ParameterFields({ holder: part(item, "fields"), raw: part(item, "raw"), text, mode: part(item, "mode") }, { schema: known, errors: {}, templates: true }).build();
     item.node.dataset.ready = "yes";
   }
-  // The steps that it waits for, and how: whenever a connection came or went.
+  // The steps that it waits for, and how: whenever these are others, so that nobody loses the field that the focus is in.
   function waits(item) {
     const step = stepOf(item), { names, any } = ChainDocument.after(step), how = ChainDocument.ends(step);
+    const shown = JSON.stringify([step.after, step.on, Object.keys(chain.steps)]);
+    if (item.shown === shown) return;
+    item.shown = shown;
     part(item, "waits").replaceChildren(...names.map((name) => {
       const drop = element("button", { type: "button", className: "chip", title: `Do not wait for ${name}` });
       drop.setAttribute("aria-label", `Do not wait for ${name}`);
@@ -85,10 +88,12 @@ function ChainSteps(list, template, told, schema) {
     part(item, "any").closest("div").hidden = names.length < 2;
     part(item, "any").value = any ? "any" : "all";
     part(item, "ends").querySelectorAll("input").forEach((box) => { box.checked = how.includes(box.value); });
-    part(item, "delay").value = step.delay ?? "";
+    if (!names.length) part(item, "delay").value = "";
   }
   function fill(item) {
     const step = stepOf(item);
+    item.shown = "";
+    part(item, "delay").value = step.delay ?? "";
     part(item, "name").value = item.name;
     part(item, "deployment").value = step.deployment || "";
     part(item, "tags").value = [].concat(step.tags ?? []).join(", ");
