@@ -13,10 +13,11 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from .... import names, records
-from ....errors import Conflict, InvalidInput, NotFound
+from ....clock import to_text
+from ....errors import Conflict, InvalidInput, NotFound, TransitionRefused
 from ....ids import uuid7, uuid7_floor
 from ....records import Actor, State
-from ....states import ACTIVE, StateType
+from ....states import ACTIVE, SUSPENDED, SUSPENDING, StateType
 from ... import hints, waiters
 from ...config import current
 from ...db.models import Deployment, Flow, FlowRun, FlowRunState, WorkQueue
@@ -27,7 +28,7 @@ from ..paging import Page, check_limit, decode_id, page
 from ..recording.announcements import announce, resource
 from ..statements import insert_runs
 from . import deployment_templates
-from .transitions import apply
+from .transitions import apply, locked
 
 S = StateType
 
@@ -268,10 +269,55 @@ def cancel(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> 
         TransitionRefused: It ended already.
     """
     run = get(session, run_id)
-    if run.state_type == S.CANCELLING.value:
+    if run.state_type == S.CANCELLING.value and run.state_name != SUSPENDING:
         return run
     proposed = State(S.CANCELLING, message=f"Cancelled by {actor.name or actor.type}.", at=now)
     return apply(session, run_id, proposed, attempt=None, actor=actor, now=now).run
+
+
+def suspend(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime, until: datetime | None = None) -> FlowRun:
+    """Have a run stop, and wait until it is resumed: a waiting one is PAUSED, ``Suspended``, at once; one that is held
+    is CANCELLING, ``Suspending``, until its processes are gone, and its agent is told. Asking twice changes nothing.
+
+    Args:
+        until: When it fails unless it was resumed; None: it waits for ever.
+
+    Raises:
+        NotFound: There is no such run.
+        InvalidInput: ``until`` is past.
+        Conflict: It is suspended already, and ``until`` is another one.
+        TransitionRefused: It ended, is being cancelled, or no agent could take it up again; ``code`` says which.
+    """
+    if until is not None and until <= now:
+        raise InvalidInput("until: Must lie in the future", {"until": ["Must lie in the future."]})
+    run = locked(session, run_id)
+    if run.state_name in (SUSPENDED, SUSPENDING) and S(run.state_type) in (S.PAUSED, S.CANCELLING):
+        if until is not None and until != run.suspended_until:
+            raise Conflict(f"the run is {run.state_name} already: resume it, and suspend it anew until another time")
+        return run
+    details = {"until": to_text(until)} if until else None
+    proposed = State(S.PAUSED, SUSPENDED, f"Suspended by {actor.name or actor.type}.", now, details)
+    return apply(session, run_id, proposed, attempt=None, actor=actor, now=now, until=until).run
+
+
+def resume(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> FlowRun:
+    """Queue a suspended run again: due now, or when it was due if that is later. The next claim raises its attempt.
+
+    Raises:
+        NotFound: There is no such run.
+        TransitionRefused: It is not suspended (yet), or its deployment is gone; ``code`` says which.
+    """
+    run = locked(session, run_id)
+    if run.state_type == S.CANCELLING.value and run.state_name == SUSPENDING:
+        told = "its processes are still being stopped: resume it once it is Suspended"
+        raise TransitionRefused(f"flow run {run.name}: {told}", "resume", "suspending")
+    if run.state_type != S.PAUSED.value:
+        raise TransitionRefused(
+            f"flow run {run.name}: it is {run.state_type}, not suspended", "resume", "not-suspended"
+        )
+    proposed = State(S.SCHEDULED, message=f"Resumed by {actor.name or actor.type}.", at=now)
+    due = max(now, run.due)
+    return apply(session, run_id, proposed, attempt=None, actor=actor, now=now, due=due).run
 
 
 def retry(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> FlowRun:
@@ -281,8 +327,12 @@ def retry(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> F
         NotFound: There is no such run.
         TransitionRefused: It has not ended, ended well, or was started by hand.
     """
-    if S(get(session, run_id).state_type) is S.SCHEDULED:
+    run = locked(session, run_id)
+    if S(run.state_type) is S.SCHEDULED:
         raise Conflict("the run waits to be started already")
+    if run.ended is None:
+        told = "resume it" if run.state_type == S.PAUSED.value else "it has not ended"
+        raise TransitionRefused(f"flow run {run.name}: it is {run.state_type}: {told}", "retry", "not-ended")
     proposed = State(S.SCHEDULED, message=f"Retried by {actor.name or actor.type}.", at=now)
     return apply(session, run_id, proposed, attempt=None, actor=actor, now=now, due=now).run
 
