@@ -123,7 +123,10 @@ def test_automating_hands_on_what_is_known_and_of_a_run_its_deployment() -> None
     app = Flask(__name__)
     app.add_url_rule("/triggers", "web.triggers.show", lambda: "")
     about = "orchestrator.flow-run.01980000-0000-7000-8000-000000000000"
-    related = [{"resource.id": "orchestrator.deployment.1", "resource.name": "etl/prod", "resource.role": "deployment"}]
+    related = [
+        {"resource.id": "orchestrator.deployment.1", "resource.name": "prod", "resource.role": "deployment"},
+        {"resource.id": "orchestrator.flow.2", "resource.name": "etl", "resource.role": "flow"},
+    ]
     with app.test_request_context():
         assert automate() == "/triggers/new"
         assert automate(event="a.b", resource="s3://x/y z") == "/triggers/new?event=a.b&resource=s3%3A%2F%2Fx%2Fy+z"
