@@ -8,7 +8,7 @@ import click
 
 from ..client import Client
 from ..errors import Conflict
-from .block_errands import discover, discovery, test
+from .block_errands import discover, discovery, send_test, test
 from .block_saving import create, rotate
 from .block_types import new, register, types
 from .block_usage import load_lines, usage_lines, usage_of
@@ -75,5 +75,5 @@ def delete(names: tuple[str, ...], force: bool, yes: bool) -> None:
         note(f"deleted {name}")
 
 
-for _command in (types, register, new, create, rotate, test, discover, discovery):
+for _command in (types, register, new, create, rotate, test, send_test, discover, discovery):
     group.add_command(_command)

@@ -1,4 +1,4 @@
-"""``orchestrator block test|discover|discovery``: what agents do with blocks."""
+"""``orchestrator block test|send-test|discover|discovery``: what agents do with blocks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from .output import emit, fail, note, output_option
 
 #: Seconds that the server is asked to hold a question, and that a command waits in all.
 HOLD, WAIT = 10, 180.0
+#: Seconds between two looks at what became of a message.
+LOOK = 0.25
 _ENDED = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 
 
@@ -26,6 +28,32 @@ def test(block: str, queue: str, output: str) -> None:
     client = Client.from_settings()
     run = client.post(f"blocks/{block}/test", {"work_queue": queue})["run"]
     _conclude(_wait(client, run), output, lambda value: str(value))
+
+
+@click.command("send-test")
+@click.argument("block")
+@output_option
+def send_test(block: str, output: str) -> None:
+    """Send a real message by a notifier, to see whether it arrives."""
+    client = Client.from_settings()
+    action = client.post(f"blocks/{block}/test-message")["action"]
+    deadline, is_told = time.monotonic() + WAIT, False
+    while True:
+        found: dict[str, Any] = client.get(f"actions/{action}")
+        if found["ended"]:
+            break
+        if time.monotonic() > deadline:
+            fail(f"it has not ended within {WAIT:g} s; `orchestrator action inspect {action}` shows it")
+        if not is_told and time.monotonic() > deadline - WAIT + 15:
+            is_told = True
+            note("it still waits to be sent: is the services process running?")
+        time.sleep(LOOK)
+    if output == "json":
+        emit(found, output)
+    elif found["state"] == "done":
+        note("sent: the service took it")
+    if found["state"] != "done":
+        fail(f"not sent: {found['error']}")
 
 
 @click.command()

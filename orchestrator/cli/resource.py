@@ -11,7 +11,7 @@ import click
 
 from ..client import Client
 from ..clock import to_text
-from .output import confirm, emit, limit_option, note, output_option, yes_option
+from .output import confirm, emit, emit_eta, limit_option, note, output_option, yes_option
 from .times import INSTANT
 
 _COLUMNS = {
@@ -61,6 +61,16 @@ def inspect(resource: str, as_of: datetime | None, output: str) -> None:
     emit({**facts, "relations": relations, "states": states}, output)
 
 
+@group.command()
+@click.argument("resource")
+@click.option("--timezone", default="UTC", show_default=True, help="Zone of the times.")
+@output_option
+def eta(resource: str, timezone: str, output: str) -> None:
+    """Say when RESOURCE will be fresh next and why late, learned from what was; of a deployment: when it is done."""
+    found = Client.from_settings().get(f"{_path(resource)}/eta", {"timezone": timezone})
+    emit_eta(found, output)
+
+
 @group.command("set")
 @click.argument("resource")
 @click.option("--owner", metavar="TEXT", help="Who answers for it; an empty text: nobody.")
@@ -75,8 +85,8 @@ def change(resource: str, owner: str | None, description: str | None, labels: tu
     body = {name: value for name, value in body.items() if value is not None}
     if labels:
         pairs = [text.partition("=") for text in labels]
-        if wrong := next((name for name, sign, _ in pairs if not name or not sign), None):
-            raise click.BadParameter(f"{wrong!r} is not NAME=VALUE", param_hint="--label")
+        if wrong := [text for text, (name, sign, _) in zip(labels, pairs, strict=True) if not name or not sign]:
+            raise click.BadParameter(f"{wrong[0]!r} is not NAME=VALUE", param_hint="--label")
         body["labels"] = {name: value or None for name, _, value in pairs}
     if not body:
         raise click.UsageError("say what to set: --owner, --description or --label")

@@ -13,7 +13,8 @@ import click
 from .. import trigger_documents
 from ..client import Client
 from ..clock import duration, now, to_text
-from .output import confirm, emit, limit_option, note, output_option, yes_option
+from .lists import delete_all
+from .output import emit, limit_option, note, output_option, yes_option
 from .times import INSTANT
 
 _COLUMNS = {
@@ -88,13 +89,7 @@ def update(trigger: str, file: Path, output: str) -> None:
 @yes_option
 def delete(triggers: tuple[str, ...], yes: bool) -> None:
     """Delete triggers, and the record of their firings."""
-    client = Client.from_settings()
-    for trigger in triggers:
-        client.get(_path(trigger))
-    confirm(f"Delete {', '.join(triggers)}?", yes)
-    for trigger in triggers:
-        client.delete(_path(trigger))
-        note(f"deleted {trigger}")
+    delete_all(triggers, _path, yes)
 
 
 @group.command()

@@ -6,13 +6,25 @@ handed in, so that the server, the command line and tests come to the same answe
 """
 
 from .calendars import BUILT_IN, Calendar
-from .documents import EACH_RUN, STREAK, TIMETABLE, Events, Runs, Spec, read
+from .documents import (
+    EACH_RUN,
+    STREAK,
+    TIMETABLE,
+    Events,
+    Runs,
+    Spec,
+    of_owner,
+    read,
+    read_owned,
+    without_owner,
+)
 from .judging import DUE, LATE, MET, MISSED, STATUSES, Arrival, Occurrence, begin_streak, follow
+from .outcomes import outcome
 from .sentences import sentence
 from .windows import Timetable, Window, add_counted
 
 __all__ = [
     "BUILT_IN", "DUE", "EACH_RUN", "LATE", "MET", "MISSED", "STATUSES", "STREAK", "TIMETABLE", "Arrival", "Calendar",
-    "Events", "Occurrence", "Runs", "Spec", "Timetable", "Window", "add_counted", "begin_streak", "follow", "read",
-    "sentence",
+    "Events", "Occurrence", "Runs", "Spec", "Timetable", "Window", "add_counted", "begin_streak", "follow", "of_owner",
+    "outcome", "read", "read_owned", "sentence", "without_owner",
 ]  # fmt: skip

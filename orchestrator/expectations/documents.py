@@ -94,6 +94,30 @@ def read(document: Mapping[str, Any]) -> Spec:
     return spec
 
 
+def of_owner(document: Mapping[str, Any], deployment: str) -> dict[str, Any]:
+    """A document as one of a deployment's own: a ``run`` that says not whose is about the runs of ``flow/name``."""
+    run = document.get("run")
+    if "run" not in document or not isinstance(run, (Mapping, type(None))) or (run is None and "on" in document):
+        return dict(document)
+    given = {name: value for name, value in (run or {}).items() if value is not None}
+    if any(given.get(name) for name in ("deployment", "flow", "tags")):
+        return dict(document)
+    return {**document, "run": {**given, "deployment": deployment}}
+
+
+def without_owner(document: Mapping[str, Any], deployment: str) -> dict[str, Any]:
+    """The document as its owner's file holds it: what :func:`of_owner` fills in is left out."""
+    run = document.get("run")
+    if not isinstance(run, Mapping) or run.get("deployment") != deployment or run.get("flow") or run.get("tags"):
+        return dict(document)
+    return {**document, "run": {name: value for name, value in run.items() if name != "deployment"}}
+
+
+def read_owned(document: Mapping[str, Any]) -> Spec:
+    """As :func:`read`, for one in the file of a deployment. Raises InvalidInput."""
+    return read(of_owner(document, "this/one"))
+
+
 class _Reader:
     """Reads a document field by field and gathers what is wrong."""
 

@@ -14,6 +14,8 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from .sentences import span
+
 #: Least days, or gaps, that something is learned from.
 DAYS_LEAST, GAPS_LEAST = 5, 20
 #: Share of the days of a weekday on which it has to have happened for that weekday to count.
@@ -93,8 +95,13 @@ def _steady(times: Sequence[datetime]) -> Learned | None:
         return None
     within = _rounded(most * 1.25)
     met = sum(gap <= within for gap in gaps) / len(gaps)
-    seen = f"every {_rounded(middle)} s, at most {math.ceil(gaps[-1])} s apart"
+    seen = f"about every {_words(middle)}, at most {_words(gaps[-1])} apart"
     return Learned({"within": within}, seen, len(gaps), round(met, 3))
+
+
+def _words(seconds: float) -> str:
+    """A duration in words, in whole minutes where it is longer than some."""
+    return span(timedelta(seconds=math.ceil(seconds / 60) * 60 if seconds > 300 else math.ceil(seconds)))
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

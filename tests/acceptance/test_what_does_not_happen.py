@@ -63,7 +63,7 @@ def test_the_nine_o_clock_run_does_not_happen(stack: Stack, tmp_path: Path) -> N
     assert from_text(occurrence["deadline"]) - nine <= timedelta(seconds=2)
     [one], [other] = post.mails, slack.messages
     assert name in str(one["Subject"])
-    assert f"{name} was missed" in other.text
+    assert f"{name}: missed; expected by" in other.text
     [event] = [item for item in events_of(stack, "expectation.missed") if item["resource"]["resource.name"] == name]
     assert event["source"] == "tower"
     stack.client.delete(f"expectations/{name}")

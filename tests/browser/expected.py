@@ -15,6 +15,8 @@ from orchestrator.server.db.models import Expectation, ExpectationOccurrence, Fi
 from orchestrator.server.services.expecting import expectations
 from orchestrator.server.services.expecting.expectation_watch import watch_of
 from orchestrator.server.services.expecting.occurrences import new_row
+from orchestrator.server.services.receiving import pings
+from orchestrator.server.services.receiving.pings import Call
 from tests.server_rows import ANN
 
 _DAY, _MINUTE = timedelta(days=1), timedelta(minutes=1)
@@ -47,7 +49,19 @@ def add(session: Session, now: datetime) -> dict[str, uuid.UUID]:
     for row in (nine, files, fresh):
         row.materialised_to, row.refill = now + 7 * _DAY, None
     session.flush()
+    _pings(session, now)
     return {row.name: row.id for row in (nine, files, fresh)}
+
+
+def _pings(session: Session, now: datetime) -> None:
+    """Jobs of a crontab: one that does well and is expected, one that fails, one that was never heard."""
+    pings.create(session, "rotate-logs", None, "", ANN, now - 5 * _DAY)
+    for name, state in (("backup-warehouse", "succeeded"), ("sync-crm", "failed")):
+        _, token = pings.create(session, name, None, f"{name.replace('-', ' ')}, each night", ANN, now - 5 * _DAY)
+        pings.hear(session, token, Call("started"), now - 40 * _MINUTE)
+        pings.hear(session, token, Call(state, exit_code=0 if state == "succeeded" else 3), now - 31 * _MINUTE)
+    beat = {"match": {"resource.id": "ping.backup-warehouse"}, "expect": "ping.succeeded"}
+    expectations.create(session, {"name": "backup-stays-in-touch", "on": beat, "within": "25h"}, ANN, now - _DAY)
 
 
 def _lived(
@@ -68,7 +82,7 @@ def _lived(
                 made.judged, made.judged_late = window.deadline, place % 2 == 0
                 yield Firing(
                     id=uuid7(), expectation_id=row.id, key=key, occasion=f"{key}|{place}", occurred=window.deadline,
-                    reason=f"{row.name} {key} was missed: it was due by {window.deadline:%Y-%m-%d %H:%M} UTC",
+                    reason=f"{row.name} ({key}): missed; expected by {window.due:%H:%M UTC on %A %Y-%m-%d}",
                     context={}, chain_id=uuid.uuid4(),
                 )  # fmt: skip
             yield made

@@ -24,7 +24,7 @@ def test_the_calendar_says_by_sign_and_words_what_became_of_each_day(admin: Watc
 
 def test_one_is_narrowed_muted_and_turned_off(admin: Watched) -> None:
     page = admin.open(address("/expectations/{files-of-all-stations}", admin))
-    expect(page.locator("#open li").first).to_contain_text("was missed")
+    expect(page.locator("#open li").first).to_contain_text("missed; expected by")
     page.locator("#occurrences a", has_text="Late").click()
     expect(page.locator("#occurrences tbody .state").first).to_have_text("Late")
     page.get_by_role("button", name="Mute 4 h").click()

@@ -15,8 +15,10 @@ from orchestrator.errors import InvalidInput
 from orchestrator.expectations.documents import FIELDS
 from orchestrator.server import loops
 from orchestrator.server.db.models import Resource
-from orchestrator.server.db.session import transaction
+from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.schemas.expectations import ExpectationInputSchema
+from orchestrator.server.services.deploying import deployment_documents
+from orchestrator.server.services.deploying import deployments as service
 from orchestrator.server.services.recording import events
 from tests.api import ClientAs
 from tests.live_api import Api
@@ -82,6 +84,8 @@ class TestRest:
         checked = viewer.post(f"{BASE}/check", json=NINE).json
         assert len(checked["next"]) == 10
         assert checked["sentence"].startswith("A COMPLETED run")
+        again = viewer.post(f"{BASE}/check", json={"name": "x", "on": {"expect": "a"}, "within": "24h"}).json
+        assert len(again["next"]) == 1, "counted from now"
         assert viewer.get(BASE).json["items"] == []
         assert viewer.post(BASE, json=NINE).status_code == 403
 
@@ -101,6 +105,7 @@ class TestRest:
         assert (found["samples"], found["met"]) == (59, 1)
         assert editor.post(BASE, json=found["document"]).status_code == 201
         assert editor.get(f"{BASE}/suggestions").json["items"] == []
+        assert editor.get(f"{BASE}/suggestions?deployment=etl/prod").json["items"] == []
         assert editor.get(f"{BASE}/suggestions?timezone=Nowhere").status_code == 422
 
     def test_a_stretch_that_is_too_long_is_refused(self, client_as: ClientAs) -> None:
@@ -126,6 +131,19 @@ class TestRest:
         assert editor.post("/api/v1/deployments", json=document).json["changes"] == []
         removed = editor.post("/api/v1/deployments", json={**document, "expectations": []}).json
         assert removed["changes"] == ["expectation nine o'clock: removed"]
+
+    def test_a_deployments_own_may_leave_out_whose_runs_they_mean(self, client_as: ClientAs) -> None:
+        editor = client_as("editor")
+        own = {"name": "quick", "run": {"finishes_within": "30m"}}
+        document = {"flow": "etl", "name": "prod", "entrypoint": "flow.py:etl", "expectations": [own]}
+        assert editor.post("/api/v1/deployments", json=document).status_code == 201
+        [made] = editor.get(BASE).json["items"]
+        assert made["document"]["run"] == {"finishes_within": "30m", "deployment": "etl/prod"}
+        assert editor.post("/api/v1/deployments", json=document).json["changes"] == []
+        with reading() as session:
+            found = deployment_documents.of(session, service.get(session, "etl/prod"))
+        assert found["expectations"] == [own], "its file means the same under another name"
+        assert editor.post(BASE, json=own).status_code == 422, "one that nobody owns has to say it"
 
     def test_a_calendar_that_is_used_stays(self, client_as: ClientAs) -> None:
         editor = client_as("editor")

@@ -246,6 +246,7 @@ def _desk(story: Story) -> None:
     story("DELETE", "deployments/etl/daily/forms/small", None, "deployment.form-deleted")
     story("POST", "block-types", {**TYPE, "slug": "pager", "interfaces": ["notifier"]}, "block-type.created")
     story("POST", "blocks", {"type": "pager", "name": "me", "data": {}}, "block.created")
+    story("POST", "blocks/pager/me/test-message", None, "block.test-message-asked")
     item = story("POST", "desk", {"deployment": "etl/daily"})
     story("POST", f"desk/{item['id']}/tell", {"block": "pager/me"}, "trigger.created")
     story("DELETE", f"desk/{item['id']}", None, "trigger.deleted")

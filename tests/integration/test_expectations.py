@@ -157,7 +157,8 @@ class TestByTheClock:
         assert told() == ["expectation.missed"]
         [firing] = firings()
         assert (firing.state, firing.occurred, firing.context["late"]) == ("open", deadline, False)
-        assert "was missed: it was due by" in firing.reason
+        assert f": missed; expected by {NINE + 15 * MINUTE:%H:%M} UTC on" in firing.reason, firing.reason
+        assert firing.reason.endswith(", with 5 minutes of grace")
 
     def test_what_comes_late_turns_the_miss_and_resolves(self) -> None:
         expect(on={"expect": "order"}, **at_nine())

@@ -20,7 +20,7 @@ from orchestrator.errors import Conflict, InvalidInput
 from orchestrator.records import State
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
-from orchestrator.server.db.models import Deployment, FlowRun, WorkQueue
+from orchestrator.server.db.models import ActionTarget, Deployment, FlowRun, WorkQueue
 from orchestrator.server.loops import actions as loop
 from orchestrator.server.loops.senders import Senders
 from orchestrator.server.services.acting import action_outbox, action_results
@@ -309,3 +309,48 @@ class TestDocuments:
         assert editor.post("/api/v1/deployments", json=document).status_code == 422
         del document["notifications"]
         assert editor.post("/api/v1/deployments", json=document).json["deployment"]["notifications"] == []
+
+
+class TestMessagesForATest:
+    def ask(self, client_as: ClientAs, ref: str = "slack/team") -> uuid.UUID:
+        answer = client_as("editor").post(f"/api/v1/blocks/{ref}/test-message")
+        assert answer.status_code == 202
+        return uuid.UUID(answer.json["action"])
+
+    def test_one_is_sent_and_says_by_whom(self, slack: messengers.Slack, client_as: ClientAs) -> None:
+        action = self.ask(client_as)
+        turn()
+        [message] = slack.messages
+        assert "A test message from Orchestrator" in message.text
+        assert "*editor of the tests* sent it by *slack/team*" in message.text.replace("**", "*")
+        found = client_as("viewer").get(f"/api/v1/actions/{action}").json
+        assert (found["state"], found["moment"], found["error"], found["trigger"]) == ("done", "test", "", None)
+        [done] = told("action.done")
+        assert done.payload["by"]["name"] == "editor of the tests"
+
+    def test_one_that_is_refused_is_tried_once_and_says_why(self, slack: messengers.Slack, client_as: ClientAs) -> None:
+        slack.failing(500, "no_service", times=5)
+        action = self.ask(client_as)
+        turn()
+        turn(now() + timedelta(hours=2))
+        found = client_as("viewer").get(f"/api/v1/actions/{action}").json
+        assert (found["state"], found["attempts"]) == ("given-up", 1)
+        assert "500" in found["error"]
+
+    def test_one_goes_out_though_its_target_rests(self, slack: messengers.Slack, client_as: ClientAs) -> None:
+        with db.transaction() as session:
+            rest = {"target": "slack/team", "failures": 9, "error": "away", "open_until": now() + timedelta(hours=1)}
+            session.add(ActionTarget(**rest, updated=now()))
+        self.ask(client_as)
+        turn()
+        assert len(slack.messages) == 1
+        with db.reading() as session:
+            assert session.get(ActionTarget, "slack/team") is None, "it is back, so what waits goes out, too"
+
+    def test_what_is_no_notifier_sends_none(self, slack: messengers.Slack, client_as: ClientAs) -> None:
+        with db.transaction() as session:
+            save(session, "secret", "word", value="x")
+        editor = client_as("editor")
+        assert editor.post("/api/v1/blocks/secret/word/test-message").status_code == 422
+        assert editor.post("/api/v1/blocks/slack/nobody/test-message").status_code == 404
+        assert client_as("viewer").post("/api/v1/blocks/slack/team/test-message").status_code == 403

@@ -49,6 +49,8 @@ def test_a_job_tells_its_start_and_its_end(client: FlaskClient, client_as: Clien
     shown = client.get(f"{PINGS}/backup").json
     assert shown is not None
     assert (shown["state"], shown["started"]) == ("failed", None)
+    assert shown["last_started"] < shown["last_failed"] == shown["heard"]
+    assert shown["last_succeeded"] is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -17,6 +17,7 @@ from orchestrator.errors import Conflict, InvalidInput, OrchestratorError
 from orchestrator.serializers import loads
 from orchestrator.server.db.models import Block, BlockChange, BlockType, Event, Resource
 from orchestrator.server.schemas.blocks import BlockInputSchema
+from orchestrator.server.services.acting import actions
 from orchestrator.server.services.configuring import block_history, block_types, block_usage, blocks, limits
 from orchestrator.server.services.configuring.block_usage import Usage
 from orchestrator.server.services.configuring.blocks import MASK
@@ -35,6 +36,10 @@ from .titles import titled
 NAME = "@name"
 #: Events, changes and resources that a block's page shows.
 EVENTS_MAX, CHANGES_MAX, RESOURCES_MAX = 30, 20, 8
+#: After how long somebody is told that a message for a test was not taken up.
+PATIENCE = timedelta(seconds=15)
+#: State and title of a message for a test, by whether it was sent; None: it is not known yet.
+_MESSAGE = {True: ("COMPLETED", "Sent."), False: ("FAILED", "Not sent."), None: ("RUNNING", "Sending…")}
 #: Seconds between two looks that the page offers.
 INTERVALS = (60, 300, 900, 1800, 3600, 21600, 86400)
 
@@ -99,6 +104,18 @@ class BlockPage:
     resources: list[Resource]
 
 
+@dataclass(frozen=True)
+class Message:
+    """What became of a message that was sent for a test."""
+
+    action: uuid.UUID
+    is_done: bool
+    #: As of runs: what looks like this.
+    state_type: str
+    title: str
+    text: str
+
+
 def load(session: Session, block_id: uuid.UUID, now: datetime) -> BlockPage:
     """Read one block. Raises NotFound."""
     found = blocks.get(session, block_id)
@@ -119,6 +136,20 @@ def load(session: Session, block_id: uuid.UUID, now: datetime) -> BlockPage:
         discovery=discovery.get(session, block_id, now) if can_be_watched else None,
         resources=_resources(session, block_id) if can_be_watched else [],
     )
+
+
+def message(session: Session, action_id: uuid.UUID, now: datetime) -> Message:
+    """What became of a message that was sent for a test. Raises NotFound."""
+    action = actions.get(session, action_id).action
+    if action.ended is not None:
+        is_sent = action.state == "done"
+        text = "The service took it: look whether it came." if is_sent else action.error
+        return Message(action.id, True, *_MESSAGE[is_sent], text)
+    if action.errand_id is not None:
+        return Message(action.id, False, *_MESSAGE[None], "An agent sends it, since its kind is not one of ours.")
+    is_waiting = action.attempts == 0 and now - action.created > PATIENCE
+    text = "It still waits to be taken up: is the services process running?" if is_waiting else ""
+    return Message(action.id, False, *_MESSAGE[None], text)
 
 
 def form_of_type(session: Session, slug: str) -> Form:

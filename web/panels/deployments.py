@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 
 from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput, OrchestratorError, ParameterError
+from orchestrator.expectations import read, sentence
 from orchestrator.serializers import loads
-from orchestrator.server.db.models import Block, Deployment, Hold, SavedForm, Schedule
+from orchestrator.server.db.models import Block, Deployment, Expectation, Hold, SavedForm, Schedule
 from orchestrator.server.services.acting import holds
 from orchestrator.server.services.configuring import block_lookup
 from orchestrator.server.services.deploying import deployment_notifications, deployments, saved_forms, schedules
 from orchestrator.server.services.deploying.deployments import DeploymentFilter
+from orchestrator.server.services.expecting import expectations
 from orchestrator.server.services.paging import Page
 from orchestrator.server.services.running import deployment_templates, run_briefs, runs
 from orchestrator.server.services.running.deployment_templates import Use
@@ -56,6 +58,8 @@ class DeploymentPage:
     #: Those in force that hold it.
     holds: list[Hold]
     forms: list[SavedForm]
+    #: What is expected of it, in a sentence each.
+    expected: list[tuple[Expectation, str]]
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,14 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
         looked_up=deployment_templates.uses(session, found),
         holds=holds.on_deployment(session, deployment_id),
         forms=saved_forms.of(session, [deployment_id])[deployment_id],
+        expected=_expected(session, found),
     )
+
+
+def _expected(session: Session, deployment: Deployment) -> list[tuple[Expectation, str]]:
+    name = f"{deployment.flow.name}/{deployment.name}"
+    found = expectations.of_deployment(session, deployment.id, name)
+    return [(row, sentence(read(row.document))) for row in found]
 
 
 def _told(session: Session, deployment: Deployment) -> list[tuple[Block, str, list[str]]]:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import yaml
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orchestrator.clock import from_text
 from orchestrator.expectations import DUE, LATE, MET, MISSED, STATUSES, read, sentence
-from orchestrator.expectations.documents import FIELDS
-from orchestrator.server.db.models import Expectation, Firing
-from orchestrator.server.services.expecting import expectations, occurrences
+from orchestrator.server.db.models import Deployment, Expectation, Firing
+from orchestrator.server.services.expecting import expectation_etas, expectations, occurrences
+from orchestrator.server.services.expecting.expectation_etas import Outlook
 from orchestrator.server.services.expecting.expectations import ExpectationFilter
 from orchestrator.server.services.expecting.occurrences import OccurrenceFilter, OccurrenceRow
 from orchestrator.server.services.paging import Page
 
 from ..looks import Look
+from .expectation_form import written
 
 DAY = timedelta(days=1)
 #: Days that the calendar shows; how many of them lie before today at first.
@@ -109,6 +110,10 @@ class One:
     counts: dict[str, int]
     open: list[Firing]
     status: str
+    #: ``flow/name`` of the deployment whose document it is in; empty: it is nobody's.
+    owner_name: str
+    #: When those that are due next will probably be met, by their ids.
+    outlooks: dict[uuid.UUID, Outlook] = field(default_factory=dict)
 
 
 def asked(arguments: Mapping[str, Any]) -> Asked:
@@ -139,20 +144,23 @@ def load(session: Session, expectation: Expectation, status: str, cursor: str | 
     status = status if status in STATUSES else ""
     only = OccurrenceFilter(expectation.id, status or None, before=None if status else now + 2 * DAY)
     firings = select(Firing).where(Firing.expectation_id == expectation.id, Firing.state == "open")
+    rows = occurrences.listing(session, only, 50, cursor)
     return One(
         expectation,
         sentence(read(expectation.document)),
-        yaml.safe_dump(_ordered(expectation.document), sort_keys=False, allow_unicode=True),
-        occurrences.listing(session, only, 50, cursor),
+        written(expectation.document),
+        rows,
         occurrences.tally(session, [expectation.id], now - 30 * DAY)[expectation.id],
         list(session.scalars(firings.order_by(Firing.id.desc()).limit(20))),
         status,
+        _owner_name(session, expectation),
+        expectation_etas.outlooks(session, [(row.occurrence, row.expectation) for row in rows.items], now),
     )
 
 
-def _ordered(document: Mapping[str, Any]) -> dict[str, Any]:
-    """As people write it: the database keeps no order."""
-    return {name: document[name] for name in FIELDS if name in document}
+def _owner_name(session: Session, expectation: Expectation) -> str:
+    owner = session.get(Deployment, expectation.deployment_id) if expectation.deployment_id else None
+    return f"{owner.flow.name}/{owner.name}" if owner else ""
 
 
 def _day(at: datetime) -> datetime:

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
 from orchestrator.server.db.session import reading, transaction
+from orchestrator.server.services.acting import trial_messages
 from orchestrator.server.services.configuring import blocks
 from orchestrator.server.services.deploying import block_removal
 from orchestrator.server.services.mapping import discovery
@@ -80,6 +81,29 @@ def switch(block_id: uuid.UUID) -> AnyResponse:
         discovery.change(session, block_id, {"active": on}, actor(), now())
     text = "On: it is looked through from time to time" if on else "Off: it is looked through when you ask for it"
     return done(text, url_for("web.block.show", block_id=block_id))
+
+
+@blueprint.post("/test-message")
+@needs("editor")
+def send_test(block_id: uuid.UUID) -> AnyResponse:
+    """Send a real message by the notifier; the page's own part tells what becomes of it."""
+    with transaction() as session:
+        action_id = trial_messages.send(session, block_id, actor(), now())
+    return _message(block_id, action_id)
+
+
+@blueprint.get("/test-messages/<uuid:action_id>")
+def message(block_id: uuid.UUID, action_id: uuid.UUID) -> AnyResponse:
+    """What became of a message that was sent for a test."""
+    return _message(block_id, action_id)
+
+
+def _message(block_id: uuid.UUID, action_id: uuid.UUID) -> AnyResponse:
+    if not is_part():
+        return redirect(url_for("web.block.show", block_id=block_id), 303)
+    with reading() as session:
+        part = panel.message(session, action_id, now())
+    return make_response(render_template("parts/test_message.html", message=part, block_id=block_id))
 
 
 @blueprint.get("/errands/<uuid:run_id>")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
+from typing import Any
 
 from flask import Blueprint, Response, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
+from orchestrator.errors import ScheduleError
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.services.expecting import expectations as service
+from orchestrator.server.services.expecting import suggestions
 
-from ..access import actor, needs
+from ..access import actor, is_part, needs
 from ..fragments import done, page
 from ..panels import expectations
 
@@ -28,6 +31,20 @@ def show() -> Response:
     with reading() as session:
         found = expectations.listing(session, wanted, now(), request.args.get("cursor"))
     return page("expectations", room="expectations", asked=wanted, found=found, looks=expectations.LOOKS)
+
+
+@blueprint.get("/suggestions")
+def suggested() -> Response:
+    """What the past suggests, in ``timezone``, or of one ``deployment``; the page's own script asks for the list."""
+    deployment, zone = (request.args.get(name, "").strip() for name in ("deployment", "timezone"))
+    given: dict[str, Any] = {"deployment": deployment, "zone": zone, "found": [], "problem": ""}
+    if is_part():
+        try:
+            with reading() as session:
+                given["found"] = suggestions.suggest(session, zone or "UTC", now(), deployment or None)
+        except ScheduleError as error:
+            given["problem"] = str(error)
+    return page("expectation_suggestions", room="expectations", **given)
 
 
 @blueprint.get("/<uuid:expectation_id>")

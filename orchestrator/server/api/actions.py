@@ -13,11 +13,11 @@ from ...errors import AccessDenied
 from ..db.session import reading, transaction
 from ..schemas import actions as schemas
 from ..schemas.base import PageQuery
-from ..services.acting import action_kinds, actions
+from ..services.acting import action_kinds, actions, trial_messages
 from ..services.acting.action_kind import KNOWN
 from ..services.acting.actions import ActionFilter, ActionRow
 from .access import actor, needs, principal
-from .resource import Resource, answer, answer_all, answer_page
+from .resource import Resource, address, answer, answer_all, answer_page
 
 blueprint = Resource("actions", "Actions: what firings asked for, and what became of each.")
 
@@ -55,6 +55,16 @@ def redo_action(action_id: uuid.UUID) -> Response:
     with transaction() as session:
         found = actions.redo(session, action_id, actor(), now())
         return answer(present(found))
+
+
+@blueprint.routes("/blocks/<ref>/test-message", "/blocks/<kind>/<name>/test-message", methods=["POST"])
+@needs("editor")
+@blueprint.response(202, schemas.TrialMessageSchema)
+def send_test_message(**ref: str) -> Response:
+    """Send a real message by a notifier, the way actions do, to see whether it arrives; it is tried once."""
+    with transaction() as session:
+        action = trial_messages.send(session, address(**ref), actor(), now())
+    return answer({"action": action}, 202)
 
 
 @blueprint.route("/action-kinds")

@@ -7,7 +7,6 @@ from typing import Any
 from flask import Response, request
 
 from ...clock import now
-from ..config import current
 from ..db.models import Ping
 from ..db.session import reading, transaction
 from ..schemas import pings as schemas
@@ -72,10 +71,12 @@ def delete_ping(ref: str) -> Response:
 
 def present(ping: Ping) -> dict[str, Any]:
     """A ping as JSON."""
-    shown = ("id", "name", "resource_id", "description", "state", "heard", "started", "created", "updated")
+    shown = (
+        "id", "name", "resource_id", "description", "state", "heard", "started", "last_started", "last_succeeded",
+        "last_failed", "created", "updated",
+    )  # fmt: skip
     return {name: getattr(ping, name) for name in shown}
 
 
 def _with_address(ping: Ping, token: str) -> dict[str, Any]:
-    base = current().public_url or request.host_url.rstrip("/")
-    return {**present(ping), "url": f"{base}/ping/{token}"}
+    return {**present(ping), "url": pings.address(token, request.host_url)}

@@ -16,7 +16,7 @@ _RELATED = {
 _PAYLOAD = {
     "by": "the trigger, or who asked for it",
     "kind": "what kind of action",
-    "moment": "`fire` or `resolve`",
+    "moment": "`fire`, `resolve`, or `test`: somebody sent a message to see whether it arrives",
     "attempts": "how often it was tried",
     "firing": "id of the firing",
 }

@@ -19,6 +19,8 @@ FAMILY = Family(
         action("loaded", "It was read with its secrets in clear.", _TYPE),
         action("deleted", "It was deleted.", _TYPE, **BEFORE, used_by="what used it and does no longer"),
         action("test-asked", "Somebody had an agent try it.", _TYPE, run="id of the errand"),
+        action("test-message-asked", "Somebody sent a message by it to see whether it arrives.", _TYPE,
+               action="id of the action that sends it"),
         action("browse-asked", "Somebody had an agent list a folder in it.", _TYPE, run="id of the errand",
                path="which folder"),
         action("inspect-asked", "Somebody had an agent look for flows in it.", _TYPE, run="id of the errand",

@@ -20,7 +20,12 @@ class ActionSchema(Strict):
     )
     firing_id = fields.UUID(required=True)
     trigger = fields.Nested(ReferenceSchema, required=True, allow_none=True)
-    moment = fields.String(required=True, metadata={"description": "`fire` or `resolve`: what asked for it."})
+    moment = fields.String(
+        required=True,
+        metadata={
+            "description": "`fire` or `resolve`: what asked for it; `test`: somebody did, to see whether it arrives."
+        },
+    )
     position = fields.Integer(required=True, metadata={"description": "Its place in that list of the trigger."})
     spec = Mapping(required=True, metadata={"description": "The action's document, its templates not filled in."})
     rendered = Json(required=True, allow_none=True, metadata={"description": "What its templates became."})
@@ -31,6 +36,12 @@ class ActionSchema(Strict):
     ended = Instant(required=True, allow_none=True)
     result = Json(required=True, allow_none=True, metadata={"description": "What it led to, such as a run's id."})
     error = fields.String(required=True, metadata={"description": "Why the last try failed; empty when it did not."})
+
+
+class TrialMessageSchema(Strict):
+    """The action that sends it; `GET actions/{action}` tells what became of it."""
+
+    action = fields.UUID(required=True)
 
 
 class ActionQuery(PageQuery):

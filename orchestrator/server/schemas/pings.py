@@ -39,7 +39,12 @@ class PingSchema(Strict):
         metadata={"description": "`started`, `succeeded` or `failed`; null: nothing was heard yet."},
     )
     heard = Instant(required=True, allow_none=True)
-    started = Instant(required=True, allow_none=True)
+    started = Instant(
+        required=True, allow_none=True, metadata={"description": "When the job under way started; null: none is."}
+    )
+    last_started = Instant(required=True, allow_none=True)
+    last_succeeded = Instant(required=True, allow_none=True)
+    last_failed = Instant(required=True, allow_none=True)
     created = Instant(required=True)
     updated = Instant(required=True)
 

@@ -18,7 +18,7 @@ class Action(Base):
 
     id: Mapped[Key]
     firing_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("firing.id", ondelete="CASCADE"))
-    #: ``fire`` or ``resolve``: what of the firing asked for it; and its place in that list.
+    #: ``fire`` or ``resolve``: what of the firing asked for it; and its place in that list. ``test``: somebody did.
     moment: Mapped[str]
     position: Mapped[int]
     kind: Mapped[str]
@@ -44,7 +44,7 @@ class Action(Base):
 
     __table_args__ = (
         UniqueConstraint("firing_id", "moment", "position"),
-        CheckConstraint("moment IN ('fire', 'resolve')", name="moment"),
+        CheckConstraint("moment IN ('fire', 'resolve', 'test')", name="moment"),
         CheckConstraint("state IN ('waiting', 'running', 'done', 'given-up', 'skipped')", name="state"),
         Index("ix_action_due", "next_try", postgresql_where=text("state IN ('waiting', 'running')")),
         Index("ix_action_state", "state", text("id DESC")),

@@ -27,6 +27,10 @@ class Ping(Base):
     heard: Mapped[datetime | None]
     #: When the job under way started; None where none is, or its start was not told.
     started: Mapped[datetime | None]
+    #: When each was last told.
+    last_started: Mapped[datetime | None]
+    last_succeeded: Mapped[datetime | None]
+    last_failed: Mapped[datetime | None]
     created: Mapped[Created]
     updated: Mapped[datetime] = mapped_column(server_default=text("now()"))
 

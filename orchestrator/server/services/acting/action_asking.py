@@ -43,7 +43,9 @@ def prepare(session: Session, scene: Scene, row: Action, now: datetime) -> tuple
 
 
 def actor_of(firing: Firing, trigger: Trigger | None) -> Actor:
-    """Who an action is done by: the trigger."""
+    """Who an action is done by: the trigger, the expectation, or who sends a test message."""
+    if isinstance(by := firing.context.get("by"), dict) and firing.trigger_id is None and firing.expectation_id is None:
+        return Actor.read(by)
     if trigger is None:
         told = firing.context.get("expectation")
         name = str(told.get("name", "")) if isinstance(told, dict) else ""

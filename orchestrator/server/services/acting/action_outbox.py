@@ -54,7 +54,8 @@ _REST = """
 UPDATE action a SET next_try = t.open_until,
     error = a.target || ' rests after ' || t.failures || ' failures in a row, the last: ' || t.error
 FROM action_target t
-WHERE a.target = t.target AND t.open_until > %(now)s AND a.state = 'waiting' AND a.next_try <= %(now)s"""
+WHERE a.target = t.target AND t.open_until > %(now)s AND a.state = 'waiting' AND a.next_try <= %(now)s
+    AND a.moment <> 'test'"""
 
 _OTHERS = """
 SELECT EXISTS (SELECT 1 FROM action WHERE state = 'running')

@@ -30,6 +30,8 @@ TRIES = 12
 PAUSE, PAUSE_MAX = timedelta(seconds=10), timedelta(hours=1)
 #: Failures in a row after which a target rests, and how long: the first time, and at most.
 BREAK_AFTER, REST, REST_MAX = 5, timedelta(seconds=30), timedelta(minutes=10)
+#: The moment of a message that is sent to see whether it arrives: it is tried once.
+TEST = "test"
 ERROR_MAX = 2000
 #: Runs that an event names.
 RELATED_MOST = 50
@@ -86,7 +88,7 @@ def ended(session: Session, scene: Scene, row: Action, how: Ended, error: str, n
     if how is Ended.SKIPPED:
         row.state, row.ended, row.next_try = "skipped", now, None
         return
-    if how is Ended.FAILED and row.attempts < TRIES:
+    if how is Ended.FAILED and row.attempts < TRIES and row.moment != TEST:
         row.state = "waiting"
         row.next_try = now + pause(row.attempts) * random.uniform(0.9, 1.1)
         _announce(session, scene, "failed", row, now, error=row.error)

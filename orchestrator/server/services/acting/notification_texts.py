@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 from ....settings import Settings
 
@@ -59,7 +61,7 @@ def body(told: Told, settings: Settings) -> str:
 def of_firing(
     *, name: str, severity: str, description: str, url: str, is_over: bool, reason: str, at: str, resource: str
 ) -> dict[str, str]:
-    """Subject and body for a firing: of a trigger or an expectation that has a ``name``."""
+    """Subject and body for a firing of a trigger that has a ``name``."""
     happened = "is over" if is_over else "fired"
     facts = [("Why", reason), ("When", at), ("Resource", resource), ("Severity", severity)]
     lines = [
@@ -70,6 +72,32 @@ def of_firing(
         *(["", url] if url else []),
     ]
     return {"subject": f"{'Over' if is_over else severity.capitalize() or 'Fired'}: {name}", "body": "\n".join(lines)}
+
+
+def of_expectation(told: Mapping[str, Any], reason: str) -> dict[str, str]:
+    """Subject and body for what an expectation tells: a miss, or that what was missed came after all.
+
+    Args:
+        told: As templates of actions know it: ``occurrence``, ``severity``, ``owner``, ``description``, ``url``.
+        reason: What became of it, in one line.
+    """
+    occurrence = told.get("occurrence") or {}
+    description, url = str(told.get("description") or ""), str(told.get("url") or "")
+    facts = [
+        ("Expected", occurrence.get("sentence")),
+        ("Deadline", occurrence.get("deadline")),
+        ("Came", occurrence.get("satisfied")),
+        ("Severity", told.get("severity")),
+        ("Owner", told.get("owner")),
+    ]
+    lines = [
+        f"**{reason}**",
+        *(["", *_quoted(description)] if description.strip() else []),
+        "",
+        *(f"- {title}: {value}" for title, value in facts if value),
+        *(["", url] if url else []),
+    ]
+    return {"subject": reason, "body": "\n".join(lines)}
 
 
 def link(run_id: uuid.UUID, settings: Settings) -> str:

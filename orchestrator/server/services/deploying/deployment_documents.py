@@ -43,7 +43,7 @@ def of(session: Session, deployment: Deployment) -> dict[str, Any]:
             for item in deployment.notifications
         ],
         "triggers": triggers.owned_documents(session, deployment.id),
-        "expectations": expectations.owned_documents(session, deployment.id),
+        "expectations": expectations.owned_documents(session, deployment),
         **deployment_resources.by_role(deployment),
         "work_queue": deployment.work_queue.name,
         "parameters": deployment.parameters,

@@ -22,7 +22,7 @@ from ..internal import FLOW_ID, FLOW_NAME
 from ..json_schemas import check_schema, parameter_problems
 from ..mapping import deployment_resources
 from ..paging import Page, check_limit, decode, page
-from ..reacting import triggers
+from ..reacting import desk_triggers, triggers
 from ..recording.announcements import announce, resource
 from ..running import deployment_templates, runs, work_queues
 from . import deployment_blocks, deployment_notifications, flows, schedules
@@ -93,7 +93,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         schedules.replace(session, made, wanted or [], now)
         deployment_notifications.replace(session, made, told, actor, now)
         triggers.replace_owned(session, made, document.get("triggers"), actor, now)
-        expectations.replace_owned(session, made.id, document.get("expectations"), actor, now)
+        expectations.replace_owned(session, made, document.get("expectations"), actor, now)
         deployment_resources.replace(session, made, declared, now)
         deployment_templates.note(session, made)
         times = [f"{item.slug}: {schedules.describe(item.spec)}" for item in wanted or ()]
@@ -101,7 +101,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         return Applied(made, True, ["created"])
     lines += deployment_notifications.replace(session, present, told, actor, now)
     lines += triggers.replace_owned(session, present, document.get("triggers"), actor, now)
-    lines += expectations.replace_owned(session, present.id, document.get("expectations"), actor, now)
+    lines += expectations.replace_owned(session, present, document.get("expectations"), actor, now)
     lines += deployment_resources.replace(session, present, declared, now)
     return _update(session, present, values, wanted, lines, actor, now)
 
@@ -190,6 +190,7 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     session.execute(select(Deployment.id).where(Deployment.id == deployment.id).with_for_update())
     cancel_waiting(session, deployment.id, actor, now, None)
     (about, related), before = _labels(deployment), _shown(session, deployment)
+    desk_triggers.delete_of_deployment(session, deployment.id, actor, now)
     session.execute(sql_delete(Schedule).where(Schedule.deployment_id == deployment.id))
     session.execute(sql_delete(Deployment).where(Deployment.id == deployment.id))
     deployment_blocks.drop(session, deployment_blocks.of(deployment), actor, now)

@@ -12,14 +12,14 @@ from sqlalchemy.orm import Session
 
 from .... import serializers
 from ....clock import to_text
-from ....expectations import LATE, MET, MISSED, STREAK, sentence
-from ....expectations.sentences import span
+from ....expectations import LATE, MISSED, STREAK, outcome, sentence
 from ....ids import uuid7
 from ...config import current
 from ...db.models import Deployment, Expectation, ExpectationOccurrence, Firing, Flow
 from ..acting import actions
 from ..acting.notification_texts import base_url
 from ..recording.events import EventRecord, record
+from . import occurrences
 from .expectation_watch import RUN_PREFIX, Watch
 from .expectations import label
 
@@ -31,7 +31,7 @@ def tell(session: Session, watch: Watch, row: ExpectationOccurrence, before: str
     """An occurrence has another status than ``before``."""
     session.flush()
     expectation = session.get_one(Expectation, watch.id)
-    facts = facts_of(watch, row)
+    facts = facts_of(watch, row, was_missed=before == MISSED)
     if row.status == MISSED:
         _record(session, watch, expectation, row, "missed", facts, now)
         _fire(session, watch, expectation, row, facts, now)
@@ -43,7 +43,7 @@ def tell(session: Session, watch: Watch, row: ExpectationOccurrence, before: str
         _resolve(session, watch, expectation, row, facts, now)
 
 
-def facts_of(watch: Watch, row: ExpectationOccurrence) -> dict[str, Any]:
+def facts_of(watch: Watch, row: ExpectationOccurrence, was_missed: bool = False) -> dict[str, Any]:
     """What events and templates of actions are told of an occurrence."""
     times = {name: getattr(row, name) for name in ("opens", "due", "deadline", "satisfied", "judged")}
     return {
@@ -53,22 +53,15 @@ def facts_of(watch: Watch, row: ExpectationOccurrence) -> dict[str, Any]:
         **{name: None if value is None else to_text(value) for name, value in times.items()},
         "judged_late": row.judged_late,
         "sentence": sentence(watch.spec),
-        "reason": reason(watch, row),
+        "reason": reason(watch, row, was_missed),
     }
 
 
-def reason(watch: Watch, row: ExpectationOccurrence) -> str:
+def reason(watch: Watch, row: ExpectationOccurrence, was_missed: bool = False) -> str:
     """What became of an occurrence, in one line."""
-    name = f"{watch.spec.name} ({row.key})" if row.key else watch.spec.name
-    due = f"{row.deadline:%Y-%m-%d %H:%M:%S} UTC"
-    if row.status == MISSED:
-        late = ", as was found after an outage" if row.judged_late else ""
-        return f"{name} was missed: it was due by {due}{late}"
-    if row.satisfied is None:
-        return f"{name} is due by {due}"
-    if row.status == MET:
-        return f"{name} was met at {row.satisfied:%Y-%m-%d %H:%M:%S} UTC"
-    return f"{name} came {span(row.satisfied - row.deadline)} late, at {row.satisfied:%Y-%m-%d %H:%M:%S} UTC"
+    found = occurrences.state_of(row, watch.spec.count)
+    about = f"run {row.key}" if row.key and watch.runs is not None else ", ".join(_values(watch, row))
+    return outcome(watch.spec, found, about=about, was_missed=was_missed, is_judged_late=row.judged_late)
 
 
 def _record(
@@ -152,9 +145,7 @@ def _context(
 def _labels(session: Session, watch: Watch, row: ExpectationOccurrence) -> dict[str, str]:
     """What the miss is about: a run, a deployment, what ``for_each`` tells apart."""
     if watch.runs is None:
-        names = watch.spec.for_each
-        values = [row.key] if len(names) == 1 else serializers.loads(row.key) if names else []
-        return dict(zip(names, values, strict=True))
+        return dict(zip(watch.spec.for_each, _values(watch, row), strict=True))
     if row.key:
         return {_RESOURCE: f"{RUN_PREFIX}{row.key}"}
     if watch.runs.deployment is None:
@@ -163,6 +154,12 @@ def _labels(session: Session, watch: Watch, row: ExpectationOccurrence) -> dict[
     query = select(Deployment.id).join(Flow, Flow.id == Deployment.flow_id)
     found = session.scalar(query.where(Flow.name == flow, Deployment.name == name))
     return {} if found is None else {_RESOURCE: f"orchestrator.deployment.{found}"}
+
+
+def _values(watch: Watch, row: ExpectationOccurrence) -> list[str]:
+    """The values of the labels that ``for_each`` names."""
+    names = watch.spec.for_each
+    return [row.key] if len(names) == 1 else serializers.loads(row.key) if names else []
 
 
 def _occasion(row: ExpectationOccurrence) -> str:

@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 
 from ....clock import to_text
 from ....errors import Conflict, InvalidInput, NotFound
-from ....expectations import DUE, Spec, read, sentence
+from ....expectations import DUE, Spec, of_owner, read, sentence, without_owner
 from ....expectations.documents import FIELDS
 from ....ids import uuid7
 from ....records import Actor
-from ...db.models import Expectation, ExpectationOccurrence
+from ...db.models import Deployment, Expectation, ExpectationOccurrence
 from ..acting import action_kinds
 from ..paging import Page, check_limit, decode, page
+from ..reacting import desk_triggers
 from ..recording.announcements import announce, resource
 from . import calendars
 
@@ -114,6 +115,13 @@ def listing(
     return page(rows, limit, lambda row: (row.name, row.id))
 
 
+def of_deployment(session: Session, deployment_id: uuid.UUID, name: str, most: int = 20) -> list[Expectation]:
+    """What is expected of a deployment, ``flow/name``: what it owns, and what is about its runs."""
+    about = Expectation.document["run"]["deployment"].astext == name
+    query = select(Expectation).where((Expectation.deployment_id == deployment_id) | about)
+    return list(session.scalars(query.order_by(Expectation.name).limit(most)))
+
+
 def change(
     session: Session, ref: str | uuid.UUID, values: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Expectation:
@@ -161,28 +169,28 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
 
 def replace_owned(
     session: Session,
-    deployment_id: uuid.UUID,
+    deployment: Deployment,
     documents: Sequence[Mapping[str, Any]] | None,
     actor: Actor,
     now: datetime,
 ) -> list[str]:
     """Give a deployment, which is in the database, these expectations and no others; returns what changed, a line each.
-    None: they stay as they are.
+    None: they stay as they are. A ``run`` that says not whose is about the deployment's own.
 
     Raises:
         InvalidInput: A document is wrong, or two have one name.
     """
     if documents is None:
         return []
-    wanted = _wanted(session, documents)
-    present = {row.name: row for row in _owned(session, deployment_id)}
+    wanted = _wanted(session, [of_owner(document, _full_name(deployment)) for document in documents])
+    present = {row.name: row for row in _owned(session, deployment.id)}
     lines = []
     for name in sorted(present.keys() - wanted.keys()):
         _remove(session, present[name], actor, now)
         lines.append(f"expectation {name}: removed")
     for name, document in wanted.items():
         if name not in present:
-            create(session, document, actor, now, deployment_id)
+            create(session, document, actor, now, deployment.id)
             lines.append(f"expectation {name}: added")
         elif present[name].document != document:
             _change(session, present[name], document, actor, now)
@@ -190,11 +198,10 @@ def replace_owned(
     return lines
 
 
-def owned_documents(session: Session, deployment_id: uuid.UUID) -> list[dict[str, Any]]:
-    """The documents of a deployment's own expectations, by name."""
-    return [
-        {name: row.document[name] for name in FIELDS if name in row.document} for row in _owned(session, deployment_id)
-    ]
+def owned_documents(session: Session, deployment: Deployment) -> list[dict[str, Any]]:
+    """The documents of a deployment's own expectations, by name, as its file holds them."""
+    found = [without_owner(row.document, _full_name(deployment)) for row in _owned(session, deployment.id)]
+    return [{name: document[name] for name in FIELDS if name in document} for document in found]
 
 
 def label(row: Expectation) -> dict[str, str]:
@@ -203,9 +210,14 @@ def label(row: Expectation) -> dict[str, str]:
 
 
 def _remove(session: Session, row: Expectation, actor: Actor, now: datetime) -> None:
+    desk_triggers.delete_of_expectation(session, row.id, actor, now)
     session.delete(row)
     session.flush()
     _announce(session, "deleted", row, actor, now)
+
+
+def _full_name(deployment: Deployment) -> str:
+    return f"{deployment.flow.name}/{deployment.name}"
 
 
 def _owned(session: Session, deployment_id: uuid.UUID) -> list[Expectation]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -26,7 +27,9 @@ SUBJECTS, EACH = 200, 2000
 
 _RUNS = f"""
 SELECT f.name || '/' || d.name AS deployment, array_agg(r.ended) AS times
-FROM (SELECT id, name, flow_id FROM deployment ORDER BY id LIMIT %(subjects)s) d JOIN flow f ON f.id = d.flow_id
+FROM (SELECT d.id, d.name, d.flow_id FROM deployment d JOIN flow f ON f.id = d.flow_id
+    WHERE %(only)s::text IS NULL OR f.name || '/' || d.name = %(only)s ORDER BY d.id LIMIT %(subjects)s) d
+JOIN flow f ON f.id = d.flow_id
 CROSS JOIN LATERAL (
     SELECT ended FROM flow_run WHERE deployment_id = d.id AND state_type = 'COMPLETED' AND ended >= %(since)s
     ORDER BY id DESC LIMIT %(each)s) r
@@ -52,11 +55,12 @@ class Suggestion:
     met: float
 
 
-def suggest(session: Session, timezone: str, now: datetime) -> list[Suggestion]:
+def suggest(session: Session, timezone: str, now: datetime, deployment: str | None = None) -> list[Suggestion]:
     """What may be expected that nobody expects yet; the surest first.
 
     Args:
         timezone: Whose days and hours the pattern is looked for in.
+        deployment: ``flow/name``: only its runs.
 
     Raises:
         ScheduleError: There is no such zone.
@@ -65,18 +69,22 @@ def suggest(session: Session, timezone: str, now: datetime) -> list[Suggestion]:
     since = now - min(BACK, current().run_retention)
     found = []
     known = _known(session)
-    for row in fetch(session, _RUNS, {"since": since, "subjects": SUBJECTS, "each": EACH}):
+    for row in fetch(session, _RUNS, {"since": since, "only": deployment, "subjects": SUBJECTS, "each": EACH}):
         what = {"run": {"deployment": row.deployment}}
         if ("run", row.deployment) not in known and (learned := learn(row.times, since, now, zone)):
             found.append(_suggestion(row.deployment, what, learned))
+    found += [] if deployment is not None else _of_events(session, known, zone, now)
+    return sorted(found, key=lambda one: (-one.met, -one.samples, one.document["name"]))
+
+
+def _of_events(session: Session, known: set[tuple[str, str]], zone: ZoneInfo, now: datetime) -> Iterator[Suggestion]:
     since = now - min(BACK, current().event_retention)
     wanted = {"floor": uuid7_floor(since), "subjects": SUBJECTS, "each": EACH}
     for row in fetch(session, _EVENTS, wanted):
         what = {"on": {"match": {"resource.id": row.resource}, "expect": [row.event]}}
         times = [at for at in row.times if at >= since]
         if (row.event, row.resource) not in known and (learned := learn(times, since, now, zone)):
-            found.append(_suggestion(f"{row.resource} {row.event}", what, learned))
-    return sorted(found, key=lambda one: (-one.met, -one.samples, one.document["name"]))
+            yield _suggestion(f"{row.resource} {row.event}", what, learned)
 
 
 def _known(session: Session) -> set[tuple[str, str]]:

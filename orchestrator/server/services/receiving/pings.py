@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from ....errors import Conflict, NotFound
 from ....ids import uuid7
 from ....records import Actor
+from ...config import current
 from ...db.models import Ping
 from ..paging import Page, check_limit, decode, page
 from ..recording import events
@@ -115,10 +116,16 @@ def hear(session: Session, token: str, call: Call, now: datetime) -> None:
     payload.update({name: value for name, value in facts.items() if value is not None})
     ping.started = now if call.state == "started" else None
     ping.state, ping.heard = call.state, now
+    setattr(ping, f"last_{call.state}", now)
     labels = {"resource.id": ping.resource_id, "resource.name": ping.name, "resource.kind": "ping"}
     related = [resource("ping", ping.id, ping.name, "ping")]
     told = EventRecord(f"ping.{call.state}", labels, related, payload, occurred=now, source="webhook")
     events.store(session, [told], now)
+
+
+def address(token: str, root: str) -> str:
+    """The whole address of a token; ``root`` is where the server was asked, for one that has no public address."""
+    return f"{current().public_url or root.rstrip('/')}/ping/{token}"
 
 
 def _find(session: Session, name: str) -> Ping | None:

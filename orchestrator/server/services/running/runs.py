@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import select, update
@@ -29,6 +29,9 @@ from ..recording.announcements import announce, resource
 from ..statements import insert_runs
 from . import deployment_templates
 from .transitions import apply, locked
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 S = StateType
 
@@ -72,23 +75,31 @@ class RunRow:
     work_queue_name: str | None
 
 
+class Wanted(TypedDict, total=False):
+    """What of a new run may be said, and has a default."""
+
+    #: Laid over the deployment's own; they hold no templates but those that it has itself.
+    parameters: Mapping[str, Any] | None
+    #: Made up when not given.
+    name: str | None
+    tags: Sequence[str]
+    #: Not to start before; now when not given.
+    due: datetime | None
+    priority: int
+    #: A second run with the same one, for the same flow, is not created: the first is found.
+    idempotency_key: str | None
+    schedule_id: uuid.UUID | None
+    slot: datetime | None
+    #: The parameters are those of an earlier run, templates of a schedule included.
+    again: bool
+    #: The chain of causes that the run belongs to, and how many firings are in it before.
+    chain: tuple[uuid.UUID, int] | None
+    #: The step that it is of a chain; there is one run for each in a run of the chain.
+    chain_step: str | None
+
+
 def create(
-    session: Session,
-    deployment: Deployment,
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    actor: Actor,
-    now: datetime,
-    name: str | None = None,
-    tags: Sequence[str] = (),
-    due: datetime | None = None,
-    priority: int = 0,
-    idempotency_key: str | None = None,
-    schedule_id: uuid.UUID | None = None,
-    slot: datetime | None = None,
-    again: bool = False,
-    chain: tuple[uuid.UUID, int] | None = None,
-    chain_step: str | None = None,
+    session: Session, deployment: Deployment, *, actor: Actor, now: datetime, **wanted: Unpack[Wanted]
 ) -> tuple[uuid.UUID, bool]:
     """Create a run of a deployment, SCHEDULED, as :func:`draft` and :func:`insert` do.
 
@@ -99,12 +110,7 @@ def create(
         InvalidInput: A parameter holds a template that the deployment does not have.
         ParameterError: The parameters do not fit the deployment's schema.
     """
-    made = draft(
-        deployment, parameters=parameters, actor=actor, now=now, name=name, tags=tags, due=due, priority=priority,
-        idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot, again=again, chain=chain,
-        chain_step=chain_step,
-    )  # fmt: skip
-    return insert(session, [made])[0]
+    return insert(session, [draft(deployment, actor=actor, now=now, **wanted)])[0]
 
 
 @dataclass(frozen=True)
@@ -116,45 +122,25 @@ class Draft:
     queue: str
 
 
-def draft(
-    deployment: Deployment,
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    actor: Actor,
-    now: datetime,
-    name: str | None = None,
-    tags: Sequence[str] = (),
-    due: datetime | None = None,
-    priority: int = 0,
-    idempotency_key: str | None = None,
-    schedule_id: uuid.UUID | None = None,
-    slot: datetime | None = None,
-    again: bool = False,
-    chain: tuple[uuid.UUID, int] | None = None,
-    chain_step: str | None = None,
-) -> Draft:
+def draft(deployment: Deployment, *, actor: Actor, now: datetime, **wanted: Unpack[Wanted]) -> Draft:
     """A run of a deployment; nothing is written.
-
-    Args:
-        parameters: Laid over the deployment's own; they hold no templates but those that it has itself.
-        due: Not to start before; now when not given.
-        idempotency_key: A second run with the same one, for the same flow, is not created: the first is found.
-        again: They are those of an earlier run, templates of a schedule included.
-        chain: The chain of causes that the run belongs to, and how many firings are in it before.
-        chain_step: The step that it is of a chain; there is one run for each in a run of the chain.
 
     Raises:
         InvalidInput: A parameter holds a template that the deployment does not have.
         ParameterError: The parameters do not fit the deployment's schema.
     """
-    if not again:
-        deployment_templates.refuse_foreign(deployment, parameters or {})
-    merged = {**deployment.parameters, **(parameters or {})}
+    parameters = wanted.get("parameters") or {}
+    if not wanted.get("again"):
+        deployment_templates.refuse_foreign(deployment, parameters)
+    merged = {**deployment.parameters, **parameters}
     parameter_rules.check(deployment.parameter_schema, merged)
-    row = new_row(deployment, merged, actor, now, name=name, tags=tags, due=due, priority=priority)
-    row.update(idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot)
-    if chain is not None:
-        row.update(chain_id=chain[0], chain_depth=chain[1], chain_step=chain_step)
+    row = new_row(
+        deployment, merged, actor, now,
+        name=wanted.get("name"), tags=wanted.get("tags", ()), due=wanted.get("due"), priority=wanted.get("priority", 0),
+    )  # fmt: skip
+    row.update({key: wanted.get(key) for key in ("idempotency_key", "schedule_id", "slot")})
+    if (chain := wanted.get("chain")) is not None:
+        row.update(chain_id=chain[0], chain_depth=chain[1], chain_step=wanted.get("chain_step"))
     if row["due"] <= now + current().dispatch_ahead:
         row.update(hinted=now, hints=1)
     return Draft(row, deployment.work_queue.name)

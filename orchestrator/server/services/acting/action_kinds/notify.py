@@ -78,14 +78,19 @@ def _about_a_run(session: Session, event: Mapping[str, Any] | None) -> Told | No
 
 
 def _of_the_firing(asked: Asked) -> dict[str, str]:
-    cause = asked.known.get("trigger") or asked.known.get("expectation") or {}
     firing, event = asked.known["firing"], asked.known.get("event")
+    is_over = asked.moment == "resolve"
+    if expected := asked.known.get("expectation"):
+        # The firing's own words are those of the miss, whatever became of it since.
+        reason = (expected.get("occurrence") or {}).get("reason") if is_over else None
+        return notification_texts.of_expectation(expected, str(reason or firing["reason"]))
+    cause = asked.known.get("trigger") or {}
     return notification_texts.of_firing(
         name=str(cause.get("name") or "a trigger"),
         severity=str(cause.get("severity") or ""),
         description=str(cause.get("description") or ""),
         url=str(cause.get("url") or ""),
-        is_over=asked.moment == "resolve",
+        is_over=is_over,
         reason=str(firing["reason"]),
         at=str(firing["occurred"]),
         resource=str(event["resource"].get("resource.id", "")) if event else "",
