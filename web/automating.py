@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from typing import Any
 
 from flask import url_for
 
@@ -19,9 +19,8 @@ def automate(event: str = "", resource: str = "", deployment: str = "") -> str:
         resource: Id of a resource.
         deployment: ``flow/name``.
     """
-    known = {"event": event, "resource": resource, "deployment": deployment}
-    query = urlencode({name: value for name, value in known.items() if value})
-    return f"{url_for('web.triggers.show')}/new{'?' if query else ''}{query}"
+    known: dict[str, Any] = {"event": event, "resource": resource, "deployment": deployment}
+    return url_for("web.trigger_form.new", **{name: value for name, value in known.items() if value})
 
 
 def automate_event(event: Event) -> str:

@@ -121,7 +121,7 @@ def _trigger(condition: dict[str, Any]) -> Trigger:
 
 def test_automating_hands_on_what_is_known_and_of_a_run_its_deployment() -> None:
     app = Flask(__name__)
-    app.add_url_rule("/triggers", "web.triggers.show", lambda: "")
+    app.add_url_rule("/triggers/new", "web.trigger_form.new", lambda: "")
     about = "orchestrator.flow-run.01980000-0000-7000-8000-000000000000"
     related = [
         {"resource.id": "orchestrator.deployment.1", "resource.name": "prod", "resource.role": "deployment"},
@@ -129,8 +129,8 @@ def test_automating_hands_on_what_is_known_and_of_a_run_its_deployment() -> None
     ]
     with app.test_request_context():
         assert automate() == "/triggers/new"
-        assert automate(event="a.b", resource="s3://x/y z") == "/triggers/new?event=a.b&resource=s3%3A%2F%2Fx%2Fy+z"
+        assert automate(event="a.b", resource="s3://x/y z") == "/triggers/new?event=a.b&resource=s3://x/y+z"
         run = Event(event="flow-run.failed", resource_id=about, related=related)
-        assert automate_event(run) == "/triggers/new?event=flow-run.failed&deployment=etl%2Fprod"
+        assert automate_event(run) == "/triggers/new?event=flow-run.failed&deployment=etl/prod"
         file = Event(event="file.landed", resource_id="s3://x", related=[])
-        assert automate_event(file) == "/triggers/new?event=file.landed&resource=s3%3A%2F%2Fx"
+        assert automate_event(file) == "/triggers/new?event=file.landed&resource=s3://x"
