@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
+from typing import Any
 
 from flask import url_for
 
@@ -19,18 +19,20 @@ def automate(event: str = "", resource: str = "", deployment: str = "") -> str:
         resource: Id of a resource.
         deployment: ``flow/name``.
     """
-    known = {"event": event, "resource": resource, "deployment": deployment}
-    query = urlencode({name: value for name, value in known.items() if value})
-    return f"{url_for('web.triggers.show')}/new{'?' if query else ''}{query}"
+    known: dict[str, Any] = {"event": event, "resource": resource, "deployment": deployment}
+    return url_for("web.trigger_form.new", **{name: value for name, value in known.items() if value})
 
 
 def automate_event(event: Event) -> str:
     """The address of a new trigger for such events; of a run it is the deployment that counts: none comes twice."""
-    named = (str(labels.get("resource.name", "")) for labels in event.related if _is_deployment(labels))
-    deployment = next((name for name in named if "/" in name), "")
     passing = things.kind_of(event.resource_id) in {"flow-run", "task-run"}
-    return automate(event.event, "" if passing else event.resource_id, deployment)
+    return automate(event.event, "" if passing else event.resource_id, _deployment(event))
 
 
-def _is_deployment(labels: dict[str, str]) -> bool:
-    return things.kind_of(str(labels.get("resource.id", ""))) == "deployment"
+def _deployment(event: Event) -> str:
+    """``flow/name`` of the deployment that an event is related to; empty where that cannot be told."""
+    names = {things.kind_of(str(labels.get("resource.id", ""))): things.name_of(labels) for labels in event.related}
+    name = names.get("deployment", "")
+    if "/" in name or not name:
+        return name
+    return f"{names['flow']}/{name}" if names.get("flow") else ""
