@@ -55,7 +55,6 @@ def test_it_is_turned_into_yaml_and_back_and_loses_nothing(admin: Watched) -> No
     expect(text).to_have_value(re.compile("for_each: station"))
     written = text.input_value()
     text.fill(written + "on_resolve: [\n")
-    page.wait_for_timeout(2500); print(page.locator("#preview").inner_html(), admin.problems, admin.asked[-4:])
     expect(page.locator("#yaml-wrong")).to_contain_text("this is no YAML")
     text.fill(written + "on_resolve:\n- {do: call-webhook, block: webhook/on-call, body: {a: 1}}\nseverity: critical\n")
     page.get_by_role("button", name="As a form").click()
