@@ -110,6 +110,17 @@ class LocalFileSystem(Block, ObservedFiles):
         with _explained(path, self.basepath):
             return self._local(path, of_file=True).open("rb")
 
+    def test(self) -> str:
+        """Look whether the folder may be read and written, without writing."""
+        root = self._root()
+        if not root.exists():
+            return f"There is no folder {root} on this computer yet: the first file that is written makes it."
+        if not root.is_dir():
+            raise InvalidInput(f"{root} is a file: give basepath the path of a folder")
+        if not os.access(root, os.R_OK | os.X_OK):
+            raise Unavailable(f"the folder {root} may not be read here: give the user of the agent access to it")
+        return f"The folder {root} can be read{' and written' if os.access(root, os.W_OK) else ', but not written'}."
+
     def _root(self) -> Path:
         return Path(self.basepath).expanduser().resolve()
 

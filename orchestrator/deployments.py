@@ -101,15 +101,8 @@ def write(path: Path | str, documents: Iterable[Document]) -> Path:
     return place
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(texts.Flat):
     """YAML as JSON has it: dates stay text, and nothing refers to another place of the file."""
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            problem = f"*{event.anchor} refers to another place: write the value itself"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
 
 
 _Loader.yaml_implicit_resolvers = {

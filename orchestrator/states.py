@@ -11,6 +11,7 @@ one). This module imports nothing of ours, so client, server and agents share on
                    |  +---- by hand ---------------+--------------------------+  +---> PAUSED --> RUNNING | SCHEDULED
                    |                               |                          |
                    +---- cancel ---> CANCELLED <---+---- CANCELLING <---------+
+                   +---- suspend --> PAUSED <------------ CANCELLING (named Suspending)
                                                                               |
                           COMPLETED | FAILED (the code raised) | CRASHED (the world stopped it)
 ```
@@ -27,7 +28,7 @@ class StateType(str, Enum):
     SCHEDULED = "SCHEDULED"  #: known, waiting for its time or for an agent
     PENDING = "PENDING"  #: claimed by an agent (or about to start by hand); code is being prepared
     RUNNING = "RUNNING"  #: user code is executing
-    PAUSED = "PAUSED"  #: waiting for a person
+    PAUSED = "PAUSED"  #: waiting for a person; as Suspended without any process
     CANCELLING = "CANCELLING"  #: asked to stop; processes are being taken down
     COMPLETED = "COMPLETED"  #: the code returned
     FAILED = "FAILED"  #: the code raised, or ran over its time
@@ -53,11 +54,12 @@ UNSUCCESSFUL = frozenset({S.FAILED, S.CRASHED, S.CANCELLED})
 #: :data:`LOST`.
 ARROWS: dict[StateType | None, frozenset[StateType]] = {
     None: frozenset({S.SCHEDULED, S.PENDING, S.RUNNING, *TERMINAL}),
-    S.SCHEDULED: frozenset({S.SCHEDULED, S.PENDING, S.RUNNING, *TERMINAL}),
+    S.SCHEDULED: frozenset({S.SCHEDULED, S.PENDING, S.RUNNING, S.PAUSED, *TERMINAL}),
     S.PENDING: frozenset({S.SCHEDULED, S.RUNNING, S.CANCELLING, *TERMINAL}),
     S.RUNNING: frozenset({S.SCHEDULED, S.RUNNING, S.PAUSED, S.CANCELLING, *TERMINAL}),
     S.PAUSED: frozenset({S.SCHEDULED, S.RUNNING, S.CANCELLING, *TERMINAL}),
-    S.CANCELLING: TERMINAL,
+    # What is asked to stop comes back only if it is to be suspended; that may still become a cancel.
+    S.CANCELLING: frozenset({S.PAUSED, S.CANCELLING, *TERMINAL}),
     S.COMPLETED: frozenset(),
     S.FAILED: frozenset({S.SCHEDULED}),
     S.CRASHED: frozenset({S.SCHEDULED}),
@@ -67,6 +69,13 @@ ARROWS: dict[StateType | None, frozenset[StateType]] = {
 #: The name of the only terminal state that its own, unsuperseded attempt may still replace: a hand-started process
 #: fell silent and came back.
 LOST = "Lost"
+
+#: The name of a PAUSED run that nothing executes: it holds no slot until it is resumed, which begins a new attempt.
+SUSPENDED = "Suspended"
+#: The name of a CANCELLING run that will be :data:`SUSPENDED` once its processes are gone.
+SUSPENDING = "Suspending"
+#: The name of a FAILED run that nobody resumed in time.
+SUSPENSION_TIMED_OUT = "SuspensionTimedOut"
 
 #: The name a state takes when nobody gave one.
 DISPLAY_NAMES: dict[StateType, str] = {kind: kind.value.capitalize() for kind in StateType}
@@ -78,10 +87,18 @@ NAMED: dict[str, StateType] = {
     "AwaitingRetry": S.SCHEDULED,
     "Retrying": S.RUNNING,
     "Cached": S.COMPLETED,
+    SUSPENDED: S.PAUSED,
+    SUSPENDING: S.CANCELLING,
     "TimedOut": S.FAILED,
+    SUSPENSION_TIMED_OUT: S.FAILED,
     LOST: S.CRASHED,
     "Skipped": S.CANCELLED,
 }
+
+
+def is_over(kind: StateType, name: str) -> bool:
+    """Tell whether a run in this state is done with its attempt: it ended, or is suspended."""
+    return kind in TERMINAL or (kind is S.PAUSED and name == SUSPENDED)
 
 
 def is_allowed(before: StateType | None, after: StateType) -> bool:

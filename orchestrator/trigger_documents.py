@@ -21,6 +21,7 @@ import yaml
 from . import triggers
 from .client import Client
 from .errors import InvalidInput
+from .expectations import texts
 
 MAX_BYTES = 4 * 1024**2
 
@@ -75,7 +76,7 @@ def read_file(path: Path, what: str = "a trigger is a mapping with `name`, `when
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InvalidInput(f"{path} is larger than {MAX_BYTES // 1024**2} MiB: that is no file of such documents")
-        found = [item for item in yaml.safe_load_all(path.read_text(encoding="utf-8")) if item is not None]
+        found = texts.load_all(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except (yaml.YAMLError, RecursionError) as error:

@@ -13,11 +13,13 @@ from orchestrator.settings import Settings
 
 from . import access, errors, filters, headers
 from .views import (
+    actions,
     agents,
     audit,
     block,
     block_form,
     blocks,
+    chain_form,
     chains,
     deployment,
     deployment_form,
@@ -26,6 +28,7 @@ from .views import (
     events,
     expectation_form,
     expectations,
+    firings,
     holds,
     login,
     pings,
@@ -36,6 +39,8 @@ from .views import (
     runs,
     stack_map,
     tower,
+    trigger_form,
+    triggers,
     webhook,
     webhooks,
 )
@@ -62,7 +67,12 @@ PAGES = (
     stack_map,
     webhooks,
     webhook,
+    triggers,
+    firings,
+    actions,
+    trigger_form,
     pings,
+    chain_form,
     chains,
     expectation_form,
     expectations,

@@ -17,7 +17,8 @@ from orchestrator.clock import now
 from orchestrator.server.services.running.run_briefs import RunBrief
 from orchestrator.triggers.matching import selector_text
 
-from . import access, grids, things
+from . import access, grids, looks, things
+from .automating import automate, automate_event
 from .headers import nonce
 from .icons import icon
 from .logos import logo
@@ -35,6 +36,14 @@ def install(app: Flask) -> None:
         look=look,
         interface=interface,
         LOOKS=LOOKS,
+        TRIGGER_LOOKS=looks.TRIGGERS,
+        FIRING_LOOKS=looks.FIRINGS,
+        ACTION_LOOKS=looks.ACTIONS,
+        SEVERITIES=looks.SEVERITIES,
+        SUPPRESSED=looks.SUPPRESSED,
+        firing_look=looks.firing,
+        automate=automate,
+        automate_event=automate_event,
         nonce=nonce,
         csrf=access.token,
         here=here,
@@ -69,6 +78,9 @@ def install(app: Flask) -> None:
         kinds_icon=things.icon_of,
         id_part=id_part,
         health=health,
+        slug=lambda name: name.replace(".", "-").replace("_", "-"),
+        lines=lambda text: text.count("\n"),
+        above=lambda address: address.rpartition("/")[0],
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 
@@ -79,10 +91,13 @@ def asset(name: str) -> str:
 
 
 def here(**changes: Any) -> str:
-    """This page's own address, with some query arguments changed (None: removed)."""
+    """This page's own address, with some query arguments changed (None: removed).
+
+    What a post shows again, with what is wrong, names the endpoint of the page itself in ``g.shown_as``.
+    """
     arguments: dict[str, Any] = {**request.args.to_dict(flat=False), **changes}
     kept = {key: value for key, value in arguments.items() if value not in (None, "", [])}
-    return url_for(request.endpoint or "web.tower.show", **(request.view_args or {}), **kept)
+    return url_for(g.get("shown_as") or request.endpoint or "web.tower.show", **(request.view_args or {}), **kept)
 
 
 def iso(at: datetime) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from orchestrator.server.db.models import Firing
 from orchestrator.states import DISPLAY_NAMES, StateType
 
 
@@ -128,3 +129,47 @@ def health(state: str | None) -> Health:
     if state is None or state in HEALTH:
         return HEALTH[state or "unknown"]
     return replace(HEALTH["unknown"], icon="circle-dashed", name=state[:1].upper() + state[1:])
+
+
+#: How triggers stand.
+TRIGGERS: dict[str, Look] = {
+    "armed": Look("good", "radar", "Armed"),
+    "firing": Look("crashed", "bell-ringing", "Firing"),
+    "muted": Look("paused", "bell", "Muted"),
+    "off": Look("off", "player-pause", "Off"),
+}
+#: States of firings.
+FIRINGS: dict[str, Look] = {
+    "open": Look("crashed", "bell-ringing", "Open"),
+    "resolved": Look("good", "circle-check", "Over"),
+    "suppressed": Look("off", "ban", "Suppressed"),
+}
+#: A firing for something that is over as it happens.
+FIRED = Look("running", "bolt", "Fired")
+#: Why nothing is done for a firing, in words.
+SUPPRESSED = {
+    "muted": "It was muted, so nothing was done.",
+    "debounced": "The same had fired just before (debounce), so nothing was done.",
+    "rate": "It had fired as often as it may within an hour, so nothing was done.",
+    "depth": "Too many firings followed from one another: nothing was done, so that it does not go on for ever.",
+}
+#: States of actions.
+ACTIONS: dict[str, Look] = {
+    "waiting": Look("late", "hourglass", "Waiting"),
+    "running": Look("running", "loader", "Running"),
+    "done": Look("completed", "circle-check", "Done"),
+    "given-up": Look("failed", "circle-x", "Given up"),
+    "skipped": Look("cancelled", "circle-minus", "Skipped"),
+}
+#: How grave triggers and expectations are.
+SEVERITIES: dict[str, Look] = {
+    "info": Look("off", "info-circle", "Info"),
+    "warning": Look("late", "alert-triangle", "Warning"),
+    "critical": Look("failed", "urgent", "Critical"),
+}
+
+
+def firing(row: Firing) -> Look:
+    """The look of a firing's state."""
+    momentary = row.state == "resolved" and row.resolved == row.fired
+    return FIRED if momentary else FIRINGS[row.state]

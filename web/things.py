@@ -17,6 +17,9 @@ _PAGES = {
     "deployment": ("web.deployment.show", "deployment_id"),
     "block": ("web.block.show", "block_id"),
     "expectation": ("web.expectations.one", "expectation_id"),
+    "trigger": ("web.triggers.one", "trigger_id"),
+    "firing": ("web.firings.one", "firing_id"),
+    "action": ("web.actions.one", "action_id"),
 }
 #: Kinds that a list shows.
 _LISTS = {"work-queue": "web.queues.show", "agent": "web.agents.show", "hold": "web.holds.show"}
@@ -38,6 +41,8 @@ ICONS = {
     "variable": "variable",
     "api-key": "key",
     "trigger": "bolt",
+    "firing": "bell-ringing",
+    "action": "checklist",
     "tag": "tag",
     "sql": "table",
     "postgres": "table",

@@ -22,24 +22,13 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from orchestrator.errors import InvalidInput
+from orchestrator.template_parts import REFUSED
 
 LONGEST = 1_000_000
 MOST_VALUES = 10_000
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,127}")
 _COLON = re.compile(r"(?<![:\w\\]):(?=\w)")
 _BOUND = (str, bytes, bool, int, float, Decimal, datetime, date, time, UUID, type(None))
-_REFUSED: dict[type[nodes.Node], str] = {
-    nodes.Macro: "macro",
-    nodes.CallBlock: "call",
-    nodes.FilterBlock: "filter",
-    nodes.AssignBlock: "set with a body",
-    nodes.Include: "include",
-    nodes.Import: "import",
-    nodes.FromImport: "from",
-    nodes.Extends: "extends",
-    nodes.Block: "block",
-    nodes.ScopedEvalContextModifier: "autoescape",
-}
 # Quoted text, quoted names and comments: in none of them is a parameter one.
 _QUOTED = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`[^`]*`|\$([A-Za-z_]*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/", re.DOTALL
@@ -183,9 +172,9 @@ def _parse(text: str) -> nodes.Template:
         tree = _environment().parse(text)
     except TemplateSyntaxError as error:
         raise InvalidInput(f"the template, line {error.lineno}: {error.message}") from None
-    for node in tree.find_all(tuple(_REFUSED)):
+    for node in tree.find_all(tuple(REFUSED)):
         raise InvalidInput(
-            f"the template, line {node.lineno}: {{% {_REFUSED[type(node)]} %}} has no place in SQL; use if, for and set"
+            f"the template, line {node.lineno}: {{% {REFUSED[type(node)]} %}} has no place in SQL; use if, for and set"
         )
     names: list[nodes.Name | nodes.NSRef] = [*tree.find_all(nodes.Name), *tree.find_all(nodes.NSRef)]
     for name in names:

@@ -38,7 +38,7 @@ NOUNS: dict[str, Noun] = {
     "deployment": Noun("deployment", "group", "Build, apply, run and look at deployments."),
     "schedule": Noun("schedule", "group", "Preview and manage the schedules of deployments."),
     "flow": Noun("flow", "group", "List flows."),
-    "flow-run": Noun("flow_run", "group", "Watch, cancel and retry flow runs; read their logs."),
+    "flow-run": Noun("flow_run", "group", "Watch, cancel, suspend and retry flow runs; read their logs."),
     "task-run": Noun("task_run", "group", "Look at the task runs of a flow run."),
     "work-queue": Noun("work_queue", "group", "Manage the queues that agents take runs from."),
     "block": Noun("block", "group", "Create and look at blocks: stored, typed configuration."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +11,8 @@ import click
 
 from .. import trigger_documents
 from ..client import Client
-from .output import confirm, emit, limit_option, note, output_option, yes_option
+from .lists import delete_all, read_list
+from .output import emit, limit_option, note, output_option, yes_option
 
 _WHAT = "a chain is a mapping with `name` and `steps`"
 _COLUMNS = {"name": "Chain", "version": "Version", "steps": "Steps", "runs": "Runs", "updated": "Changed"}
@@ -46,7 +46,7 @@ def apply(file: Path, output: str) -> None:
 @output_option
 def listing(limit: int, output: str) -> None:
     """List chains."""
-    found = list(islice(Client.from_settings().pages("chains", {"limit": min(limit, 200)}), limit))
+    found = read_list("chains", limit)
     shown = found if output == "json" else [{**item, "steps": len(item["document"]["steps"])} for item in found]
     emit(shown, output, columns=_COLUMNS, empty="There is none; `orchestrator chain apply FILE` makes one.")
 
@@ -79,12 +79,11 @@ def run(chain: str, pairs: tuple[str, ...], output: str) -> None:
 @output_option
 def runs(chain: str, run: str | None, limit: int, output: str) -> None:
     """List the runs of a chain; with RUN, tell where each step of that one stands."""
-    client = Client.from_settings()
     if run is not None:
-        found = client.get(f"{_path(chain)}/runs/{quote(run, safe='')}")
+        found = Client.from_settings().get(f"{_path(chain)}/runs/{quote(run, safe='')}")
         emit(found if output == "json" else found["steps"], output, columns=_STEP_COLUMNS)
         return
-    all_runs = list(islice(client.pages(f"{_path(chain)}/runs", {"limit": min(limit, 200)}), limit))
+    all_runs = read_list(f"{_path(chain)}/runs", limit)
     shown = all_runs if output == "json" else [{**item, "come": _come(item["steps"])} for item in all_runs]
     emit(shown, output, columns=_RUN_COLUMNS, empty=f"It never ran; `orchestrator chain run {chain}` starts it.")
 
@@ -94,13 +93,7 @@ def runs(chain: str, run: str | None, limit: int, output: str) -> None:
 @yes_option
 def delete(chains: tuple[str, ...], yes: bool) -> None:
     """Delete chains; their flow runs stay, and nothing follows those that go on."""
-    client = Client.from_settings()
-    for chain in chains:
-        client.get(_path(chain))
-    confirm(f"Delete {', '.join(chains)}?", yes)
-    for chain in chains:
-        client.delete(_path(chain))
-        note(f"deleted {chain}")
+    delete_all(chains, _path, yes)
 
 
 def _path(chain: str) -> str:

@@ -15,7 +15,8 @@ from ..client import Client
 from ..errors import Conflict, InvalidInput
 from ..expectations import texts
 from .expectation_calendar import calendar
-from .output import confirm, emit, limit_option, note, output_option, yes_option
+from .lists import delete_all
+from .output import emit, limit_option, note, output_option, yes_option
 from .times import INSTANT
 
 _COLUMNS = {"name": "Name", "sentence": "Expected", "severity": "Severity", "owner": "Owner", "active": "Active"}
@@ -126,13 +127,7 @@ def mute(expectation: str, until: datetime | None) -> None:
 @yes_option
 def delete(expectations: tuple[str, ...], yes: bool) -> None:
     """Delete expectations with their occurrences."""
-    client = Client.from_settings()
-    for name in expectations:
-        client.get(_path(name))
-    confirm(f"Delete {', '.join(expectations)}?", yes)
-    for name in expectations:
-        client.delete(_path(name))
-        note(f"deleted {name}")
+    delete_all(expectations, _path, yes)
 
 
 @group.command()

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from ..client import Client
+from ..clock import duration, now
 from ..result_storage import read_result
 from ..states import NAMED, TERMINAL, StateType
 from .output import confirm, console, emit, fail, limit_option, note, output_option, yes_option
@@ -55,7 +56,7 @@ class StateName(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 
 @click.group()
 def group() -> None:
-    """Watch, cancel and retry flow runs; read their logs.
+    """Watch, cancel, suspend and retry flow runs; read their logs.
 
     RUN is a run's id, or its name where that is unique.
     """
@@ -204,6 +205,32 @@ def cancel(runs: tuple[str, ...]) -> None:
 
 @group.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+@click.option("--for", "lasts", metavar="DURATION", help="They fail if nobody resumes them within, such as 2h.")
+@click.option("--until", type=INSTANT, help="... or by a time, such as +2h or 2026-01-31T09:00:00Z.")
+def suspend(runs: tuple[str, ...], lasts: str | None, until: datetime | None) -> None:
+    """Suspend runs: they stop, hold no slot, and wait until they are resumed."""
+    if lasts and until:
+        raise click.UsageError("give --for or --until, not both")
+    if lasts:
+        until = _after(lasts)
+    client = Client.from_settings()
+    for run in runs:
+        facts = client.post(f"flow-runs/{flow_run_id(client, run)}/suspend", {"until": until})
+        note(f"{facts['name']} ({facts['id']}): {facts['state']['name']}")
+
+
+@group.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
+def resume(runs: tuple[str, ...]) -> None:
+    """Queue suspended runs again, under the same ids; what had begun begins anew."""
+    client = Client.from_settings()
+    for run in runs:
+        facts = client.post(f"flow-runs/{flow_run_id(client, run)}/resume")
+        note(f"{facts['name']} ({facts['id']}): {facts['state']['name']}")
+
+
+@group.command()
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 def retry(runs: tuple[str, ...]) -> None:
     """Run ended runs again, under the same ids."""
     client = Client.from_settings()
@@ -255,6 +282,13 @@ def watch_run(
         if deadline is not None and time.monotonic() >= deadline:
             fail(f"run {identifier} is still {facts['state']['name']} after {timeout:g} s")
         time.sleep(_POLL)
+
+
+def _after(lasts: str) -> datetime:
+    try:
+        return now() + duration(lasts)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(f"{lasts!r} is no duration: write 90s, 5m, 1h30m, 2d", param_hint="--for") from None
 
 
 def _followed(client: Client, identifier: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:

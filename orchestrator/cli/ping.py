@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any, TextIO
 from urllib.parse import quote
 
@@ -11,7 +10,8 @@ import click
 from .. import crontabs
 from ..client import Client
 from ..errors import Conflict
-from .output import confirm, emit, limit_option, note, output_option, yes_option
+from .lists import delete_all, read_list
+from .output import emit, limit_option, note, output_option, yes_option
 
 _COLUMNS = {"name": "Name", "resource_id": "Resource", "state": "State", "heard": "Heard", "started": "Started"}
 
@@ -37,7 +37,7 @@ def create(name: str, resource: str | None, description: str, output: str) -> No
 @output_option
 def listing(limit: int, output: str) -> None:
     """List pings, and what was last heard by them."""
-    found = list(islice(Client.from_settings().pages("pings", {"limit": min(limit, 200)}), limit))
+    found = read_list("pings", limit)
     emit(found, output, columns=_COLUMNS, empty="There is no ping; `orchestrator ping create NAME` makes one.")
 
 
@@ -46,7 +46,7 @@ def listing(limit: int, output: str) -> None:
 @output_option
 def rotate(name: str, output: str) -> None:
     """Give a ping a new address, and print it; the old one is worth nothing from now on."""
-    _show(Client.from_settings().post(f"pings/{quote(name, safe='')}/rotate"), output)
+    _show(Client.from_settings().post(f"{_path(name)}/rotate"), output)
 
 
 @group.command()
@@ -54,13 +54,7 @@ def rotate(name: str, output: str) -> None:
 @yes_option
 def delete(names: tuple[str, ...], yes: bool) -> None:
     """Delete pings."""
-    client = Client.from_settings()
-    for name in names:
-        client.get(f"pings/{quote(name, safe='')}")
-    confirm(f"Delete {', '.join(names)}?", yes)
-    for name in names:
-        client.delete(f"pings/{quote(name, safe='')}")
-        note(f"deleted {name}")
+    delete_all(names, _path, yes)
 
 
 @group.command("import-crontab")
@@ -85,6 +79,10 @@ def import_crontab(file: TextIO, system: bool, prefix: str, starts: bool, dry_ru
     lines = [*crontabs.rewrite(crontabs.read(file.read(), system), address_of, starts)]
     for line in lines:
         click.echo(line)
+
+
+def _path(name: str) -> str:
+    return f"pings/{quote(name, safe='')}"
 
 
 def _create_free(client: Client, name: str) -> str:

@@ -75,8 +75,8 @@ def change(resource: str, owner: str | None, description: str | None, labels: tu
     body = {name: value for name, value in body.items() if value is not None}
     if labels:
         pairs = [text.partition("=") for text in labels]
-        if wrong := next((name for name, sign, _ in pairs if not name or not sign), None):
-            raise click.BadParameter(f"{wrong!r} is not NAME=VALUE", param_hint="--label")
+        if wrong := [text for text, (name, sign, _) in zip(labels, pairs, strict=True) if not name or not sign]:
+            raise click.BadParameter(f"{wrong[0]!r} is not NAME=VALUE", param_hint="--label")
         body["labels"] = {name: value or None for name, _, value in pairs}
     if not body:
         raise click.UsageError("say what to set: --owner, --description or --label")

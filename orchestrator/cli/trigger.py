@@ -13,7 +13,8 @@ import click
 from .. import trigger_documents
 from ..client import Client
 from ..clock import duration, now, to_text
-from .output import confirm, emit, limit_option, note, output_option, yes_option
+from .lists import delete_all
+from .output import emit, limit_option, note, output_option, yes_option
 from .times import INSTANT
 
 _COLUMNS = {
@@ -53,11 +54,12 @@ def create(file: Path, replace: bool, output: str) -> None:
 @click.option("--name", metavar="TEXT", help="Only those whose name holds this.")
 @click.option("--owner", help="Only those of this owner.")
 @click.option("--severity", type=click.Choice(["info", "warning", "critical"]), help="Only those as grave.")
+@click.option("--standing", type=click.Choice(["armed", "firing", "muted", "off"]), help="Only those that stand so.")
 @limit_option
 @output_option
-def listing(name: str | None, owner: str | None, severity: str | None, limit: int, output: str) -> None:
+def listing(limit: int, output: str, **wanted: Any) -> None:
     """List triggers."""
-    wanted: dict[str, Any] = {"name": name, "owner": owner, "severity": severity, "limit": min(limit, 200)}
+    wanted["limit"] = min(limit, 200)
     found = list(islice(Client.from_settings().pages("triggers", wanted), limit))
     emit(found, output, columns=_COLUMNS, empty="There is none; `orchestrator trigger create FILE` makes one.")
 
@@ -87,13 +89,7 @@ def update(trigger: str, file: Path, output: str) -> None:
 @yes_option
 def delete(triggers: tuple[str, ...], yes: bool) -> None:
     """Delete triggers, and the record of their firings."""
-    client = Client.from_settings()
-    for trigger in triggers:
-        client.get(_path(trigger))
-    confirm(f"Delete {', '.join(triggers)}?", yes)
-    for trigger in triggers:
-        client.delete(_path(trigger))
-        note(f"deleted {trigger}")
+    delete_all(triggers, _path, yes)
 
 
 @group.command()
@@ -171,6 +167,19 @@ def explain(trigger: str, event: str, output: str) -> None:
     rows = [{"ok": "yes" if item["ok"] else "no", "what": item["what"]} for item in told["verdicts"]]
     emit(rows, columns={"ok": "Fits", "what": "What was looked at"})
     note("the event counts" if told["counts"] else "the event does not count")
+
+
+@group.command()
+@click.argument("trigger")
+@limit_option
+@output_option
+def keys(trigger: str, limit: int, output: str) -> None:
+    """Show what a trigger remembers, for each key that it is evaluated for."""
+    client = Client.from_settings()
+    found = client.get(_path(trigger))
+    rows = list(islice(client.pages(f"triggers/{found['id']}/keys", {"limit": min(limit, 200)}), limit))
+    columns = {"key": "Key", "text": "Where it stands", "since": "Since", "deadline": "The clock decides"}
+    emit(rows, output, columns=columns, empty="It remembers nothing: only the next event counts.")
 
 
 def _since(text: str, context: click.Context, option: click.Parameter) -> datetime:

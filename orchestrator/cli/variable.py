@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
 import click
 
 from ..client import Client
-from .output import confirm, emit, limit_option, note, output_option, yes_option
+from .lists import delete_all, read_list
+from .output import emit, limit_option, note, output_option, yes_option
 
 _COLUMNS = {"name": "Name", "value": "Value", "tags": "Tags", "updated": "Updated"}
 
@@ -29,7 +29,7 @@ def group() -> None:
 def put(name: str, value: str, tags: tuple[str, ...], text: bool, output: str) -> None:
     """Set a variable, made when it is missing. VALUE is JSON, or else a text."""
     body = {"value": value if text else _read(value), "tags": list(tags) or None}
-    facts = Client.from_settings().put(f"variables/{quote(name, safe='')}", body)
+    facts = Client.from_settings().put(_path(name), body)
     note(f"{name} is set")
     if output == "json":
         emit(facts, output)
@@ -40,7 +40,7 @@ def put(name: str, value: str, tags: tuple[str, ...], text: bool, output: str) -
 @output_option
 def get(name: str, output: str) -> None:
     """Print the value of a variable: a text as it is, everything else as JSON."""
-    facts = Client.from_settings().get(f"variables/{quote(name, safe='')}")
+    facts = Client.from_settings().get(_path(name))
     value = facts["value"]
     if output == "json":
         emit(facts, output)
@@ -54,7 +54,7 @@ def get(name: str, output: str) -> None:
 @output_option
 def listing(tag: str | None, limit: int, output: str) -> None:
     """List variables."""
-    found = list(islice(Client.from_settings().pages("variables", {"tag": tag, "limit": min(limit, 200)}), limit))
+    found = read_list("variables", limit, {"tag": tag})
     emit(found, output, columns=_COLUMNS, empty="There is no variable; `orchestrator variable set` makes one.")
 
 
@@ -63,13 +63,11 @@ def listing(tag: str | None, limit: int, output: str) -> None:
 @yes_option
 def delete(names: tuple[str, ...], yes: bool) -> None:
     """Delete variables. Templates that name one fail when their run starts."""
-    client = Client.from_settings()
-    for name in names:
-        client.get(f"variables/{quote(name, safe='')}")
-    confirm(f"Delete {', '.join(names)}?", yes)
-    for name in names:
-        client.delete(f"variables/{quote(name, safe='')}")
-        note(f"deleted {name}")
+    delete_all(names, _path, yes)
+
+
+def _path(name: str) -> str:
+    return f"variables/{quote(name, safe='')}"
 
 
 def _read(text: str) -> Any:

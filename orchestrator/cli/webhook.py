@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
 from typing import Any, TextIO
 from urllib.parse import quote
 
 import click
 
 from ..client import Client
+from .lists import delete_all, read_list
 from .output import confirm, emit, limit_option, note, output_option, yes_option
 
 _COLUMNS = {
@@ -86,7 +86,7 @@ def update(name: str, output: str, **settings: Any) -> None:
 @output_option
 def listing(limit: int, output: str) -> None:
     """List webhooks."""
-    found = list(islice(Client.from_settings().pages("webhooks", {"limit": min(limit, 200)}), limit))
+    found = read_list("webhooks", limit)
     emit(found, output, columns=_COLUMNS, empty="There is no webhook; `orchestrator webhook create` makes one.")
 
 
@@ -127,8 +127,7 @@ def rotate(name: str, yes: bool, output: str) -> None:
 @output_option
 def deliveries(name: str, outcome: str | None, limit: int, output: str) -> None:
     """List what came lately, newest first."""
-    asked = {"outcome": outcome, "limit": min(limit, 200)}
-    found = list(islice(Client.from_settings().pages(f"{_path(name)}/deliveries", asked), limit))
+    found = read_list(f"{_path(name)}/deliveries", limit, {"outcome": outcome})
     emit(found, output, columns=_DELIVERIES, empty="No delivery is kept.")
 
 
@@ -172,13 +171,7 @@ def disable(names: tuple[str, ...]) -> None:
 @yes_option
 def delete(names: tuple[str, ...], yes: bool) -> None:
     """Delete webhooks with their deliveries; the events that they made stay."""
-    client = Client.from_settings()
-    for name in names:
-        client.get(_path(name))
-    confirm(f"Delete {', '.join(names)}?", yes)
-    for name in names:
-        client.delete(_path(name))
-        note(f"deleted {name}")
+    delete_all(names, _path, yes)
 
 
 def _body(settings: dict[str, Any], present: dict[str, Any]) -> dict[str, Any]:

@@ -24,9 +24,24 @@ def retag(node: yaml.Node) -> yaml.Node:
     return node
 
 
-def load_all(text: str) -> list[Any]:
-    """All documents of a text that are not empty. Raises yaml.YAMLError."""
-    loader = yaml.SafeLoader(text)
+class Flat(yaml.SafeLoader):
+    """Nothing refers to another place of the text: a short one cannot stand for a huge value."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            problem = f"*{event.anchor} refers to another place: write the value itself"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
+
+def load_all(text: str, *, references: bool = True) -> list[Any]:
+    """All documents of a text that are not empty. Raises yaml.YAMLError.
+
+    Args:
+        references: Whether anchors and aliases are understood; no, for what strangers send.
+    """
+    loader = (yaml.SafeLoader if references else Flat)(text)
     try:
         found = []
         while loader.check_node():

@@ -21,6 +21,7 @@ from .machine import (
 from .matching import is_exact, matches, matches_related, meets
 from .seen import Seen, instant, span, stamp
 from .sentences import reason, sentence
+from .waiting import Waiting, waiting
 
 __all__ = [
     "Firing",
@@ -30,6 +31,7 @@ __all__ = [
     "Seen",
     "TriggerSpec",
     "Verdict",
+    "Waiting",
     "advance",
     "begin",
     "explain",
@@ -50,4 +52,5 @@ __all__ = [
     "sentence",
     "span",
     "stamp",
+    "waiting",
 ]

@@ -8,17 +8,23 @@ from typing import Any
 from .conditions import Absence, Condition, Filter, Group, Happening, Metric, Schedule
 from .documents import TriggerSpec, read
 from .machine import Firing
-from .matching import NEGATION
+from .matching import NEGATION, is_exact
 from .seen import Seen
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
+_ROLE = "resource.role"
+#: Fields of actions that name what is acted upon, the most telling first.
+_TARGETS = (
+    "deployment", "chain", "schedule", "work_queue", "trigger", "limit", "block", "event", "touching", "resource",
+    "run",
+)  # fmt: skip
 _COMPARED = {"<": "below", "<=": "at most", ">": "above", ">=": "at least"}
 
 
 def sentence(document: Mapping[str, Any]) -> str:
     """What a trigger document says, in one sentence. Raises InvalidInput as :func:`.documents.read`."""
     spec = read(document)
-    actions = _joined([action["do"].replace("-", " ") for action in spec.then], "and") or "only note it"
+    actions = _joined([_action_text(action) for action in spec.then], "and") or "only note it"
     each = f", for each {_joined(spec.for_each, 'and')}" if spec.for_each else ""
     return f"When {condition_text(spec.condition)}{each}: {actions}."
 
@@ -28,8 +34,8 @@ def condition_text(condition: Condition) -> str:
     if isinstance(condition, Happening):
         within = f" within {time_text(condition.within)}" if condition.within is not None else ""
         if condition.threshold == 1:
-            return f"{_names(condition.expect)} happens{_where(condition.filter)}"
-        return f"{_names(condition.expect)} happens {condition.threshold} times{within}{_where(condition.filter)}"
+            return f"{names_text(condition.expect)} happens{_where(condition.filter)}"
+        return f"{names_text(condition.expect)} happens {condition.threshold} times{within}{_where(condition.filter)}"
     if isinstance(condition, Absence):
         return _absence_text(condition)
     if isinstance(condition, Group):
@@ -53,8 +59,8 @@ def reason(spec: TriggerSpec, firing: Firing, event: Seen | None = None) -> str:
         return f"{firing.count} events, the last {event.name}{of}"
     if isinstance(condition, Absence):
         missing = "no" if condition.threshold == 1 else f"fewer than {condition.threshold}"
-        after = f" after {_names(condition.after)}" if condition.after else ""
-        return f"{missing} {_names(condition.expect)} for {time_text(condition.within)}{after}"
+        after = f" after {names_text(condition.after)}" if condition.after else ""
+        return f"{missing} {names_text(condition.expect)} for {time_text(condition.within)}{after}"
     return condition_text(condition)
 
 
@@ -82,8 +88,8 @@ def _absence_text(condition: Absence) -> str:
     within = time_text(condition.within)
     where = _where(condition.filter)
     if condition.after:
-        return f"{few} {_names(condition.expect)} comes within {within} after {_names(condition.after)}{where}"
-    return f"{few} {_names(condition.expect)} comes for {within}{where}"
+        return f"{few} {names_text(condition.expect)} comes within {within} after {names_text(condition.after)}{where}"
+    return f"{few} {names_text(condition.expect)} comes for {within}{where}"
 
 
 def _group_text(condition: Group) -> str:
@@ -98,21 +104,52 @@ def _group_text(condition: Group) -> str:
     return f"at least {condition.require} of ({'; '.join(parts)}){within}"
 
 
-def _names(patterns: Sequence[str]) -> str:
+def names_text(patterns: Sequence[str]) -> str:
+    """Patterns of names, as a sentence names them."""
     wanted = [pattern for pattern in patterns if not pattern.startswith(NEGATION)]
     others = [pattern[1:] for pattern in patterns if pattern.startswith(NEGATION)]
     text = _joined(wanted, "or") or "any event"
     return f"{text} but {_joined(others, 'and')}" if others else text
 
 
+def _action_text(action: Mapping[str, Any]) -> str:
+    """What is done, and with what, where the action names that."""
+    words = str(action["do"]).replace("-", " ")
+    target = next((action[name] for name in _TARGETS if isinstance(action.get(name), str)), "")
+    if not target and action.get("inferred") is True:
+        return f"{words} of the event"
+    return f"{words} {target}" if target and "\n" not in target else words
+
+
 def _where(selection: Filter) -> str:
     own = [_label_text(label, patterns) for label, patterns in selection.match.items()]
-    related = [
-        "a related resource whose " + _joined([_label_text(*item) for item in selector.items()], "and")
-        for selector in selection.match_related
-    ]
-    text = f" where {_joined(own, 'and')}" if own else ""
+    known = {index: _known(selector) for index, selector in enumerate(selection.match_related)}
+    of = [text for text in known.values() if text]
+    related = [_related_text(item) for index, item in enumerate(selection.match_related) if not known[index]]
+    text = f" for {_joined(of, 'and')}" if of else ""
+    text += f" where {_joined(own, 'and')}" if own else ""
     return text + (f" with {_joined(related, 'and')}" if related else "")
+
+
+def _role(selector: Mapping[str, Sequence[str]]) -> str:
+    """The one role that is asked for; empty without one."""
+    roles = selector.get(_ROLE, ())
+    return roles[0] if len(roles) == 1 and is_exact(roles[0]) else ""
+
+
+def _known(selector: Mapping[str, Sequence[str]]) -> str:
+    """Things that are named by role and id alone; empty for others."""
+    ids = selector.get("resource.id", ())
+    if not _role(selector) or len(selector) != 2 or not ids or not all(map(is_exact, ids)):
+        return ""
+    return f"{_role(selector)} {_joined(ids, 'or')}"
+
+
+def _related_text(selector: Mapping[str, Sequence[str]]) -> str:
+    role = _role(selector)
+    labels = [_label_text(label, patterns) for label, patterns in selector.items() if not role or label != _ROLE]
+    text = f"a related {role or 'resource'}"
+    return f"{text} whose {_joined(labels, 'and')}" if labels else text
 
 
 def _label_text(label: str, patterns: Sequence[str]) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +20,6 @@ from playwright.sync_api import (
     Request,
     Response,
     expect,
-    sync_playwright,
 )
 from sqlalchemy import make_url
 
@@ -34,8 +31,9 @@ from orchestrator.settings import Settings
 from orchestrator.web.app import create_app
 from orchestrator.web.panels import tower
 
+from ..chromium import launched
 from ..listening import Listener
-from . import blocks, desks, expected, seed, stack
+from . import blocks, desks, expected, seed, stack, triggered
 
 # A computer that does other things beside may take its time.
 expect.set_options(timeout=20_000)
@@ -45,7 +43,6 @@ SETTLED = """() => Promise.all(document.getAnimations()
     .filter(one => one.effect.getComputedTiming().endTime !== Infinity)
     .map(one => one.finished.catch(() => null)))"""
 AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js"
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,17 +54,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The browser; a machine of the CI must have one, elsewhere its tests are left out."""
-    path = next(filter(None, map(shutil.which, _NAMES)), None)
-    if path is None:
-        problem = f"no browser: none of {', '.join(_NAMES)} is on the PATH"
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail(problem)
-        pytest.skip(problem)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
+    """The browser; see :mod:`tests.chromium`."""
+    with launched() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +101,7 @@ def serve(
             seeded.blocks = blocks.add(writing, now(), seeded.deployments)
             stack.add(writing, now(), seeded.deployments)
             seeded.expected = expected.add(writing, now())
+            seeded.triggered = triggered.add(writing, now(), seeded.deployments)
             desks.add(writing, now(), seeded)
     listener.app = wrap(app) if wrap else app
     thread = threading.Thread(target=listener.serve_forever, daemon=True)

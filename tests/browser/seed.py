@@ -142,6 +142,7 @@ class Seeded:
     queues: dict[str, uuid.UUID] = field(default_factory=dict)
     blocks: dict[str, uuid.UUID] = field(default_factory=dict)
     expected: dict[str, uuid.UUID] = field(default_factory=dict)
+    triggered: dict[str, uuid.UUID] = field(default_factory=dict)
 
 
 def fill(session: Session, now: datetime, days: int = 7, seed: int = 7) -> Seeded:

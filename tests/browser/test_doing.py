@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from playwright.sync_api import Browser, expect
 
+from orchestrator.clock import now
+from orchestrator.records import Actor
 from orchestrator.server.db import session
 from orchestrator.server.db.models import Deployment, FlowRun, Schedule, WorkQueue
+from orchestrator.server.services.running import runs
 
 from .conftest import Watched, profile, watched
 
@@ -122,6 +125,37 @@ def test_retry_and_run_again(admin: Watched) -> None:
     admin.open(f"/runs/{broken}")
     page.get_by_role("button", name="Retry").click()
     expect(page.locator("#verdict b").first).to_have_text("Scheduled")
+
+
+def test_suspend_and_resume(admin: Watched) -> None:
+    with session.transaction() as writing:
+        deployment = writing.get_one(Deployment, admin.server.seeded.deployments["delays-nightly"])
+        run_id, _ = runs.create(
+            writing, deployment, parameters={"airport": "JFK"}, actor=Actor("user"), now=now(), name="set-aside"
+        )
+    page = admin.open(f"/runs/{run_id}")
+    page.get_by_role("button", name="Suspend").click()
+    expect(page.locator("#verdict b").first).to_have_text("Suspended")
+    expect(page.locator("#verdict")).to_contain_text("It waits until it is resumed.")
+    expect(page.get_by_role("button", name="Suspend", exact=True)).to_have_count(0)
+    assert run_of(page.url).state_type == "PAUSED"
+    found = admin.open("/runs?state=PAUSED")
+    expect(found.locator("main")).to_contain_text("set-aside")
+    page = admin.open(f"/runs/{run_id}")
+    page.get_by_role("button", name="Resume").click()
+    expect(page.locator("#verdict b").first).to_have_text("Scheduled")
+    with session.transaction() as writing:
+        run = writing.get_one(FlowRun, run_id)
+        run.state_type, run.state_name, run.attempt, run.started = "RUNNING", "Running", 1, now()
+        run.lease_until = now() + timedelta(minutes=5)
+    page = admin.open(f"/runs/{run_id}")
+    page.get_by_role("button", name="Suspend").click()
+    dialog = page.locator("#confirm")
+    expect(dialog).to_contain_text("Suspend set-aside? Its process is stopped; once resumed, it begins anew.")
+    dialog.get_by_role("button", name="Suspend").click()
+    expect(page.locator("#verdict b").first).to_have_text("Suspending")
+    expect(page.locator("#verdict")).to_contain_text("then it waits until it is resumed")
+    expect(page.locator("main").get_by_role("button", name="Cancel")).to_be_visible()
 
 
 def test_pausing_a_deployment_and_a_schedule(admin: Watched) -> None:

@@ -49,12 +49,29 @@ PAGES = (
     "/resource?id=postgres://warehouse.internal/marts.revenue",
     "/resources?state=failing&as_of=2026-01-01T00:00:00Z",
     "/map",
+    "/triggers/new",
+    "/triggers/new?event=table.*&resource=postgres://warehouse.internal/marts.*",
     "/chains",
     "/expectations",
     "/expectations?q=nothing-is-called-this",
     "/expectations/{delays-by-nine}",
     "/expectations/{files-of-all-stations}?status=missed",
     "/expectations/{arrivals-are-fresh}",
+    "/triggers",
+    "/triggers?q=nothing-is-called-this",
+    "/triggers?standing=muted",
+    "/triggers/{stale-tables-wait}",
+    "/triggers/{stale-tables-wait}?event={failed-check}",
+    "/triggers/{loader-is-silent}",
+    "/triggers/{nightly-mostly-succeeds}",
+    "/firings",
+    "/firings?state=open",
+    "/firings?q=nothing-is-called-this",
+    "/firings/{stale}",
+    "/firings/{silent}",
+    "/actions",
+    "/actions?state=given-up",
+    "/actions?kind=set-limit",
     "/expectations/new",
     "/expectations/{delays-by-nine}/edit",
     "/expectations/suggestions",
@@ -72,7 +89,7 @@ PAGES = (
 
 def address(path: str, watched: Watched) -> str:
     seeded = watched.server.seeded
-    return path.format(**seeded.runs, **seeded.deployments, **seeded.blocks, **seeded.expected)
+    return path.format(**seeded.runs, **seeded.deployments, **seeded.blocks, **seeded.expected, **seeded.triggered)
 
 
 @pytest.mark.parametrize("path", PAGES)

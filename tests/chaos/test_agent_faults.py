@@ -60,6 +60,35 @@ def test_a_killed_agent_leaves_no_process_and_its_run_is_crashed(served: System,
             assert served.end_of(other)["state"]["type"] == "COMPLETED"
 
 
+def test_an_agent_that_is_killed_while_it_suspends_leaves_a_run_that_can_be_resumed(
+    served: System, tmp_path: Path
+) -> None:
+    path = tmp_path / "pids"
+    with served.agent() as agent:
+        run = served.run(served.deploy("stubborn"), pids=str(path))
+        pids = read_pids(path)
+        os.kill(agent.pid, signal.SIGSTOP)  # it hears of the suspension, and dies before it can do anything about it
+        assert served.client.post(f"flow-runs/{run}/suspend")["state"]["name"] == "Suspending"
+        os.kill(agent.pid, signal.SIGKILL)
+        agent.wait()
+    for pid in pids:
+        until(lambda pid=pid: gone(pid), f"the end of process {pid}", 5)
+
+    def is_suspended() -> bool:
+        state = served.client.get(f"flow-runs/{run}")["state"]
+        return (state["type"], state["name"]) == ("PAUSED", "Suspended")
+
+    until(is_suspended, "the run to be suspended")
+    path.unlink()
+    with served.agent():
+        assert served.end_of(served.run(served.deploy("adds")))["state"]["type"] == "COMPLETED"
+        served.client.post(f"flow-runs/{run}/resume")
+        assert read_pids(path) != pids
+        served.client.post(f"flow-runs/{run}/cancel")
+        ended = served.end_of(run)
+    assert (ended["state"]["type"], ended["attempt"]) == ("CANCELLED", 2)
+
+
 def test_a_stopped_agent_ends_its_runs_and_says_goodbye(served: System, tmp_path: Path) -> None:
     """Pain 22."""
     with served.agent() as agent:

@@ -234,6 +234,21 @@ def test_a_cancel_stops_the_flow(place: Place) -> None:
     assert (state["type"], state["message"]) == ("CANCELLED", "cancelled"), place.explain(run)
 
 
+def test_a_suspended_flow_is_stopped_and_begins_anew_when_it_is_resumed(place: Place) -> None:
+    begun = place.shared / "suspended"
+    run = place.start("waits", begun=str(begun))
+    until(begun.exists, f"the flow to begin {place.explain(run)}", timeout=60)
+    client = place.served.client
+    client.post(f"flow-runs/{run}/suspend")
+    until(lambda: client.get(f"flow-runs/{run}")["state"]["name"] == "Suspended", "the run to be suspended", timeout=60)
+    begun.unlink()
+    client.post(f"flow-runs/{run}/resume")
+    until(begun.exists, f"the flow to begin anew {place.explain(run)}", timeout=60)
+    client.post(f"flow-runs/{run}/cancel")
+    ended = place.end_of(run)
+    assert (ended["state"]["type"], ended["attempt"]) == ("CANCELLED", 2), place.explain(run)
+
+
 def test_what_ignores_a_cancel_is_killed(place: Place) -> None:
     begun = place.shared / "deaf"
     run = place.start("is_deaf", begun=str(begun))

@@ -101,6 +101,21 @@ class TestTheOtherKinds:
         identifier = deploy()
         run = self.run_of(identifier)
         about = {"resource.id": f"orchestrator.flow-run.{run.id}"}
+        suspended = self.act({"do": "suspend-run", "for": "1h"}, resource=about)
+        assert (suspended.error, suspended.result) == ("", {"suspended": str(run.id)})
+        with db.reading() as session:
+            found = session.get_one(FlowRun, run.id)
+            assert (found.state_name, found.suspended_until is not None) == ("Suspended", True)
+        row = self.act({"do": "suspend-run"}, resource=about)
+        assert (row.state, row.error) == ("skipped", "the run is Suspended already")
+        row = self.act({"do": "suspend-run", "for": "1h", "until": "2099-01-01T00:00:00Z"}, resource=about)
+        assert row.state == "skipped"
+        assert self.act({"do": "resume-run"}, resource=about).result == {"resumed": str(run.id)}
+        with db.reading() as session:
+            found = session.get_one(FlowRun, run.id)
+            assert (found.state_type, found.chain_id is not None) == ("SCHEDULED", True)
+        row = self.act({"do": "resume-run"}, resource=about)
+        assert (row.state, row.error) == ("skipped", "the run is Scheduled, not suspended")
         assert self.act({"do": "cancel-run"}, resource=about).result == {"cancelled": str(run.id)}
         row = self.act({"do": "cancel-run"}, resource=about)
         assert (row.state, row.error) == ("skipped", "the run ended as Cancelled already")

@@ -26,6 +26,7 @@ def test_runs_on_an_agent(served: System, tmp_path: Path) -> None:
         leaves_after_a_thousand_lines(served)
         is_killed(served)
         is_cancelled(served, tmp_path / "cancelled")
+        is_suspended(served, tmp_path / "suspended")
         times_out(served, tmp_path / "timed-out")
 
 
@@ -67,6 +68,23 @@ def is_cancelled(served: System, path: Path) -> None:
         until(lambda pid=pid: gone(pid), what=f"the end of process {pid}")
 
 
+def is_suspended(served: System, path: Path) -> None:
+    """Its processes are gone although they ignore SIGTERM, its slot is another's, and resumed it begins anew."""
+    run = served.run(served.deploy("stubborn"), pids=str(path))
+    pids = read_pids(path)
+    assert served.client.post(f"flow-runs/{run}/suspend")["state"]["name"] == "Suspending"
+    until(lambda: served.client.get(f"flow-runs/{run}")["state"]["name"] == "Suspended", "the run to be suspended")
+    for pid in pids:
+        until(lambda pid=pid: gone(pid), what=f"the end of process {pid}")
+    completes(served)
+    path.unlink()
+    served.client.post(f"flow-runs/{run}/resume")
+    read_pids(path)
+    served.client.post(f"flow-runs/{run}/cancel")
+    ended = served.end_of(run)
+    assert (ended["state"]["type"], ended["attempt"]) == ("CANCELLED", 2)
+
+
 def times_out(served: System, path: Path) -> None:
     """Pain 24."""
     run = served.run(served.deploy("takes_too_long"), pids=str(path))
@@ -80,6 +98,7 @@ def test_long_polling_keeps_the_same_promises(served: System, tmp_path: Path) ->
     with served.agent("--transport", "http", "--limit", "1"):
         completes(served)
         is_cancelled(served, tmp_path / "cancelled")
+        is_suspended(served, tmp_path / "suspended")
 
 
 def test_a_cancelled_run_that_waits_is_never_started(served: System, tmp_path: Path) -> None:

@@ -82,6 +82,35 @@ def test_the_life_of_a_run(editor: FlaskClient, agent: FlaskClient) -> None:
     assert editor.get(address).status_code == 404
 
 
+def test_a_run_is_suspended_and_resumed(
+    app: Flask, editor: FlaskClient, agent: FlaskClient, client_as: ClientAs
+) -> None:
+    run, agent_id = start(editor), register(agent)
+    token = claim(agent, agent_id).json["token"]
+    address, by_token = f"/api/v1/flow-runs/{run['id']}", {"Authorization": f"Bearer {token}"}
+    assert app.test_client().get(address, headers=by_token).status_code == 200
+    for verb in ("suspend", "resume"):
+        assert client_as("viewer").post(f"{address}/{verb}").status_code == 403
+    past = editor.post(f"{address}/suspend", json={"until": "2020-01-01T00:00:00Z"})
+    assert (past.status_code, list(past.json["errors"])) == (422, ["until"])
+    suspended = editor.post(f"{address}/suspend", json={"until": "2099-01-01T00:00:00Z"})
+    assert (suspended.status_code, suspended.json["state"]["name"]) == (200, "Suspending")
+    early = editor.post(f"{address}/resume")
+    assert (early.status_code, early.json["status"]) == (409, "suspending")
+    stopped = agent.post(f"{address}/state", json={"type": "CANCELLED", "attempt": 1, "details": {"signal": 15}})
+    assert (stopped.json["state"]["type"], stopped.json["state"]["name"]) == ("PAUSED", "Suspended")
+    assert app.test_client().get(address, headers=by_token).status_code == 401
+    found = editor.get(address).json
+    assert found["waiting_reason"]["code"] == "suspended"
+    assert [item["id"] for item in editor.get("/api/v1/flow-runs?state_name=Suspended").json["items"]] == [run["id"]]
+    assert editor.get("/api/v1/flow-runs?state_type=PAUSED").json["items"][0]["id"] == run["id"]
+    assert editor.post(f"{address}/suspend").json["state"]["name"] == "Suspended"
+    assert editor.post(f"{address}/resume").json["state"]["name"] == "Scheduled"
+    again = editor.post(f"{address}/resume")
+    assert (again.status_code, again.json["status"]) == (409, "not-suspended")
+    assert claim(agent, agent_id).json["attempt"] == 2
+
+
 def test_runs_are_filtered(editor: FlaskClient) -> None:
     first, second = start(editor, name="early bird", tags=["a", "b"]), start(editor, tags=["a"])
     editor.post(f"/api/v1/flow-runs/{second['id']}/cancel")

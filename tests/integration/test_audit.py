@@ -167,6 +167,8 @@ def _deployments(story: Story) -> None:
 
 def _runs(story: Story) -> None:
     run = story("POST", "deployments/etl/daily/runs", {}, "flow-run.scheduled")["id"]
+    story("POST", f"flow-runs/{run}/suspend", {"until": "2099-01-01T00:00:00Z"}, "flow-run.paused")
+    story("POST", f"flow-runs/{run}/resume", None, "flow-run.scheduled")
     story("POST", f"flow-runs/{run}/cancel", None, "flow-run.cancelled")
     story("POST", f"flow-runs/{run}/retry", None, "flow-run.scheduled")
     again = story("POST", f"flow-runs/{run}/rerun", None, "flow-run.scheduled")["id"]

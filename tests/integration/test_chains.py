@@ -12,17 +12,18 @@ from sqlalchemy import func, select, update
 
 from orchestrator import chains as rules
 from orchestrator.clock import now
-from orchestrator.errors import InvalidInput
+from orchestrator.errors import Conflict, InvalidInput
 from orchestrator.records import State
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Action, Agent, Event, EventCursor, Firing, FlowRun, Trigger
 from orchestrator.server.services.acting import action_outbox
-from orchestrator.server.services.reacting import evaluation
+from orchestrator.server.services.reacting import chains, evaluation
 from orchestrator.server.services.reacting import triggers as triggers_service
 from orchestrator.server.services.running import claims, runs
 from orchestrator.states import StateType
 
 from ..api import ClientAs
+from ..evaluated import work
 from ..server_rows import ANN, add_agent, add_deployment, token
 
 S = StateType
@@ -63,17 +64,6 @@ def start(client: FlaskClient, name: str = "nightly", **parameters: Any) -> str:
     answer = client.post(f"/api/v1/chains/{name}/runs", json={"parameters": parameters})
     assert answer.status_code == 201, answer.json
     return str(answer.json["id"])
-
-
-def work() -> None:
-    """Evaluate and act until nothing is left to do."""
-    for _ in range(20):
-        with db.transaction() as session:
-            read = evaluation.step(session, now(), 500)
-        with db.transaction() as session:
-            done = action_outbox.perform(session, now(), 100)
-        if not read and not done:
-            return
 
 
 def progress(client: FlaskClient, run: str, name: str = "nightly") -> dict[str, Any]:
@@ -300,3 +290,34 @@ def test_a_trigger_starts_a_chain_once(editor: FlaskClient) -> None:
     assert editor.get(f"/api/v1/flow-runs/{step['flow_run']['id']}").json["parameters"] == {"day": "wed"}
     wrong = {**trigger, "name": "other", "then": [{"do": "run-chain"}]}
     assert list(editor.post("/api/v1/triggers", json=wrong).json["errors"]) == ["then.0.chain"]
+
+
+def test_a_version_follows_the_one_that_was_meant(editor: FlaskClient) -> None:
+    def put(upon: int, name: str = "nightly", **more: Any) -> str:
+        with db.transaction() as session:
+            return chains.apply(session, {**JOIN, "name": name, **more}, ANN, now(), upon=upon)[1]
+
+    with pytest.raises(Conflict, match="was deleted meanwhile"):
+        put(1)
+    assert put(0) == "created"
+    with pytest.raises(Conflict, match="there is a chain nightly already, now in version 1"):
+        put(0, description="Another.")
+    assert put(1, description="Another.") == "updated"
+    with pytest.raises(Conflict, match="now in version 2"):
+        put(1, description="A third.")
+    assert editor.get("/api/v1/chains/nightly").json["description"] == "Another."  # type: ignore[index]
+
+
+def test_looking_at_a_document_writes_nothing(editor: FlaskClient) -> None:
+    with db.reading() as session:
+        assert list(chains.check(session, JOIN).steps) == list(JOIN["steps"])
+        with pytest.raises(InvalidInput) as caught:
+            chains.check(session, {"name": "nightly", "steps": {"a": {"deployment": "etl/none"}}})
+    assert list(caught.value.errors) == ["steps.a.deployment"]
+    assert editor.get("/api/v1/chains").json["items"] == []  # type: ignore[index]
+
+
+def test_a_name_that_a_page_has_is_refused(editor: FlaskClient) -> None:
+    answer = editor.post("/api/v1/chains", json={**JOIN, "name": "new"})
+    assert answer.status_code == 422
+    assert list(answer.json["errors"]) == ["name"]  # type: ignore[index]

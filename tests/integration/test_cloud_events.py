@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cloudevents.core.bindings import http
 from cloudevents.core.v1.event import CloudEvent
+from flask import Flask
 from flask.testing import FlaskClient
 
 from orchestrator.clock import now
@@ -78,3 +79,30 @@ def test_other_formats_and_keys_without_the_right_are_refused(client: FlaskClien
     refused = client.post(EVENTS, data=b"{", headers=broken)
     assert refused.status_code == 422
     assert "data: is not the JSON" in refused.json["message"]  # type: ignore[index]
+
+
+def test_the_address_agrees_to_deliveries_of_those_who_may_send(client_as: ClientAs, app: Flask) -> None:
+    asked = {"WebHook-Request-Origin": "events.example.com", "WebHook-Request-Rate": "120"}
+    for role in ("editor", "agent"):
+        answer = client_as(role).options(EVENTS, headers=asked)
+        assert answer.status_code == 200
+        assert answer.headers["WebHook-Allowed-Origin"] == "events.example.com"
+        assert answer.headers["WebHook-Allowed-Rate"] == "*"
+        assert "POST" in answer.headers["Allow"]
+    for answer, status in ((app.test_client().options(EVENTS, headers=asked), 401),
+                           (client_as("viewer").options(EVENTS, headers=asked), 403)):  # fmt: skip
+        assert answer.status_code == status
+        assert "WebHook-Allowed-Origin" not in answer.headers
+
+
+def test_who_asks_nothing_or_nonsense_is_granted_nothing(client: FlaskClient) -> None:
+    plain = client.options(EVENTS)
+    assert (plain.status_code, "WebHook-Allowed-Origin" in plain.headers) == (200, False)
+    origin = {"WebHook-Request-Origin": "events.example.com"}
+    wrong = [{"WebHook-Request-Origin": text} for text in ("", "two names", "a..b", "x" * 300)]
+    wrong += [{**origin, "WebHook-Request-Rate": text} for text in ("0", "-1", "many", "1.5", "")]
+    for headers in wrong:
+        refused = client.options(EVENTS, headers=headers)
+        assert refused.status_code == 400, headers
+        assert list(headers)[-1] in refused.json["message"]  # type: ignore[index]
+        assert "WebHook-Allowed-Origin" not in refused.headers

@@ -119,6 +119,14 @@ def test_a_deployment_says_how_it_ended_what_is_next_and_that_it_is_held(editor:
     assert (found["sign"], found["sentence"].rpartition("; ")[2]) == ("held", "held: the disk is full")
 
 
+def test_a_deployment_whose_last_run_is_suspended_is_held(editor: FlaskClient) -> None:
+    put(editor, deployment="f/d")
+    run = editor.post("/api/v1/deployments/f/d/runs", json={}).json
+    editor.post(f"/api/v1/flow-runs/{run['id']}/suspend")
+    found = desk(editor)["f/d"]
+    assert (found["sign"], found["sentence"].startswith("f/d: suspended since ")) == ("held", True)
+
+
 def test_who_is_told_is_a_trigger_that_goes_with_the_item(editor: FlaskClient) -> None:
     kind = block_kinds.find("slack").type_facts()
     assert editor.post("/api/v1/block-types", json=kind).status_code in {200, 201}

@@ -38,7 +38,7 @@ def happen(client: FlaskClient, **labels: str) -> None:
 def test_a_trigger_from_its_document_to_its_firings(editor: FlaskClient, client_as: ClientAs) -> None:
     made = editor.post("/api/v1/triggers", json=DOCUMENT)
     assert (made.status_code, made.json["standing"]) == (201, "armed")
-    assert made.json["sentence"] == "When job.failed happens where env is prod: emit event."
+    assert made.json["sentence"] == "When job.failed happens where env is prod: emit event told."
     assert editor.post("/api/v1/triggers", json=DOCUMENT).status_code == 409
     assert editor.put("/api/v1/triggers", json=DOCUMENT).status_code == 200
     loops.run("triggers", now())
@@ -129,7 +129,7 @@ def test_a_trigger_that_starts_runs_whenever_runs_start_is_refused(editor: Flask
 def test_from_python_and_on_the_command_line(api: Api, tmp_path: Path) -> None:
     run = CliRunner().invoke
     late = Trigger("late", {"absent": True, "expect": "b", "within": "1h"}, THEN, severity="critical")
-    assert late.sentence() == "When no b comes for 1h: emit event."
+    assert late.sentence() == "When no b comes for 1h: emit event told."
     late.apply()
     assert late.apply()["severity"] == "critical"
     with pytest.raises(InvalidInput, match="when: Matches every event"):

@@ -208,6 +208,26 @@ def test_a_wrong_address_is_not_found_whatever_the_reason(outside: FlaskClient, 
     ] * 4
 
 
+def test_an_address_agrees_to_deliveries_and_keeps_none_of_the_asking(
+    editor: FlaskClient, outside: FlaskClient, make: Callable[..., Made]
+) -> None:
+    _, path = make(minute_max=90)
+    asked = {"WebHook-Request-Origin": "eventgrid.azure.net", "WebHook-Request-Callback": "http://127.0.0.1:1/granted"}
+    answer = outside.options(path, headers=asked)
+    assert answer.status_code == 200
+    assert answer.headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
+    assert answer.headers["WebHook-Allowed-Rate"] == "90"
+    assert "POST" in answer.headers["Allow"]
+    assert "WebHook-Allowed-Origin" not in outside.options(path).headers
+    assert outside.options(path, headers={"WebHook-Request-Origin": "no name"}).status_code == 400
+    assert editor.get("/api/v1/webhooks/hook/deliveries").json["items"] == []  # type: ignore[index]
+    unknown = outside.options("/hooks/none", headers=asked)
+    assert (unknown.status_code, unknown.json["message"]) == (404, "there is no such address")  # type: ignore[index]
+    assert "WebHook-Allowed-Origin" not in unknown.headers
+    editor.patch("/api/v1/webhooks/hook", json={"active": False})
+    assert outside.options(path, headers=asked).status_code == 404
+
+
 def test_addresses_follow_the_public_one(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     public = "https://tower.example.com/orchestrator"
     monkeypatch.setenv("ORCHESTRATOR_PUBLIC_URL", public)

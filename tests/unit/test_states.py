@@ -12,11 +12,14 @@ from orchestrator.states import (
     DISPLAY_NAMES,
     LOST,
     NAMED,
+    SUSPENDED,
+    SUSPENDING,
     TERMINAL,
     UNSUCCESSFUL,
     WAITING,
     StateType,
     is_allowed,
+    is_over,
 )
 
 S = StateType
@@ -43,8 +46,13 @@ def test_every_run_can_end_from_wherever_it_is() -> None:
         assert ARROWS[kind] >= TERMINAL
 
 
-def test_nothing_comes_back_from_cancelling() -> None:
-    assert ARROWS[S.CANCELLING] == TERMINAL
+def test_nothing_comes_back_from_cancelling_but_to_be_suspended() -> None:
+    assert ARROWS[S.CANCELLING] == TERMINAL | {S.PAUSED, S.CANCELLING}
+
+
+def test_an_attempt_is_over_with_an_end_or_a_suspension() -> None:
+    over = {(kind, name) for kind in S for name in ("", SUSPENDED, SUSPENDING) if is_over(kind, name)}
+    assert over == {*((kind, name) for kind in TERMINAL for name in ("", SUSPENDED, SUSPENDING)), (S.PAUSED, SUSPENDED)}
 
 
 @given(st.lists(st.sampled_from(list(S)), max_size=12))

@@ -16,6 +16,8 @@ from orchestrator.server.db.models import Event
 from orchestrator.server.db.models.event import KINDS, SOURCES
 from orchestrator.server.event_catalogue import EVENTS
 from orchestrator.server.services.paging import Page
+from orchestrator.server.services.reacting import firings
+from orchestrator.server.services.reacting.firings import FiringFilter, FiringRow
 from orchestrator.server.services.recording import event_histogram, events
 from orchestrator.server.services.recording.events import EventFilter
 
@@ -85,6 +87,8 @@ class EventPage:
     follows: Event | None
     #: Others of the same resource, newest first.
     around: list[Event]
+    #: What fired for it, newest first.
+    firings: list[FiringRow]
 
     @property
     def meaning(self) -> str:
@@ -152,7 +156,9 @@ def load(session: Session, event_id: uuid.UUID) -> EventPage:
     """One event with what is around it. Raises NotFound."""
     event = events.get(session, event_id)
     around = events.listing(session, EventFilter(resource_id=event.resource_id), _AROUND + 1).items
-    return EventPage(event, _followed(session, event), [item for item in around if item.id != event.id][:_AROUND])
+    fired = firings.listing(session, FiringFilter(event_id=event.id), _AROUND).items
+    others = [item for item in around if item.id != event.id][:_AROUND]
+    return EventPage(event, _followed(session, event), others, fired)
 
 
 def document(event: Event) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from orchestrator.server.services.running.artifacts import ArtifactFilter
 from orchestrator.server.services.running.logs import LogFilter
 from orchestrator.server.services.running.run_details import RunContext
 from orchestrator.server.services.running.runs import RunFilter, RunRow
-from orchestrator.states import ACTIVE, TERMINAL, UNSUCCESSFUL, StateType
+from orchestrator.states import ACTIVE, SUSPENDING, TERMINAL, UNSUCCESSFUL, StateType
 
 #: Tabs of the page: key and title.
 TABS = {
@@ -65,7 +65,18 @@ class RunPage:
     @property
     def can_cancel(self) -> bool:
         """Whether cancelling would still do something."""
-        return not self.over and self.run.state_type != StateType.CANCELLING
+        return not self.over and (self.run.state_type != StateType.CANCELLING or self.run.state_name == SUSPENDING)
+
+    @property
+    def can_suspend(self) -> bool:
+        """Whether it could wait, and an agent take it up again."""
+        goes_on = self.run.state_type in (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING)
+        return goes_on and self.run.deployment_id is not None
+
+    @property
+    def can_resume(self) -> bool:
+        """Whether it waits for somebody to resume it."""
+        return self.run.state_type == StateType.PAUSED and self.run.deployment_id is not None
 
     @property
     def can_retry(self) -> bool:
@@ -108,13 +119,15 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
 
 def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> str:
     """One sentence that says why the run is where it is; empty when the state's own message says it all."""
-    if run.state_type == StateType.SCHEDULED:
+    if run.state_type in (StateType.SCHEDULED, StateType.PAUSED):
         reason = waiting.why(session, run.id, now)
         return "" if reason is None else reason.message
     if run.state_type == StateType.PENDING:
         return f"The agent {context.agent.name} is preparing the code." if context.agent else "About to start."
     if run.state_type == StateType.CANCELLING and not (run.work_queue_id or run.parent_flow_run_id):
         return "A cancel was asked for; it was started by hand, so its process is not stopped."
+    if run.state_type == StateType.CANCELLING and run.state_name == SUSPENDING:
+        return "Its processes are being taken down; then it waits until it is resumed."
     if run.state_type == StateType.CANCELLING:
         return "It was asked to stop; its processes are being taken down."
     if run.state_type in ACTIVE and run.lease_until and run.lease_until < now:

@@ -15,7 +15,7 @@ from orchestrator.errors import InvalidInput
 from orchestrator.server.services.paging import Page
 from orchestrator.server.services.running import runs
 from orchestrator.server.services.running.runs import RunFilter, RunRow
-from orchestrator.states import DISPLAY_NAMES, NAMED, StateType
+from orchestrator.states import DISPLAY_NAMES, NAMED, SUSPENDING, StateType
 
 #: Ranges offered for "created in the last ...".
 WITHIN = {
@@ -119,7 +119,7 @@ def points(session: Session, wanted: Asked, now: datetime) -> list[list[Any]]:
 
 def cancellable(row: RunRow) -> bool:
     """Whether cancelling the run would still do something."""
-    return row.run.state_type in {"SCHEDULED", "PENDING", "RUNNING", "PAUSED"}
+    return row.run.state_type in {"SCHEDULED", "PENDING", "RUNNING", "PAUSED"} or row.run.state_name == SUSPENDING
 
 
 def _point(row: RunRow, now: datetime) -> list[Any]:

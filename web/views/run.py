@@ -73,6 +73,24 @@ def cancel(run_id: uuid.UUID) -> AnyResponse:
     return done("Asked the run to stop", url_for("web.run.show", run_id=run_id))
 
 
+@blueprint.post("/suspend")
+@needs("editor")
+def suspend(run_id: uuid.UUID) -> AnyResponse:
+    """Have the run stop, and wait."""
+    with transaction() as session:
+        service.suspend(session, run_id, actor(), now())
+    return done("The run waits until it is resumed", url_for("web.run.show", run_id=run_id))
+
+
+@blueprint.post("/resume")
+@needs("editor")
+def resume(run_id: uuid.UUID) -> AnyResponse:
+    """Queue the suspended run again."""
+    with transaction() as session:
+        service.resume(session, run_id, actor(), now())
+    return done("The run is scheduled for another attempt", url_for("web.run.show", run_id=run_id))
+
+
 @blueprint.post("/retry")
 @needs("editor")
 def retry(run_id: uuid.UUID) -> AnyResponse:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from orchestrator.client import Client, patiently
 from orchestrator.errors import Conflict, NotFound, OrchestratorError
 from orchestrator.records import FlowRun, Job, State
+from orchestrator.states import is_over
 
 from .api import AgentApi, back_off
 from .identity import Outage
@@ -17,7 +18,7 @@ from .verdict import Ask
 log = logging.getLogger("orchestrator.agent")
 
 #: Codes of refused starts: the attempt is over for us; or its time has not come by the server's clock.
-SUPERSEDED, NOT_DUE = frozenset({"stale-attempt", "terminal"}), "not-due"
+SUPERSEDED, NOT_DUE = frozenset({"stale-attempt", "suspended", "terminal"}), "not-due"
 
 
 def confirm_start(api: AgentApi, outage: Outage, job: Job, wanted: Callable[[], bool]) -> Ask:
@@ -55,4 +56,4 @@ def told_end(client: Client, job: Job, wanted: Callable[[], bool]) -> State | No
     run = FlowRun.read(patiently(lambda: client.get(f"flow-runs/{job.id}"), wanted))
     if run.attempt != job.attempt:
         raise NotFound(f"the flow run {job.id} is at attempt {run.attempt}")
-    return run.state if run.state.is_terminal else None
+    return run.state if is_over(run.state.type, run.state.name) else None

@@ -19,7 +19,7 @@ from ..services.acting.actions import ActionFilter, ActionRow
 from .access import actor, needs, principal
 from .resource import Resource, address, answer, answer_all, answer_page
 
-blueprint = Resource("actions", "Actions: what firings of triggers asked for, and what became of each.")
+blueprint = Resource("actions", "Actions: what firings asked for, and what became of each.")
 
 
 @blueprint.route("/actions")
@@ -90,5 +90,9 @@ def present(row: ActionRow) -> dict[str, Any]:
         "id", "kind", "state", "firing_id", "moment", "position", "spec", "rendered", "target", "attempts", "next_try",
         "created", "ended", "result", "error",
     )  # fmt: skip
-    trigger = {"id": row.firing.trigger_id, "name": row.trigger_name} if row.firing.trigger_id else None
-    return {**{name: getattr(row.action, name) for name in shown}, "trigger": trigger}
+    firing = row.firing
+    return {
+        **{name: getattr(row.action, name) for name in shown},
+        "trigger": {"id": firing.trigger_id, "name": row.trigger_name} if firing.trigger_id else None,
+        "expectation": {"id": firing.expectation_id, "name": row.expectation_name} if firing.expectation_id else None,
+    }

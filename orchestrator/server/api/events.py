@@ -16,11 +16,11 @@ from ..db.session import reading, transaction
 from ..schemas import event_views as schemas
 from ..services.recording import event_histogram, events
 from ..services.recording.events import EventFilter
-from . import cloud_events, event_streams
+from . import agreements, cloud_events, event_streams
 from .access import needs
 from .docs import described_body, ref
 from .refusals import refusal
-from .resource import Resource, answer, answer_page, json_body
+from .resource import Resource, answer, answer_page, json_body, without_options
 
 #: Most events in one request.
 EVENTS_MAX = 10_000
@@ -29,6 +29,7 @@ blueprint = Resource("events", "Events: what happened to which resource.")
 
 
 @blueprint.route("/events")
+@without_options
 @needs("viewer")
 @blueprint.arguments(schemas.EventQuery, location="query")
 @blueprint.response(200, schemas.EventPage)
@@ -72,7 +73,16 @@ def get_event(event_id: uuid.UUID) -> Response:
         return answer(present(events.get(session, event_id)))
 
 
+@blueprint.route("/events", methods=["OPTIONS"])
+@needs("editor", "agent")
+@blueprint.response(200)
+def agree_to_events() -> Response:
+    """Agree to deliveries of CloudEvents, from whoever has a key that may send them."""
+    return agreements.agree(request, "GET, HEAD, OPTIONS, POST")
+
+
 @blueprint.route("/events", methods=["POST"])
+@without_options
 @needs("editor", "agent")
 @blueprint.response(202, schemas.EventsTakenSchema)
 @blueprint.doc(**described_body({"oneOf": [ref("EventIn"), {"type": "array", "items": ref("EventIn")}]}))

@@ -15,7 +15,7 @@ from ..services.reacting.firings import FiringFilter, FiringRow
 from .access import actor, needs
 from .resource import Resource, answer, answer_page
 
-blueprint = Resource("firings", "Firings: each time that a trigger called for something.")
+blueprint = Resource("firings", "Firings: each time that a trigger or an expectation called for something.")
 
 
 @blueprint.route("/firings")
@@ -63,9 +63,10 @@ def present(row: FiringRow) -> dict[str, Any]:
         "id", "key", "occasion", "state", "suppressed", "fired", "occurred", "event_id", "reason", "context",
         "chain_id", "depth", "resolved", "acknowledged", "acknowledged_by",
     )  # fmt: skip
-    found, trigger = row.firing, row.trigger
+    found, trigger, expectation = row.firing, row.trigger, row.expectation
     return {
         **{name: getattr(found, name) for name in shown},
         "trigger": None if trigger is None else {"id": trigger.id, "name": trigger.name},
-        "severity": "warning" if trigger is None else trigger.severity,
+        "expectation": None if expectation is None else {"id": expectation.id, "name": expectation.name},
+        "severity": row.severity,
     }

@@ -99,6 +99,27 @@ def cancel_flow_run(run_id: uuid.UUID) -> Response:
         return answer(runs.describe(runs.row(session, run_id)))
 
 
+@blueprint.route("/flow-runs/<uuid:run_id>/suspend", methods=["POST"])
+@needs("editor")
+@blueprint.arguments(schemas.SuspensionSchema)
+@blueprint.response(200, schemas.FlowRunSchema)
+def suspend_flow_run(body: dict[str, Any], run_id: uuid.UUID) -> Response:
+    """Have a flow run stop, and wait until it is resumed; asking twice changes nothing."""
+    with transaction() as session:
+        runs.suspend(session, run_id, actor(), now(), body["until"])
+        return answer(runs.describe(runs.row(session, run_id)))
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/resume", methods=["POST"])
+@needs("editor")
+@blueprint.response(200, schemas.FlowRunSchema)
+def resume_flow_run(run_id: uuid.UUID) -> Response:
+    """Queue a suspended flow run again, as its next attempt."""
+    with transaction() as session:
+        runs.resume(session, run_id, actor(), now())
+        return answer(runs.describe(runs.row(session, run_id)))
+
+
 @blueprint.route("/flow-runs/<uuid:run_id>/retry", methods=["POST"])
 @needs("editor")
 @blueprint.response(200, schemas.FlowRunSchema)

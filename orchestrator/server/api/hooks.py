@@ -12,6 +12,7 @@ from ..db.session import reading, transaction
 from ..services.receiving import deliveries, webhooks
 from ..services.receiving.incoming import BODY_MAX, Incoming
 from .access import open_to_all
+from .agreements import agree
 from .errors import Refused, answer
 
 blueprint = Blueprint("hooks", __name__)
@@ -20,11 +21,11 @@ blueprint = Blueprint("hooks", __name__)
 RETRY_AFTER = "30"
 
 
-@blueprint.route(f"{webhooks.PATH}<token>", methods=["GET", "POST", "PUT"], provide_automatic_options=False)
+@blueprint.route(f"{webhooks.PATH}<token>", methods=["GET", "POST", "PUT", "OPTIONS"], provide_automatic_options=False)
 @open_to_all
 def deliver(token: str) -> Response:
     """Take a delivery: 204; 400 where no event can be made of it, 401 for a wrong signature, 404 for an address that
-    leads nowhere, whatever the reason.
+    leads nowhere, whatever the reason. OPTIONS asks whether deliveries are expected.
     """
     at = now()
     with reading() as session:
@@ -34,6 +35,8 @@ def deliver(token: str) -> Response:
         raise NotFound("there is no such address")
     if request.method == "HEAD":
         return Response(status=204)
+    if request.method == "OPTIONS":
+        return agree(request, "GET, HEAD, OPTIONS, POST, PUT", hook.minute_max)
     if full:
         with transaction() as session:
             deliveries.tell_full(session, hook, at)

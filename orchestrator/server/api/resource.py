@@ -29,6 +29,12 @@ V = TypeVar("V", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
+def without_options(view: V) -> V:
+    """Declare that OPTIONS of a view's address is for another view to answer."""
+    view.provide_automatic_options = False  # type: ignore[attr-defined]
+    return view
+
+
 class StrictParser(FlaskParser):
     """Reads arguments and refuses what it does not know: unknown or repeated query arguments, bodies that are not
     JSON.

@@ -12,7 +12,8 @@ from ...clock import now
 from ...errors import InvalidInput
 from ..db.session import reading, transaction
 from ..schemas import triggers as schemas
-from ..services.reacting import backtest, trigger_explaining, triggers
+from ..schemas.base import PageQuery
+from ..services.reacting import backtest, trigger_explaining, trigger_keys, triggers
 from ..services.reacting.triggers import TriggerFilter, TriggerRow
 from .access import actor, needs
 from .resource import Resource, address, answer, answer_page, check_match, no_content
@@ -101,6 +102,17 @@ def mute_trigger(body: dict[str, Any], ref: str) -> Response:
     with transaction() as session:
         found = triggers.mute(session, address(ref), body["until"], actor(), at)
         return answer(present(triggers.row(session, found.id, at)))
+
+
+@blueprint.route("/triggers/<ref>/keys")
+@needs("viewer")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, schemas.KeyPage)
+def list_keys(query: dict[str, Any], ref: str) -> Response:
+    """List what a trigger remembers, for each key that it is evaluated for: what has come, what it waits for."""
+    with reading() as session:
+        found = trigger_keys.listing(session, address(ref), query["limit"], query["cursor"])
+    return answer_page(found, asdict)
 
 
 @blueprint.route("/triggers/check", methods=["POST"])

@@ -1,4 +1,5 @@
-"""Takes back what silent agents hold, gives up runs whose own process is silent, and ends cancels that nobody answered.
+"""Takes back what silent agents hold, gives up runs whose own process is silent, ends cancels and suspensions that
+nobody answered, and fails what nobody resumed in time.
 
 A lapsed lease counts only once the API itself has been up for a full lease: while it was away, nobody could renew.
 A run whose code may have begun becomes CRASHED. One that was still PENDING is queued again, since RUNNING is confirmed
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session
 from ...clock import to_text
 from ...errors import TransitionRefused
 from ...records import Actor, State
-from ...states import LOST, StateType
+from ...states import LOST, SUSPENDED, SUSPENDING, SUSPENSION_TIMED_OUT, StateType
 from ..config import current, lease_by_hand
 from ..services import ticks
 from ..services.running.transitions import apply
@@ -38,19 +39,24 @@ _UNCONFIRMED = "nobody confirmed that its processes are gone."
 SWEEPER = Actor("server", name="leases")
 
 _LAPSED = f"""
-SELECT r.id, r.attempt, r.state_type, r.lease_until, r.created_by, {BY_HAND} AS is_by_hand,
+SELECT r.id, r.attempt, r.state_type, r.state_name, r.lease_until, r.created_by, {BY_HAND} AS is_by_hand,
     a.name, a.last_heartbeat, a.stopped
 FROM flow_run r LEFT JOIN agent a ON a.id = r.agent_id
 WHERE r.lease_until < %(now)s AND ({BY_HAND} AND %(up)s >= %(lease_by_hand)s OR NOT {BY_HAND} AND %(up)s >= %(lease)s)
 ORDER BY r.id LIMIT %(batch)s FOR NO KEY UPDATE OF r SKIP LOCKED"""
 
 _UNANSWERED = f"""
-SELECT r.id, {BY_HAND} AS is_by_hand FROM flow_run r WHERE r.state_type = 'CANCELLING' AND r.state_at < %(before)s
+SELECT r.id, r.state_name, r.state_message, {BY_HAND} AS is_by_hand FROM flow_run r
+WHERE r.state_type = 'CANCELLING' AND r.state_at < %(before)s
 ORDER BY r.id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED"""
+
+_NOT_RESUMED = """
+SELECT id, suspended_until FROM flow_run WHERE suspended_until <= %(now)s AND state_type = 'PAUSED'
+ORDER BY id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED"""
 
 
 def step(session: Session, now: datetime) -> int:
-    """Settle lapsed leases and unanswered cancels; returns how many runs were moved."""
+    """Settle lapsed leases, unanswered cancels and suspensions that time out; returns how many runs were moved."""
     moved = 0
     up = ticks.api_up_for(session, now)
     leases = {"lease": current().lease, "lease_by_hand": lease_by_hand()}
@@ -58,9 +64,18 @@ def step(session: Session, now: datetime) -> int:
         moved += _move(session, row.id, _lost(row, now) if row.is_by_hand else _after_lapse(row, now), now)
     before = now - current().stop_grace - CANCEL_MARGIN
     for row in fetch(session, _UNANSWERED, {"before": before, "batch": BATCH}):
-        told = "it was started by hand, and its process was not stopped." if row.is_by_hand else _UNCONFIRMED
-        moved += _move(session, row.id, State(S.CANCELLED, message=f"Cancelled; {told}", at=now), now)
+        moved += _move(session, row.id, _unanswered(row, now), now)
+    for row in fetch(session, _NOT_RESUMED, {"now": now, "batch": BATCH}):
+        message = f"Nobody resumed it by {_when(row.suspended_until)}."
+        moved += _move(session, row.id, State(S.FAILED, SUSPENSION_TIMED_OUT, message, now), now)
     return moved
+
+
+def _unanswered(row: Any, now: datetime) -> State:
+    if row.state_name == SUSPENDING:
+        return State(S.PAUSED, SUSPENDED, f"{row.state_message} But {_UNCONFIRMED}", now)
+    told = "it was started by hand, and its process was not stopped." if row.is_by_hand else _UNCONFIRMED
+    return State(S.CANCELLED, message=f"Cancelled; {told}", at=now)
 
 
 def _lost(row: Any, now: datetime) -> State:
@@ -78,6 +93,8 @@ def _after_lapse(row: Any, now: datetime) -> State:
     told = f"Agent {row.name or 'unknown'} is silent: its last heartbeat was at {_when(row.last_heartbeat)}"
     if row.stopped is not None:
         told = f"Agent {row.name} stopped at {_when(row.stopped)} and left the run behind"
+    if row.state_type == S.CANCELLING and row.state_name == SUSPENDING:
+        return State(S.PAUSED, SUSPENDED, f"{told}; it was being suspended.", now)
     if row.state_type == S.CANCELLING:
         return State(S.CANCELLED, message=f"{told}; a cancel had been asked for.", at=now)
     if row.state_type == S.PENDING and row.attempt < ATTEMPTS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...records import State
-from ...states import LOST, TERMINAL, StateType, is_allowed
+from ...states import LOST, SUSPENDED, SUSPENDING, TERMINAL, UNSUCCESSFUL, StateType, is_allowed
 from .move import Decision, Effect, Move, Rule
 
 S = StateType
@@ -69,16 +69,95 @@ class AbortAfterEnd(Rule):
         return Decision(Effect.ABORT, self.code, f"the run is {facts.type} already")
 
 
+class AbortSuspendedAttempt(Rule):
+    """A suspended run is moved on by people and by the server; what its last attempt says comes too late."""
+
+    code = "suspended"
+
+    def decide(self, move: Move) -> Decision | None:
+        if move.attempt is None or not move.facts.is_suspended:
+            return None
+        return Decision(Effect.ABORT, self.code, f"the run is suspended: its attempt {move.attempt} is over")
+
+
+class AbortSuspensionForGood(Rule):
+    """Only what an agent can take up again is suspended; and only that is resumed."""
+
+    code = "not-deployed"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts = move.facts
+        resumed = facts.is_suspended and move.attempt is None and move.proposed.type is S.SCHEDULED
+        suspended = move.is_suspension and facts.type is not S.CANCELLING
+        if facts.is_deployed or not (suspended or resumed):
+            return None
+        why = "it was started by hand, is an errand, or its deployment was deleted"
+        return Decision(Effect.ABORT, self.code, f"no agent can take the run up again: {why}")
+
+
+class RejectSuspensionOfWaiting(Rule):
+    """Where nothing executes there is nothing to stop: a run to be suspended is so at once."""
+
+    code = "nothing-to-stop"
+
+    def decide(self, move: Move) -> Decision | None:
+        if not move.is_suspension or move.facts.type is not S.SCHEDULED:
+            return None
+        return Decision(Effect.REJECT, self.code, "nothing executes it", state=_named(move, S.PAUSED, SUSPENDED))
+
+
+class RejectSuspensionOfHeld(Rule):
+    """What an agent holds is stopped first: it is CANCELLING, ``Suspending``, until its processes are gone."""
+
+    code = "stop-first"
+
+    def decide(self, move: Move) -> Decision | None:
+        if not move.is_suspension or move.facts.type not in (S.PENDING, S.RUNNING):
+            return None
+        state = _named(move, S.CANCELLING, SUSPENDING)
+        return Decision(Effect.REJECT, self.code, "its processes are stopped first", state=state)
+
+
+class RejectCancelledOfSuspending(Rule):
+    """A process that was stopped for a suspension says that it was CANCELLED: the run is suspended."""
+
+    code = "stopped-to-suspend"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts, proposed = move.facts, move.proposed
+        if not facts.is_suspending or move.attempt is None or proposed.type not in (S.CANCELLED, S.PAUSED):
+            return None
+        state = State(S.PAUSED, SUSPENDED, facts.message, proposed.at, proposed.details)
+        return Decision(Effect.REJECT, self.code, "it was stopped to be suspended", state=state)
+
+
+class AbortWhileStopping(Rule):
+    """A cancel is asked for once, and takes precedence over a suspension, whichever was first."""
+
+    code = "cancel-asked"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts, proposed = move.facts, move.proposed
+        if facts.type is not S.CANCELLING or proposed.type not in (S.CANCELLING, S.PAUSED):
+            return None
+        if not facts.is_suspending:
+            return Decision(Effect.ABORT, self.code, "a cancel was asked for")
+        if proposed.type is S.CANCELLING and proposed.name == SUSPENDING:
+            return Decision(Effect.ABORT, "suspending", "the run is being suspended already")
+        return None
+
+
 class RejectStopOfWaiting(Rule):
     """Where nothing executes there is nothing to stop: a run asked to stop is CANCELLED at once."""
 
     code = "nothing-to-stop"
 
     def decide(self, move: Move) -> Decision | None:
-        if move.facts.type is not S.SCHEDULED or move.proposed.type is not S.CANCELLING:
+        waits = move.facts.type is S.SCHEDULED or move.facts.is_suspended
+        if not waits or move.proposed.type is not S.CANCELLING:
             return None
         state = State(S.CANCELLED, message=move.proposed.message, at=move.proposed.at)
-        return Decision(Effect.REJECT, self.code, "it had not begun", state=state)
+        return Decision(Effect.REJECT, self.code, "nothing executes it", state=state)
 
 
 class RejectEndOfHeld(Rule):
@@ -90,7 +169,7 @@ class RejectEndOfHeld(Rule):
         facts = move.facts
         if move.attempt is not None or move.proposed.type is not S.CANCELLED or not facts.is_leased:
             return None
-        if facts.type not in (S.PENDING, S.RUNNING):
+        if facts.type not in (S.PENDING, S.RUNNING) and not facts.is_suspending:
             return None
         state = State(S.CANCELLING, message=move.proposed.message, at=move.proposed.at)
         return Decision(Effect.REJECT, self.code, "its processes are stopped first", state=state)
@@ -108,13 +187,15 @@ class AbortMissingArrow(Rule):
 
 
 class AbortUnclaimed(Rule):
-    """A run that waits in a queue is taken by a claim alone: the claim gives the attempt and the lease."""
+    """A run that waits in a queue is taken by a claim alone: the claim gives the attempt and the lease. The attempt
+    before it is over, and cannot end badly any more: it was queued again in spite of that."""
 
     code = "only-by-claim"
 
     def decide(self, move: Move) -> Decision | None:
         waiting = move.facts.is_queued and move.facts.type is S.SCHEDULED
-        if not waiting or move.proposed.type not in (S.PENDING, S.RUNNING):
+        ends_badly = move.attempt is not None and move.proposed.type in UNSUCCESSFUL
+        if not waiting or not (ends_badly or move.proposed.type in (S.PENDING, S.RUNNING)):
             return None
         return Decision(Effect.ABORT, self.code, "the run waits in a work queue; an agent starts it by claiming it")
 
@@ -145,3 +226,9 @@ class WaitUntilDue(Rule):
         if not facts.is_queued or wait_s <= EARLY_S:
             return None
         return Decision(Effect.WAIT, self.code, f"it is due in {wait_s:.3f} s", wait_s=wait_s)
+
+
+def _named(move: Move, kind: StateType, name: str) -> State:
+    """The proposed state under another type and name."""
+    proposed = move.proposed
+    return State(kind, name, proposed.message, proposed.at, proposed.details)

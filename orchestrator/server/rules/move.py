@@ -9,7 +9,7 @@ from enum import Enum
 from typing import ClassVar
 
 from ...records import State
-from ...states import TERMINAL, StateType
+from ...states import SUSPENDED, SUSPENDING, TERMINAL, StateType
 
 
 class Effect(str, Enum):
@@ -35,10 +35,22 @@ class Facts:
     #: It belongs to a work queue; if not, it was started by hand.
     is_queued: bool = False
     is_cancel_asked: bool = False
+    #: An agent can take it (up again): it has a deployment, and is no errand that somebody waits for.
+    is_deployed: bool = False
 
     @property
     def is_terminal(self) -> bool:
         return self.type in TERMINAL
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether nothing executes it until it is resumed."""
+        return self.type is StateType.PAUSED and self.name == SUSPENDED
+
+    @property
+    def is_suspending(self) -> bool:
+        """Whether its processes are taken down for it to be suspended."""
+        return self.type is StateType.CANCELLING and self.name == SUSPENDING
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,13 @@ class Move:
     proposed: State
     attempt: int | None
     now: datetime
+
+    @property
+    def is_suspension(self) -> bool:
+        """Whether a person, or a loop, wants the run suspended."""
+        kind, name = self.proposed.type, self.proposed.name
+        wanted = kind is StateType.PAUSED or (kind is StateType.CANCELLING and name == SUSPENDING)
+        return self.attempt is None and wanted
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ class ActionSchema(Strict):
     id = fields.UUID(required=True)
     kind = fields.String(required=True, metadata={"description": "Such as `notify`; see `action-kinds`."})
     state = fields.String(required=True, metadata={"description": f"One of {', '.join(STATES)}."})
+    expectation = fields.Nested(
+        ReferenceSchema, required=True, allow_none=True, metadata={"description": "Where no trigger asked for it."}
+    )
     firing_id = fields.UUID(required=True)
     trigger = fields.Nested(ReferenceSchema, required=True, allow_none=True)
     moment = fields.String(
@@ -48,6 +51,7 @@ class ActionQuery(PageQuery):
     kind = fields.String()
     firing_id = fields.UUID()
     trigger_id = fields.UUID()
+    expectation_id = fields.UUID()
     deployment_id = fields.UUID(metadata={"description": "Of triggers that this deployment owns."})
     flow_run_id = fields.UUID(metadata={"description": "Because of events about this run."})
     target = fields.String(metadata={"description": "The block that does it, as `type/name`."})

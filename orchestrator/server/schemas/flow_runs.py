@@ -99,6 +99,16 @@ class StateInputSchema(Strict):
     result = Mapping(load_default=None, allow_none=True)
 
 
+class SuspensionSchema(Strict):
+    """How long a run waits for somebody."""
+
+    until = Instant(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "When it fails unless it was resumed before; null: it waits for ever."},
+    )
+
+
 FlowRunPage = page_of(FlowRunSchema)
 HistoryPage = page_of(HistoryStateSchema)
 

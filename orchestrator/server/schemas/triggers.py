@@ -10,6 +10,7 @@ from .base import Instant, Json, Mapping, PageQuery, ReferenceSchema, Strict, pa
 
 SEVERITIES = ("info", "warning", "critical")
 STATES = ("open", "resolved", "suppressed")
+CAUSES = ("trigger", "expectation")
 STANDINGS = ("off", "muted", "firing", "armed")
 _SINCE = {"description": "Where history begins; at most as long ago as events are kept."}
 _WHEN = {"description": "What it waits for: see the page on triggers."}
@@ -69,6 +70,7 @@ class TriggerQuery(PageQuery):
     owner = fields.String()
     severity = fields.String(validate=validate.OneOf(SEVERITIES))
     active = fields.Boolean()
+    standing = fields.String(validate=validate.OneOf(STANDINGS))
 
 
 class TriggerMuteSchema(Strict):
@@ -95,6 +97,18 @@ class TriggerTestSchema(Strict):
 
     document = Mapping(required=True)
     since = Instant(required=True, metadata=_SINCE)
+
+
+class KeySchema(Strict):
+    """Where a trigger stands for one key."""
+
+    key = fields.List(fields.String(), required=True, metadata={"description": "Values of its `for_each`."})
+    text = fields.String(required=True, metadata={"description": "What it remembers, in plain English."})
+    since = Instant(required=True, allow_none=True)
+    deadline = Instant(
+        required=True, allow_none=True, metadata={"description": "When the clock alone decides; null: events do."}
+    )
+    updated = Instant(required=True)
 
 
 class WouldFireSchema(Strict):
@@ -145,10 +159,13 @@ class ExplanationSchema(Strict):
 
 
 class FiringSchema(Strict):
-    """One time that a trigger fired."""
+    """One time that a trigger fired, or an expectation was missed."""
 
     id = fields.UUID(required=True)
     trigger = fields.Nested(ReferenceSchema, required=True, allow_none=True)
+    expectation = fields.Nested(
+        ReferenceSchema, required=True, allow_none=True, metadata={"description": "Of what it is where of no trigger."}
+    )
     severity = fields.String(required=True)
     key = fields.String(required=True)
     occasion = fields.String(required=True, metadata={"description": "What for; each counts once."})
@@ -170,7 +187,10 @@ class FiringQuery(PageQuery):
     """Which firings to list, newest first."""
 
     state = fields.String(validate=validate.OneOf(STATES))
+    of = fields.String(validate=validate.OneOf(CAUSES))
+    name = fields.String(metadata={"description": "Part of the name of the trigger or expectation."})
     trigger_id = fields.UUID()
+    expectation_id = fields.UUID()
     chain_id = fields.UUID()
     event_id = fields.UUID()
     severity = fields.String(validate=validate.OneOf(SEVERITIES))
@@ -180,4 +200,5 @@ class FiringQuery(PageQuery):
 
 
 TriggerPage = page_of(TriggerSchema)
+KeyPage = page_of(KeySchema)
 FiringPage = page_of(FiringSchema)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from orchestrator.cli import flow_run
+from orchestrator.clock import from_text, now
 
 from ...polling import one_line
 from .api import Api, page
@@ -92,6 +94,26 @@ def test_a_run_may_be_called_by_its_name_where_it_is_unique(api: Api, cli: Cli) 
     assert RUN in one_line(done.err)
     api.answers["GET flow-runs"] = page()
     assert "orchestrator flow-run ls" in one_line(cli("flow-run", "cancel", "nobody").err)
+
+
+def test_runs_are_suspended_for_a_while_and_resumed(api: Api, cli: Cli) -> None:
+    suspend, resume = f"POST flow-runs/{RUN}/suspend", f"POST flow-runs/{RUN}/resume"
+    api.answers.update({suspend: run_facts("PAUSED"), resume: run_facts("SCHEDULED")})
+    assert cli("flow-run", "suspend", RUN).code == 0
+    assert cli("flow-run", "suspend", RUN, "--until", "2099-01-31T09:00:00Z").code == 0
+    assert cli("flow-run", "suspend", RUN, "--for", "2h").code == 0
+    ends = [body["until"] and from_text(body["until"]) for _, body in api.calls(suspend)]
+    assert ends[:2] == [None, from_text("2099-01-31T09:00:00Z")]
+    assert timedelta(hours=1) < ends[2] - now() <= timedelta(hours=2)
+    done = cli("flow-run", "resume", RUN)
+    assert (done.code, "Scheduled" in done.err) == (0, True)
+
+
+def test_a_suspension_has_one_end(api: Api, cli: Cli) -> None:
+    for words in (("--for", "soon"), ("--for", "2h", "--until", "+2h")):
+        done = cli("flow-run", "suspend", RUN, *words)
+        assert (done.code, "--for" in done.err) == (2, True)
+    assert api.asked == []
 
 
 def test_inspect_gives_the_states_too(api: Api, cli: Cli) -> None:

@@ -1,4 +1,4 @@
-"""Work queues, schedules, events, artifacts, profiles, settings, versions."""
+"""Work queues, schedules, events, artifacts, variables, limits, agents, profiles, settings, versions."""
 
 from __future__ import annotations
 
@@ -134,6 +134,36 @@ def test_artifacts(api: Api, cli: Cli) -> None:
     table = {**facts, "type": "table", "data": [{"airport": "BER", "delay": 3}]}
     api.answers[f"GET artifacts/{ID}"] = table
     assert "BER" in cli("artifact", "inspect", ID).out
+
+
+def test_variables(api: Api, cli: Cli) -> None:
+    facts = {"name": "day", "value": {"of": "the week"}, "tags": ["a"], "updated": "2026-01-31T09:00:00.000000Z"}
+    api.answers.update({"GET variables": page(facts), "GET variables/day": facts, "PUT variables/day": facts})
+    api.answers["DELETE variables/day"] = None
+    for words, value in ((["5"], 5), (["monday"], "monday"), (["5", "--text"], "5")):
+        assert cli("variable", "set", "day", *words, "--tag", "a").err == "day is set\n"
+        assert api.calls("PUT variables/day")[-1][1] == {"value": value, "tags": ["a"]}
+    assert cli("variable", "set", "day", "x", "--output", "json").json == facts
+    assert api.calls("PUT variables/day")[-1][1] == {"value": "x", "tags": None}
+    assert cli("variable", "get", "day").out == '{"of": "the week"}\n'
+    assert "day" in cli("variable", "ls", "--tag", "a").out
+    assert api.calls("GET variables")[0][0] == {"tag": ["a"], "limit": ["50"]}
+    assert cli("variable", "delete", "day").code == 2
+    assert cli("variable", "delete", "day", "none", "--yes").code == 1
+    assert api.calls("DELETE variables/day") == []
+    assert cli("variable", "delete", "day", "--yes").err == "deleted day\n"
+
+
+def test_limits_and_agents(api: Api, cli: Cli) -> None:
+    limit = {"block": "postgres/house", "slots": 2, "holders": [{"flow": "etl", "name": "brave-eagle"}]}
+    agent = {"id": ID, "name": "box", "status": "ONLINE", "queues": ["duck"], "running": 1, "slots": 10}
+    api.answers.update({"GET limits": page(limit), "GET agents": page(agent)})
+    assert "etl/brave-eagle" in cli("limit", "ls").out
+    assert cli("limit", "ls", "--output", "json").json == [limit]
+    assert "ONLINE" in cli("agent", "ls").out
+    assert cli("agent", "ls", "--output", "json").json == [agent]
+    api.answers["GET agents"] = page()
+    assert "orchestrator agent start" in cli("agent", "ls").err
 
 
 def test_profiles(cli: Cli, own_home: Path) -> None:

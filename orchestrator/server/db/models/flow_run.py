@@ -54,8 +54,10 @@ class FlowRun(Base):
     snapshot: Mapped[str | None]
     hinted: Mapped[datetime | None]
     hints: Mapped[int] = mapped_column(server_default="0", default=0)
-    #: When a cancel was asked for.
+    #: When it was asked to stop, for a cancel or a suspension.
     cancel_asked: Mapped[datetime | None]
+    #: Of a run that is (being) suspended: when it fails unless it is resumed.
+    suspended_until: Mapped[datetime | None]
 
     #: The task run, in a parent flow run, that stands for this subflow.
     parent_task_run_id: Mapped[uuid.UUID | None]
@@ -96,6 +98,7 @@ class FlowRun(Base):
         ),
         Index("ix_flow_run_due", "due", postgresql_where=text("state_type = 'SCHEDULED'")),
         Index("ix_flow_run_lease", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
+        Index("ix_flow_run_suspended", "suspended_until", postgresql_where=text("suspended_until IS NOT NULL")),
         Index("ix_flow_run_active", "state_type", "id", postgresql_where=text(_ACTIVE)),
         Index("ix_flow_run_state", "state_type", text("id DESC")),
         Index("ix_flow_run_flow", "flow_id", text("id DESC")),

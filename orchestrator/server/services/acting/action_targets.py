@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ....errors import Conflict, InvalidInput, NotFound
-from ...db.models import Deployment, Flow, ResourceLimit, Schedule, Trigger, WorkQueue
+from ...db.models import Block, BlockType, Deployment, Flow, ResourceLimit, Schedule, Trigger, WorkQueue
 from ..configuring import block_lookup
 from ..internal import FLOW_ID
 
@@ -43,6 +43,24 @@ def find(session: Session, kind: str, ref: str, interface: str = "") -> uuid.UUI
         raise Conflict(f"several {kind.replace('-', ' ')}s are named {ref}; say which")
     identifier: uuid.UUID = found[0]
     return identifier
+
+
+def names(session: Session, kind: str, interface: str = "", limit: int = 200) -> list[str]:
+    """The names of what there is of a kind, by name, as :func:`find` takes them.
+
+    Args:
+        interface: Of blocks: what the type needs to have, or its slug.
+        limit: Most that are told.
+    """
+    if kind == "block":
+        query = block_lookup.select_blocks().where(Block.name.is_not(None)).limit(limit)
+        if interface:
+            query = query.where(BlockType.interfaces.contains([interface]) | (BlockType.slug == interface))
+        return sorted(
+            block_lookup.label(block) for block in session.scalars(query.order_by(BlockType.slug, Block.name))
+        )
+    query = _NAMES[kind].limit(limit)
+    return sorted("/".join(filter(None, row)) for row in session.execute(query))
 
 
 def _block(session: Session, ref: str, interface: str) -> uuid.UUID:
@@ -80,6 +98,19 @@ def _flow(name: str) -> Any:
     return select(Flow.id).where(Flow.name == name).scalar_subquery()
 
 
+_FULL: Any = select(Flow.name, Deployment.name).where(Deployment.flow_id == Flow.id, Flow.id != FLOW_ID)
+_TRIGGERS: Any = select(Flow.name, Deployment.name, Trigger.name).select_from(Trigger)
+_NAMES: dict[str, Any] = {
+    "deployment": _FULL.order_by(Flow.name, Deployment.name),
+    "work-queue": select(WorkQueue.name).order_by(WorkQueue.name),
+    "schedule": _FULL.add_columns(Schedule.slug)
+    .where(Schedule.deployment_id == Deployment.id)
+    .order_by(Flow.name, Deployment.name, Schedule.slug),
+    "trigger": _TRIGGERS.outerjoin(Deployment, Deployment.id == Trigger.deployment_id)
+    .outerjoin(Flow, Flow.id == Deployment.flow_id)
+    .order_by(Trigger.name, Trigger.id),
+    "limit": select(ResourceLimit.name).order_by(ResourceLimit.name),
+}
 _BY_NAME: dict[str, tuple[Any, Callable[[str], Any]]] = {
     "deployment": (Deployment, _deployment),
     "work-queue": (WorkQueue, lambda ref: WorkQueue.name == ref),

@@ -19,7 +19,7 @@ from ....ids import uuid7
 from ....records import Actor
 from ... import hints
 from ...db.json_text import json_text
-from ...db.models import Action, Event, Firing, Trigger
+from ...db.models import Action, Event, Expectation, Firing, Trigger
 from ...db.session import after_commit
 from ..paging import Page, check_limit, decode_id, page
 from ..recording.announcements import announce, resource
@@ -45,6 +45,7 @@ class ActionFilter:
     kind: str | None = None
     firing_id: uuid.UUID | None = None
     trigger_id: uuid.UUID | None = None
+    expectation_id: uuid.UUID | None = None
     #: Owner of the trigger.
     deployment_id: uuid.UUID | None = None
     #: The run that the event was about.
@@ -58,7 +59,14 @@ class ActionRow:
 
     action: Action
     firing: Firing
+    #: What the firing is of.
     trigger_name: str | None
+    expectation_name: str | None
+
+    @property
+    def cause_name(self) -> str:
+        """What the trigger or expectation is called."""
+        return self.trigger_name or self.expectation_name or ""
 
 
 def queue(
@@ -121,6 +129,7 @@ def listing(
         (Action.kind, wanted.kind),
         (Action.firing_id, wanted.firing_id),
         (Firing.trigger_id, wanted.trigger_id),
+        (Firing.expectation_id, wanted.expectation_id),
         (Trigger.deployment_id, wanted.deployment_id),
         (Action.target, wanted.target),
     ):
@@ -157,7 +166,8 @@ def redo(session: Session, action_id: uuid.UUID, actor: Actor, now: datetime) ->
 
 def _rows() -> Any:
     return (
-        select(Action, Firing, Trigger.name)
+        select(Action, Firing, Trigger.name, Expectation.name)
         .join(Firing, Firing.id == Action.firing_id)
         .outerjoin(Trigger, Trigger.id == Firing.trigger_id)
+        .outerjoin(Expectation, Expectation.id == Firing.expectation_id)
     )

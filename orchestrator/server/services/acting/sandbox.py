@@ -23,6 +23,7 @@ from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ....errors import InvalidInput
+from ....template_parts import REFUSED
 
 #: Longest template, and longest text that is made, in characters.
 LONGEST_TEMPLATE, LONGEST = 100_000, 1_000_000
@@ -37,18 +38,6 @@ _FILTERS = (
     "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "reverse", "round", "select", "selectattr",
     "sort", "string", "sum", "title", "trim", "truncate", "unique", "upper", "urlencode", "wordcount",
 )  # fmt: skip
-_REFUSED: dict[type[nodes.Node], str] = {
-    nodes.Macro: "macro",
-    nodes.CallBlock: "call",
-    nodes.FilterBlock: "filter",
-    nodes.AssignBlock: "set with a body",
-    nodes.Include: "include",
-    nodes.Import: "import",
-    nodes.FromImport: "from",
-    nodes.Extends: "extends",
-    nodes.Block: "block",
-    nodes.ScopedEvalContextModifier: "autoescape",
-}
 
 
 def holds_template(value: Any) -> bool:
@@ -268,8 +257,8 @@ def _parse(text: str) -> nodes.Template:
         raise InvalidInput(f"the template, line {error.lineno}: {error.message}") from None
     except RecursionError:
         raise InvalidInput("the template is nested too deeply") from None
-    for node in tree.find_all(tuple(_REFUSED)):
-        raise _no_place(node, f"{{% {_REFUSED[type(node)]} %}} cannot be used; use if, for and set")
+    for node in tree.find_all(tuple(REFUSED)):
+        raise _no_place(node, f"{{% {REFUSED[type(node)]} %}} cannot be used; use if, for and set")
     for call in tree.find_all(nodes.Call):
         if not (isinstance(call.node, nodes.Name) and call.node.name == "range"):
             raise _no_place(call, "only range() can be called; use filters, as in {{ name | upper }}")

@@ -10,14 +10,14 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from ....records import Actor
-from ....states import TERMINAL, StateType
+from ....states import StateType, is_over
 from ..internal import FLOW_ID
 from . import secrets
 from .keys import Principal
 
 PREFIX = "run_"
 _RUN = text(
-    "SELECT name, attempt, state_type,"
+    "SELECT name, attempt, state_type, state_name,"
     f" CASE WHEN flow_id = '{FLOW_ID}' THEN (parameters ->> 'block_id')::uuid END AS errand_block"
     " FROM flow_run WHERE id = :id"
 )
@@ -40,10 +40,10 @@ def read(token: str) -> tuple[uuid.UUID, int] | None:
 
 
 def authenticate(session: Session, token: str) -> Principal | None:
-    """Recognise a run token; None when the run ended, was deleted, or is at another attempt."""
+    """Recognise a run token; None when the run ended, is suspended, was deleted, or is at another attempt."""
     claim = read(token)
     row = session.execute(_RUN, {"id": claim[0]}).first() if claim else None
-    if claim is None or row is None or row.attempt != claim[1] or StateType(row.state_type) in TERMINAL:
+    if claim is None or row is None or row.attempt != claim[1] or is_over(StateType(row.state_type), row.state_name):
         return None
     return Principal(
         Actor("run", str(claim[0]), row.name), "run", run_id=claim[0], attempt=claim[1], errand_block=row.errand_block

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from .... import chains as rules
 from ....chains import ChainSpec
-from ....errors import InvalidInput, NotFound, ParameterError
+from ....errors import Conflict, InvalidInput, NotFound, ParameterError
 from ....ids import uuid7
 from ....records import Actor
 from ....states import TERMINAL
@@ -35,6 +35,9 @@ KEPT = timedelta(days=30)
 #: They are deaf to all but runs of their own version: how long they have listened does not matter, clocks that differ
 #: do.
 _HEARD = timedelta(days=1)
+
+#: Names below which the dashboard has pages of its own.
+RESERVED = frozenset({"new"})
 
 #: How a template names a step.
 _STEP = re.compile(r"\bsteps(?:\.([A-Za-z_]\w*)|\[\s*['\"]([^'\"]+)['\"]\s*\])")
@@ -80,16 +83,30 @@ class ChainRunRow:
         return rules.whole(self.steps)
 
 
-def apply(session: Session, document: Any, actor: Actor, now: datetime) -> tuple[ChainRow, str]:
+def check(session: Session, document: Any) -> ChainSpec:
+    """Read a document as :func:`apply` does, and write nothing. Raises InvalidInput; ``errors`` by field."""
+    spec = rules.read(document)
+    _check(session, spec)
+    return spec
+
+
+def apply(
+    session: Session, document: Any, actor: Actor, now: datetime, *, upon: int | None = None
+) -> tuple[ChainRow, str]:
     """Make the chain of that name be like a document. Returns it, and ``created``, ``updated`` or ``unchanged``.
+
+    Args:
+        upon: The version that is to be followed, 0 where there is to be no such chain; None: whatever there is.
 
     Raises:
         InvalidInput: The document is wrong; ``errors`` by field.
+        Conflict: Its newest version is another one.
     """
-    spec = rules.read(document)
-    _check(session, spec)
+    spec = check(session, document)
     session.execute(_LOCK, {"name": spec.name})
     found = session.scalar(select(Chain).where(Chain.name == spec.name))
+    if upon is not None and upon != (found.version if found else 0):
+        raise Conflict(_other_version(spec.name, found))
     before = None if found is None else _told(_version(session, found, found.version))
     if found is not None and before == {**spec.document, "version": found.version}:
         return row(session, found.name), "unchanged"
@@ -244,6 +261,12 @@ def _taken(deployment: Deployment, parameters: Mapping[str, Any]) -> dict[str, A
     return {name: value for name, value in parameters.items() if name in known}
 
 
+def _other_version(name: str, found: Chain | None) -> str:
+    if found is None:
+        return f"the chain {name} was deleted meanwhile"
+    return f"there is a chain {name} already, now in version {found.version}"
+
+
 def _told(version: ChainVersion) -> dict[str, Any]:
     return {**version.document, "version": version.version}
 
@@ -280,6 +303,8 @@ def _count(session: Session, ids: list[uuid.UUID]) -> dict[uuid.UUID, int]:
 def _check(session: Session, spec: ChainSpec) -> None:
     """What the document alone does not tell: deployments that there are not, templates that are none."""
     problems: dict[str, list[str]] = {}
+    if spec.name in RESERVED:
+        problems["name"] = [f"{spec.name} is a page of the dashboard: choose another name."]
     for name, document in rules.trigger_documents(spec, 1, str).items():
         found = action_kinds.problems(document["then"], "then", session)
         problems.update({place.replace("then.0", f"steps.{name}", 1): texts for place, texts in found.items()})

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from .... import expectations
 from ....errors import Conflict, NotFound
 from ....records import Actor
-from ...db.models import Firing, Trigger
+from ...db.models import Expectation, Firing, Trigger
 from ..acting import actions
 from ..paging import Page, check_limit, decode_id, page
 from ..recording.announcements import announce, resource
@@ -25,6 +26,8 @@ UNION ALL
 FROM firing f JOIN expectation e ON e.id = f.expectation_id WHERE f.state = 'open' ORDER BY f.id DESC LIMIT %(each)s)"""
 
 STATES = ("open", "resolved", "suppressed")
+#: What firings are of.
+CAUSES = ("trigger", "expectation")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,12 @@ class FiringFilter:
     """Which firings a list shows; what is None does not restrict."""
 
     state: str | None = None
+    #: One of :data:`CAUSES`.
+    of: str | None = None
+    #: Part of the name of the trigger or expectation, in any case.
+    name: str | None = None
     trigger_id: uuid.UUID | None = None
+    expectation_id: uuid.UUID | None = None
     chain_id: uuid.UUID | None = None
     event_id: uuid.UUID | None = None
     severity: str | None = None
@@ -43,10 +51,23 @@ class FiringFilter:
 
 @dataclass(frozen=True)
 class FiringRow:
-    """A firing, with its trigger; None: something else made it fire."""
+    """A firing, with the trigger or the expectation that it is of; neither: nothing caused it but somebody's word."""
 
     firing: Firing
     trigger: Trigger | None
+    expectation: Expectation | None
+
+    @property
+    def name(self) -> str:
+        """What the trigger or expectation is called."""
+        cause = self.trigger or self.expectation
+        return "" if cause is None else cause.name
+
+    @property
+    def severity(self) -> str:
+        """How grave it is."""
+        cause = self.trigger or self.expectation
+        return "warning" if cause is None else cause.severity
 
 
 @dataclass(frozen=True)
@@ -83,12 +104,18 @@ def listing(session: Session, wanted: FiringFilter, limit: int = 50, cursor: str
     for column, value in (
         (Firing.state, wanted.state),
         (Firing.trigger_id, wanted.trigger_id),
+        (Firing.expectation_id, wanted.expectation_id),
         (Firing.chain_id, wanted.chain_id),
         (Firing.event_id, wanted.event_id),
-        (Trigger.severity, wanted.severity),
+        (func.coalesce(Trigger.severity, Expectation.severity), wanted.severity),
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.of is not None:
+        query = query.where((Firing.trigger_id if wanted.of == "trigger" else Firing.expectation_id).is_not(None))
+    if wanted.name is not None:
+        named = func.coalesce(Trigger.name, Expectation.name)
+        query = query.where(named.icontains(wanted.name, autoescape=True))
     if wanted.acknowledged is not None:
         was = Firing.acknowledged.is_not(None)
         query = query.where(was if wanted.acknowledged else ~was)
@@ -108,7 +135,7 @@ def acknowledge(session: Session, firing_id: uuid.UUID, actor: Actor, now: datet
     if found.firing.acknowledged is None:
         found.firing.acknowledged, found.firing.acknowledged_by = now, actor.name or actor.id
         session.flush()
-        _announce(session, "trigger.acknowledged", found, actor, now)
+        _announce(session, "acknowledged", found, actor, now)
     return found
 
 
@@ -124,15 +151,26 @@ def resolve(session: Session, firing_id: uuid.UUID, actor: Actor, now: datetime)
         raise Conflict(f"the firing is {found.firing.state}: only an open one can be resolved")
     found.firing.state, found.firing.resolved = "resolved", now
     session.flush()
-    if found.trigger is not None:
-        wanted = [(found.firing.id, found.trigger.resolve_actions)]
-        actions.queue_all(session, wanted, "resolve", now)
-    _announce(session, "trigger.closed", found, actor, now)
+    actions.queue_all(session, [(found.firing.id, _resolve_actions(found))], "resolve", now)
+    _announce(session, "closed", found, actor, now)
     return found
 
 
 def _select() -> Any:
-    return select(Firing, Trigger).outerjoin(Trigger, Trigger.id == Firing.trigger_id)
+    return (
+        select(Firing, Trigger, Expectation)
+        .outerjoin(Trigger, Trigger.id == Firing.trigger_id)
+        .outerjoin(Expectation, Expectation.id == Firing.expectation_id)
+    )
+
+
+def _resolve_actions(row: FiringRow) -> list[dict[str, Any]]:
+    """What is to be done when it is over."""
+    if row.trigger is not None:
+        return row.trigger.resolve_actions
+    if row.expectation is not None:
+        return [dict(item) for item in expectations.read(row.expectation.document).on_resolve]
+    return []
 
 
 def _locked(session: Session, firing_id: uuid.UUID) -> FiringRow:
@@ -140,10 +178,10 @@ def _locked(session: Session, firing_id: uuid.UUID) -> FiringRow:
     return get(session, firing_id)
 
 
-def _announce(session: Session, event: str, row: FiringRow, actor: Actor, now: datetime) -> None:
-    firing, trigger = row.firing, row.trigger
-    about = (
-        resource("trigger", trigger.id, trigger.name) if trigger is not None else resource("firing", firing.id, None)
-    )
+def _announce(session: Session, verb: str, row: FiringRow, actor: Actor, now: datetime) -> None:
+    firing = row.firing
+    kind = "trigger" if row.expectation is None else "expectation"
+    cause = row.trigger or row.expectation
+    about = resource("firing", firing.id, None) if cause is None else resource(kind, cause.id, cause.name)
     related = [resource("firing", firing.id, firing.reason[:100] or None, "firing")]
-    announce(session, event, about, actor, now, related, occasion=firing.occasion, key=firing.key)
+    announce(session, f"{kind}.{verb}", about, actor, now, related, occasion=firing.occasion, key=firing.key)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, select, text, tuple_, update
+from sqlalchemy import Select, delete, exists, select, text, tuple_, update
 from sqlalchemy.orm import Session
 
 from .... import triggers
@@ -24,6 +24,7 @@ from ...db.models.trigger import SHORT_FORM
 from ..acting import action_kinds
 from ..paging import Page, check_limit, decode, page
 from ..recording.announcements import announce, resource
+from . import trigger_standings
 
 #: Triggers that one deployment may own.
 MOST = 100
@@ -41,6 +42,8 @@ class TriggerFilter:
     owner: str | None = None
     severity: str | None = None
     active: bool | None = None
+    #: One of :data:`.trigger_standings.STANDINGS`.
+    standing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class TriggerRow:
 
     trigger: Trigger
     deployment: str | None
-    #: ``off``, ``muted``, ``firing`` or ``armed``.
+    #: One of :data:`.trigger_standings.STANDINGS`.
     standing: str
 
 
@@ -194,6 +197,8 @@ def listing(
     ):
         if value is not None:
             query = query.where(column == value)
+    if wanted.standing is not None:
+        query = query.where(*trigger_standings.conditions(wanted.standing, now))
     if cursor:
         query = query.where(tuple_(Trigger.name, Trigger.id) > tuple_(*decode(cursor, str, uuid.UUID)))
     found = session.scalars(query.order_by(Trigger.name, Trigger.id).limit(check_limit(limit) + 1)).all()
@@ -318,6 +323,14 @@ def owned(session: Session, deployment_id: uuid.UUID) -> list[Trigger]:
     return list(session.scalars(query))
 
 
+def owners(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]]:
+    """Deployments that own triggers, as id and ``flow/name``, by name."""
+    query = select(Deployment.id, Flow.name, Deployment.name).join(Flow, Flow.id == Deployment.flow_id)
+    owns = exists().where(Trigger.deployment_id == Deployment.id)
+    found = session.execute(query.where(owns).order_by(Flow.name, Deployment.name).limit(limit))
+    return [(key, f"{flow}/{name}") for key, flow, name in found]
+
+
 def owned_named(session: Session, name: str) -> list[Trigger]:
     """The triggers of a name that deployments own."""
     query = select(Trigger).where(Trigger.name == name, Trigger.deployment_id.is_not(None)).order_by(Trigger.id)
@@ -427,14 +440,10 @@ def _rows(session: Session, found: Sequence[Trigger], now: datetime) -> list[Tri
     is_open = select(Firing.trigger_id).where(Firing.trigger_id.in_(ids), Firing.state == "open").distinct()
     firing = set(session.scalars(is_open))
     return [
-        TriggerRow(item, names.get(item.deployment_id) if item.deployment_id else None, _standing(item, firing, now))
+        TriggerRow(
+            item,
+            names.get(item.deployment_id) if item.deployment_id else None,
+            trigger_standings.standing(item, item.id in firing, now),
+        )
         for item in found
     ]
-
-
-def _standing(trigger: Trigger, firing: set[Any], now: datetime) -> str:
-    if not trigger.active:
-        return "off"
-    if trigger.muted_until is not None and trigger.muted_until > now:
-        return "muted"
-    return "firing" if trigger.id in firing else "armed"

@@ -13,7 +13,7 @@ from .... import clock
 from ....errors import NotFound, TransitionRefused
 from ....ids import uuid7
 from ....records import Actor, State
-from ....states import ACTIVE, LOST, TERMINAL, StateType
+from ....states import ACTIVE, LOST, TERMINAL, StateType, is_over
 from ...config import current, lease_by_hand
 from ...db.json_text import json_text
 from ...schemas.events import Refusal, read_event
@@ -112,11 +112,13 @@ class Writer:
         allowed: uuid.UUID | None,
     ) -> None:
         self._session, self._now, self._refuse, self._allowed = session, now, refuse, allowed
-        #: Flow runs that are known: id -> (attempt, state type).
-        self._known: dict[uuid.UUID, tuple[int, StateType]] = {}
+        #: Flow runs that are known, with their attempts.
+        self._known: dict[uuid.UUID, int] = {}
         self._parents: dict[uuid.UUID, uuid.UUID | None] = {}
         #: Runs started by hand whose processes were given up.
         self._lost: set[uuid.UUID] = set()
+        #: Runs whose present attempt is over, with the type of their state.
+        self._over: dict[uuid.UUID, StateType] = {}
         #: Errands, whose results are what somebody waits for.
         self._errands: set[uuid.UUID] = set()
 
@@ -130,7 +132,8 @@ class Writer:
         if not taken:
             return
         flows = self._flow_ids({item.flow for item in taken})
-        self._known.update({item.id: (1, item.state.type) for item in taken})
+        self._known.update({item.id: 1 for item in taken})
+        self._over.update({item.id: item.state.type for item in taken if is_over(item.state.type, item.state.name)})
         rows = [self._flow_run_row(item, flows[item.flow], index) for index, item in enumerate(taken)]
         insert_runs(self._session, rows)
 
@@ -191,8 +194,7 @@ class Writer:
         told = {run_id for item in items for run_id in item.ids}
         found = State(S.RUNNING, message="Its process was cut off for a while, and is heard of again.", at=self._now)
         for run_id in sorted(told & self._lost):
-            attempt = self._known[run_id][0]
-            apply(self._session, run_id, found, attempt=attempt, actor=PROCESS, now=self._now)
+            apply(self._session, run_id, found, attempt=self._known[run_id], actor=PROCESS, now=self._now)
 
     def flow_run_states(self, items: Sequence[FlowRunStateItem]) -> None:
         """Move flow runs, each as the rules decide."""
@@ -213,8 +215,10 @@ class Writer:
         until, stale = self._now + lease_by_hand(), []
         told = {"ids": sorted(ids), "stale": until - current().heartbeat / 2}
         for row in fetch(self._session, _KNOWN, told):
-            self._known[row.id] = (row.attempt, S(row.state_type))
+            self._known[row.id] = row.attempt
             self._parents[row.id] = row.parent_flow_run_id
+            if is_over(S(row.state_type), row.state_name):
+                self._over[row.id] = S(row.state_type)
             if row.flow_id == FLOW_ID:
                 self._errands.add(row.id)
             if row.is_by_hand and (row.state_type, row.state_name) == (S.CRASHED, LOST) and self._allowed is None:
@@ -233,8 +237,8 @@ class Writer:
         if known is None:
             self._refuse(item, Refusal("unknown-run", f"there is no flow run {run_id}"))
             return False
-        if attempt is not None and attempt != known[0]:
-            message = f"attempt {attempt} of the flow run is not the present one, which is {known[0]}"
+        if attempt is not None and attempt != known:
+            message = f"attempt {attempt} of the flow run is not the present one, which is {known}"
             self._refuse(item, Refusal("stale-attempt", message))
             return False
         return self._may_speak(item, run_id)
@@ -276,12 +280,10 @@ class Writer:
         }  # fmt: skip
 
     def _end_below_ended(self, run_ids: set[uuid.UUID]) -> None:
-        """What was reported late, below a run that has ended meanwhile, is ended as well."""
+        """What was reported late, below a run that has ended or was suspended meanwhile, is ended as well."""
         by_type: dict[StateType, list[uuid.UUID]] = {}
-        for run_id in sorted(run_ids):
-            kind = self._known[run_id][1]
-            if kind in TERMINAL:
-                by_type.setdefault(kind, []).append(run_id)
+        for run_id in sorted(run_ids & self._over.keys()):
+            by_type.setdefault(self._over[run_id], []).append(run_id)
         for kind, ids in by_type.items():
             end_with(self._session, ids, kind, self._now)
 

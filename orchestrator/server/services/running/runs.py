@@ -6,17 +6,18 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from sqlalchemy import delete as delete_from
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from .... import names, records
-from ....errors import Conflict, InvalidInput, NotFound
+from ....clock import to_text
+from ....errors import Conflict, InvalidInput, NotFound, TransitionRefused
 from ....ids import uuid7, uuid7_floor
 from ....records import Actor, State
-from ....states import ACTIVE, StateType
+from ....states import ACTIVE, SUSPENDED, SUSPENDING, StateType
 from ... import hints, waiters
 from ...config import current
 from ...db.models import Deployment, Flow, FlowRun, FlowRunState, WorkQueue
@@ -27,7 +28,10 @@ from ..paging import Page, check_limit, decode_id, page
 from ..recording.announcements import announce, resource
 from ..statements import insert_runs
 from . import deployment_templates
-from .transitions import apply
+from .transitions import apply, locked
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 S = StateType
 
@@ -71,23 +75,31 @@ class RunRow:
     work_queue_name: str | None
 
 
+class Wanted(TypedDict, total=False):
+    """What of a new run may be said, and has a default."""
+
+    #: Laid over the deployment's own; they hold no templates but those that it has itself.
+    parameters: Mapping[str, Any] | None
+    #: Made up when not given.
+    name: str | None
+    tags: Sequence[str]
+    #: Not to start before; now when not given.
+    due: datetime | None
+    priority: int
+    #: A second run with the same one, for the same flow, is not created: the first is found.
+    idempotency_key: str | None
+    schedule_id: uuid.UUID | None
+    slot: datetime | None
+    #: The parameters are those of an earlier run, templates of a schedule included.
+    again: bool
+    #: The chain of causes that the run belongs to, and how many firings are in it before.
+    chain: tuple[uuid.UUID, int] | None
+    #: The step that it is of a chain; there is one run for each in a run of the chain.
+    chain_step: str | None
+
+
 def create(
-    session: Session,
-    deployment: Deployment,
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    actor: Actor,
-    now: datetime,
-    name: str | None = None,
-    tags: Sequence[str] = (),
-    due: datetime | None = None,
-    priority: int = 0,
-    idempotency_key: str | None = None,
-    schedule_id: uuid.UUID | None = None,
-    slot: datetime | None = None,
-    again: bool = False,
-    chain: tuple[uuid.UUID, int] | None = None,
-    chain_step: str | None = None,
+    session: Session, deployment: Deployment, *, actor: Actor, now: datetime, **wanted: Unpack[Wanted]
 ) -> tuple[uuid.UUID, bool]:
     """Create a run of a deployment, SCHEDULED, as :func:`draft` and :func:`insert` do.
 
@@ -98,12 +110,7 @@ def create(
         InvalidInput: A parameter holds a template that the deployment does not have.
         ParameterError: The parameters do not fit the deployment's schema.
     """
-    made = draft(
-        deployment, parameters=parameters, actor=actor, now=now, name=name, tags=tags, due=due, priority=priority,
-        idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot, again=again, chain=chain,
-        chain_step=chain_step,
-    )  # fmt: skip
-    return insert(session, [made])[0]
+    return insert(session, [draft(deployment, actor=actor, now=now, **wanted)])[0]
 
 
 @dataclass(frozen=True)
@@ -115,45 +122,25 @@ class Draft:
     queue: str
 
 
-def draft(
-    deployment: Deployment,
-    *,
-    parameters: Mapping[str, Any] | None = None,
-    actor: Actor,
-    now: datetime,
-    name: str | None = None,
-    tags: Sequence[str] = (),
-    due: datetime | None = None,
-    priority: int = 0,
-    idempotency_key: str | None = None,
-    schedule_id: uuid.UUID | None = None,
-    slot: datetime | None = None,
-    again: bool = False,
-    chain: tuple[uuid.UUID, int] | None = None,
-    chain_step: str | None = None,
-) -> Draft:
+def draft(deployment: Deployment, *, actor: Actor, now: datetime, **wanted: Unpack[Wanted]) -> Draft:
     """A run of a deployment; nothing is written.
-
-    Args:
-        parameters: Laid over the deployment's own; they hold no templates but those that it has itself.
-        due: Not to start before; now when not given.
-        idempotency_key: A second run with the same one, for the same flow, is not created: the first is found.
-        again: They are those of an earlier run, templates of a schedule included.
-        chain: The chain of causes that the run belongs to, and how many firings are in it before.
-        chain_step: The step that it is of a chain; there is one run for each in a run of the chain.
 
     Raises:
         InvalidInput: A parameter holds a template that the deployment does not have.
         ParameterError: The parameters do not fit the deployment's schema.
     """
-    if not again:
-        deployment_templates.refuse_foreign(deployment, parameters or {})
-    merged = {**deployment.parameters, **(parameters or {})}
+    parameters = wanted.get("parameters") or {}
+    if not wanted.get("again"):
+        deployment_templates.refuse_foreign(deployment, parameters)
+    merged = {**deployment.parameters, **parameters}
     parameter_rules.check(deployment.parameter_schema, merged)
-    row = new_row(deployment, merged, actor, now, name=name, tags=tags, due=due, priority=priority)
-    row.update(idempotency_key=idempotency_key, schedule_id=schedule_id, slot=slot)
-    if chain is not None:
-        row.update(chain_id=chain[0], chain_depth=chain[1], chain_step=chain_step)
+    row = new_row(
+        deployment, merged, actor, now,
+        name=wanted.get("name"), tags=wanted.get("tags", ()), due=wanted.get("due"), priority=wanted.get("priority", 0),
+    )  # fmt: skip
+    row.update({key: wanted.get(key) for key in ("idempotency_key", "schedule_id", "slot")})
+    if (chain := wanted.get("chain")) is not None:
+        row.update(chain_id=chain[0], chain_depth=chain[1], chain_step=wanted.get("chain_step"))
     if row["due"] <= now + current().dispatch_ahead:
         row.update(hinted=now, hints=1)
     return Draft(row, deployment.work_queue.name)
@@ -268,10 +255,55 @@ def cancel(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> 
         TransitionRefused: It ended already.
     """
     run = get(session, run_id)
-    if run.state_type == S.CANCELLING.value:
+    if run.state_type == S.CANCELLING.value and run.state_name != SUSPENDING:
         return run
     proposed = State(S.CANCELLING, message=f"Cancelled by {actor.name or actor.type}.", at=now)
     return apply(session, run_id, proposed, attempt=None, actor=actor, now=now).run
+
+
+def suspend(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime, until: datetime | None = None) -> FlowRun:
+    """Have a run stop, and wait until it is resumed: a waiting one is PAUSED, ``Suspended``, at once; one that is held
+    is CANCELLING, ``Suspending``, until its processes are gone, and its agent is told. Asking twice changes nothing.
+
+    Args:
+        until: When it fails unless it was resumed; None: it waits for ever.
+
+    Raises:
+        NotFound: There is no such run.
+        InvalidInput: ``until`` is past.
+        Conflict: It is suspended already, and ``until`` is another one.
+        TransitionRefused: It ended, is being cancelled, or no agent could take it up again; ``code`` says which.
+    """
+    if until is not None and until <= now:
+        raise InvalidInput("until: Must lie in the future", {"until": ["Must lie in the future."]})
+    run = locked(session, run_id)
+    if run.state_name in (SUSPENDED, SUSPENDING) and S(run.state_type) in (S.PAUSED, S.CANCELLING):
+        if until is not None and until != run.suspended_until:
+            raise Conflict(f"the run is {run.state_name} already: resume it, and suspend it anew until another time")
+        return run
+    details = {"until": to_text(until)} if until else None
+    proposed = State(S.PAUSED, SUSPENDED, f"Suspended by {actor.name or actor.type}.", now, details)
+    return apply(session, run_id, proposed, attempt=None, actor=actor, now=now, until=until).run
+
+
+def resume(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> FlowRun:
+    """Queue a suspended run again: due now, or when it was due if that is later. The next claim raises its attempt.
+
+    Raises:
+        NotFound: There is no such run.
+        TransitionRefused: It is not suspended (yet), or its deployment is gone; ``code`` says which.
+    """
+    run = locked(session, run_id)
+    if run.state_type == S.CANCELLING.value and run.state_name == SUSPENDING:
+        told = "its processes are still being stopped: resume it once it is Suspended"
+        raise TransitionRefused(f"flow run {run.name}: {told}", "resume", "suspending")
+    if run.state_type != S.PAUSED.value:
+        raise TransitionRefused(
+            f"flow run {run.name}: it is {run.state_type}, not suspended", "resume", "not-suspended"
+        )
+    proposed = State(S.SCHEDULED, message=f"Resumed by {actor.name or actor.type}.", at=now)
+    due = max(now, run.due)
+    return apply(session, run_id, proposed, attempt=None, actor=actor, now=now, due=due).run
 
 
 def retry(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> FlowRun:
@@ -281,8 +313,12 @@ def retry(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> F
         NotFound: There is no such run.
         TransitionRefused: It has not ended, ended well, or was started by hand.
     """
-    if S(get(session, run_id).state_type) is S.SCHEDULED:
+    run = locked(session, run_id)
+    if S(run.state_type) is S.SCHEDULED:
         raise Conflict("the run waits to be started already")
+    if run.ended is None:
+        told = "resume it" if run.state_type == S.PAUSED.value else "it has not ended"
+        raise TransitionRefused(f"flow run {run.name}: it is {run.state_type}: {told}", "retry", "not-ended")
     proposed = State(S.SCHEDULED, message=f"Retried by {actor.name or actor.type}.", at=now)
     return apply(session, run_id, proposed, attempt=None, actor=actor, now=now, due=now).run
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from ....errors import NotFound, TransitionRefused
 from ....records import Actor, State
-from ....states import ACTIVE, LOST, TERMINAL, StateType
+from ....states import ACTIVE, LOST, SUSPENDING, TERMINAL, StateType, is_over
 from ... import hints
 from ...config import current, lease_by_hand
 from ...db.json_text import json_text
@@ -24,6 +24,7 @@ from ...db.models import FlowRun, WorkQueue
 from ...db.session import after_commit
 from ...rules import policy
 from ...rules.move import Decision, Effect, Facts, Move
+from ..internal import FLOW_ID
 from ..statements import ACTIVE_TYPES, BY_HAND, CHANGE_RECORDED, TERMINAL_TYPES, fetch, wake_readers
 from .task_states import ENDED_WITH_RUN, end_unfinished
 
@@ -32,7 +33,7 @@ S = StateType
 #: Columns that a change may touch.
 _CHANGED = (
     "state_type", "state_name", "state_message", "state_at", "started", "ended", "lease_until", "agent_id",
-    "cancel_asked", "due", "hinted", "hints", "result",
+    "cancel_asked", "suspended_until", "due", "hinted", "hints", "result",
 )  # fmt: skip
 
 _APPLY = f"""
@@ -46,8 +47,10 @@ WITH moved AS (
                 THEN coalesce(%(by_hand_until)s::timestamptz, r.lease_until)
             WHEN %(type)s IN ({ACTIVE_TYPES}) THEN r.lease_until END,
         agent_id = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE r.agent_id END,
-        cancel_asked = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL
+        cancel_asked = CASE WHEN %(type)s IN ('SCHEDULED', 'PAUSED') THEN NULL
             WHEN %(type)s = 'CANCELLING' THEN coalesce(r.cancel_asked, %(stamp)s) ELSE r.cancel_asked END,
+        suspended_until = CASE WHEN %(type)s = 'PAUSED' OR %(name)s = '{SUSPENDING}'
+            THEN coalesce(%(until)s::timestamptz, r.suspended_until) END,
         due = coalesce(%(due)s::timestamptz, r.due),
         hinted = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE r.hinted END,
         hints = CASE WHEN %(type)s = 'SCHEDULED' THEN 0 ELSE r.hints END,
@@ -88,6 +91,7 @@ def apply(
     now: datetime,
     result: dict[str, Any] | None = None,
     due: datetime | None = None,
+    until: datetime | None = None,
 ) -> Change:
     """Move a flow run, if the rules let it.
 
@@ -95,12 +99,13 @@ def apply(
         attempt: The attempt that speaks; None for people and loops.
         result: Inline result or reference, kept with an end.
         due: For SCHEDULED: not to start before.
+        until: For a suspension: when it ends, badly, if nobody resumes the run before.
 
     Raises:
         NotFound: There is no such run.
         TransitionRefused: A rule said WAIT or ABORT; ``code`` tells why.
     """
-    run = _locked(session, run_id)
+    run = locked(session, run_id)
     decision = policy.decide(Move(_facts(run), proposed, attempt, now))
     if decision.effect in (Effect.ABORT, Effect.WAIT):
         raise TransitionRefused(f"flow run {run.name}: {decision.message}", decision.rule, decision.code)
@@ -109,13 +114,14 @@ def apply(
     state = decision.state or proposed
     was_active = S(run.state_type) in ACTIVE
     by_hand_until = now + lease_by_hand() if attempt is not None else None
-    _write(session, run, state, actor, now, result, due, by_hand_until)
-    _settle(session, run, state.type, was_active, now)
+    _write(session, run, state, actor, now, result, {"due": due, "until": until, "by_hand_until": by_hand_until})
+    _settle(session, run, was_active, now)
     return Change(run, decision)
 
 
 def end_with(session: Session, run_ids: Sequence[uuid.UUID], ended: StateType, now: datetime) -> None:
-    """End what still goes on inside flow runs that ended: their task runs, and subflows that ran in their process.
+    """End what still goes on inside flow runs that ended, or were suspended: their task runs, and subflows that ran in
+    their process.
 
     Below a crashed or failed run it is CRASHED, below others CANCELLED.
     """
@@ -136,7 +142,8 @@ def end_with(session: Session, run_ids: Sequence[uuid.UUID], ended: StateType, n
         apply(session, subflow, state, attempt=None, actor=Actor("server"), now=now)
 
 
-def _locked(session: Session, run_id: uuid.UUID) -> FlowRun:
+def locked(session: Session, run_id: uuid.UUID) -> FlowRun:
+    """A flow run as it is, and stays until the transaction's end. Raises NotFound."""
     query = select(FlowRun).where(FlowRun.id == run_id).with_for_update(key_share=True)
     run = session.scalar(query.execution_options(populate_existing=True))
     if run is None:
@@ -153,7 +160,8 @@ def _facts(run: FlowRun) -> Facts:
         due=run.due,
         is_leased=run.lease_until is not None and run.work_queue_id is not None,
         is_queued=run.work_queue_id is not None,
-        is_cancel_asked=run.cancel_asked is not None,
+        is_cancel_asked=run.cancel_asked is not None and run.state_name != SUSPENDING,
+        is_deployed=run.work_queue_id is not None and run.deployment_id is not None and run.flow_id != FLOW_ID,
     )
 
 
@@ -164,8 +172,7 @@ def _write(
     actor: Actor,
     now: datetime,
     result: dict[str, Any] | None,
-    due: datetime | None,
-    by_hand_until: datetime | None,
+    times: dict[str, datetime | None],
 ) -> None:
     details = dict(state.details or {})
     if actor.type not in ("run", "agent", "process"):
@@ -175,9 +182,9 @@ def _write(
         _APPLY,
         {
             "id": run.id, "before": run.state_type, "attempt": run.attempt, "type": state.type.value,
-            "name": state.name, "message": state.message, "at": state.at, "stamp": now, "due": due,
+            "name": state.name, "message": state.message, "at": state.at, "stamp": now, **times,
             "details": json_text(details) if details else None,
-            "result": None if result is None else json_text(result), "by_hand_until": by_hand_until,
+            "result": None if result is None else json_text(result),
         },
     )  # fmt: skip
     wake_readers(session)
@@ -185,8 +192,9 @@ def _write(
         set_committed_value(run, name, getattr(changed, name))
 
 
-def _settle(session: Session, run: FlowRun, kind: StateType, was_active: bool, now: datetime) -> None:
+def _settle(session: Session, run: FlowRun, was_active: bool, now: datetime) -> None:
     """Look after what the change concerns: unfinished work below an end, agents and queues that are to be told."""
+    kind = S(run.state_type)
     if kind is S.CANCELLING and run.agent_id is not None:
         after_commit(session, hints.cancel_asked, run.agent_id)
     if kind is S.SCHEDULED and run.work_queue_id is not None and run.due <= now + current().dispatch_ahead:
@@ -195,7 +203,7 @@ def _settle(session: Session, run: FlowRun, kind: StateType, was_active: bool, n
     if kind in ACTIVE or not (was_active or kind in TERMINAL):
         return
     [after] = fetch(session, _AFTER, {"id": run.id, "queue": run.work_queue_id, "now": now})
-    if after.unfinished and kind in TERMINAL:
+    if after.unfinished and is_over(kind, run.state_name):
         end_with(session, [run.id], kind, now)
     if was_active and after.next_run is not None:
         # A limited queue has room again; hints that came while it was full were spent in vain.

@@ -18,7 +18,7 @@ from ...config import current
 from ..statements import ACTIVE_TYPES, HELD_BY, fetch
 
 _FACTS = f"""
-SELECT r.state_type, r.due, q.name AS queue, q.paused AS queue_paused, q.concurrency_limit AS most,
+SELECT r.state_type, r.due, r.suspended_until, q.name AS queue, q.paused AS queue_paused, q.concurrency_limit AS most,
     d.name AS deployment, d.paused AS deployment_paused, d.not_ready,
     (SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})) AS occupied,
     agents.serving, agents.online, agents.free, agents.polling
@@ -42,7 +42,7 @@ WHERE r.id = %(id)s"""
 
 
 def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | None:
-    """Why a SCHEDULED run is not running; None when it is not SCHEDULED.
+    """Why a SCHEDULED or PAUSED run is not running; None when it is neither.
 
     The codes are :data:`orchestrator.records.WAITING_CODES`, looked at in that order.
 
@@ -53,6 +53,10 @@ def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | N
     if not rows:
         raise NotFound(f"there is no flow run {run_id}")
     facts = rows[0]
+    if facts.state_type == StateType.PAUSED:
+        until = facts.suspended_until
+        told = f", and fails at {to_text(until)} if it is not" if until else ""
+        return WaitingReason("suspended", f"It waits until it is resumed{told}.")
     if facts.state_type != StateType.SCHEDULED:
         return None
     return _held_back(facts, now) or _hold(session, run_id, now) or _unserved(facts)

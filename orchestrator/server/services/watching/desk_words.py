@@ -107,6 +107,8 @@ def _last_run(last: FlowRun | None) -> tuple[str, list[Part]]:
         return "quiet", [Part("has not run yet")]
     if last.state_type in ACTIVE:
         return "running", [Part("running since "), _at(last.started or last.state_at)]
+    if last.state_type == StateType.PAUSED:
+        return "held", [Part(f"{last.state_name.lower()} since "), _at(last.state_at)]
     sign = {StateType.COMPLETED.value: "fresh", StateType.CANCELLED.value: "quiet"}.get(last.state_type, "failing")
     return sign, [Part(f"{last.state_name.lower()} "), _ago(last.ended or last.state_at)]
 

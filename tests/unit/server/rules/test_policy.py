@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.records import State
 from orchestrator.server.rules import policy
 from orchestrator.server.rules.move import Decision, Effect, Facts, Move
-from orchestrator.states import ACTIVE, LOST, TERMINAL, StateType, is_allowed
+from orchestrator.states import ACTIVE, LOST, SUSPENDED, SUSPENDING, TERMINAL, UNSUCCESSFUL, StateType, is_allowed
 
 S = StateType
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
@@ -109,20 +109,99 @@ def test_a_clock_that_is_a_little_fast_is_forgiven() -> None:
     assert decide(S.PENDING, S.RUNNING, is_queued=True, due=NOW + timedelta(milliseconds=90)).effect is Effect.ACCEPT
 
 
+def reached(decision: Decision) -> tuple[StateType, str]:
+    """The state that a run gets in place of the proposed one."""
+    assert decision.effect is Effect.REJECT
+    assert decision.state is not None
+    return decision.state.type, decision.state.name
+
+
+def test_a_waiting_run_is_suspended_at_once() -> None:
+    decision = decide(S.SCHEDULED, S.PAUSED, None, is_queued=True, is_deployed=True)
+    assert reached(decision) == (S.PAUSED, SUSPENDED)
+
+
+@pytest.mark.parametrize("before", [S.PENDING, S.RUNNING])
+def test_a_held_run_is_stopped_before_it_is_suspended(before: StateType) -> None:
+    decision = decide(before, S.PAUSED, None, is_leased=True, is_queued=True, is_deployed=True)
+    assert reached(decision) == (S.CANCELLING, SUSPENDING)
+
+
+@pytest.mark.parametrize("before", [S.SCHEDULED, S.PENDING, S.RUNNING])
+@pytest.mark.parametrize(("after", "name"), [(S.PAUSED, ""), (S.CANCELLING, SUSPENDING)])
+def test_what_no_agent_could_take_up_again_is_not_suspended(before: StateType, after: StateType, name: str) -> None:
+    decision = decide(before, after, None, new_name=name)
+    assert (decision.effect, decision.code) == (Effect.ABORT, "not-deployed")
+
+
+@pytest.mark.parametrize("end", sorted(TERMINAL))
+def test_what_ended_is_not_suspended(end: StateType) -> None:
+    assert decide(end, S.PAUSED, None, is_deployed=True).code == "terminal"
+
+
+@pytest.mark.parametrize("after", [S.CANCELLED, S.PAUSED])
+def test_a_process_that_was_stopped_to_suspend_leaves_a_suspended_run(after: StateType) -> None:
+    decision = decide(S.CANCELLING, after, name=SUSPENDING, is_leased=True, is_deployed=True, message="By ann.")
+    assert reached(decision) == (S.PAUSED, SUSPENDED)
+    assert decision.state is not None
+    assert decision.state.message == "By ann."
+
+
+@pytest.mark.parametrize("after", [S.COMPLETED, S.FAILED, S.CRASHED])
+def test_what_ends_in_its_own_way_while_it_is_stopped_has_ended_so(after: StateType) -> None:
+    assert decide(S.CANCELLING, after, name=SUSPENDING, is_leased=True).effect is Effect.ACCEPT
+
+
+@pytest.mark.parametrize("after", [S.PENDING, S.RUNNING, S.SCHEDULED])
+def test_nothing_begins_while_it_is_stopped_to_be_suspended(after: StateType) -> None:
+    assert decide(S.CANCELLING, after, name=SUSPENDING, is_leased=True).effect is Effect.ABORT
+
+
+def test_a_cancel_takes_precedence_over_a_suspension() -> None:
+    assert decide(S.CANCELLING, S.CANCELLING, None, name=SUSPENDING, is_leased=True).effect is Effect.ACCEPT
+    assert reached(decide(S.CANCELLING, S.CANCELLED, None, name=SUSPENDING, is_leased=True))[0] is S.CANCELLING
+    for after in (S.PAUSED, S.CANCELLING):
+        assert decide(S.CANCELLING, after, None, is_deployed=True, is_cancel_asked=True).code == "cancel-asked"
+
+
+def test_a_suspension_is_not_asked_for_twice() -> None:
+    assert decide(S.CANCELLING, S.CANCELLING, None, name=SUSPENDING, new_name=SUSPENDING).code == "suspending"
+
+
+def test_a_suspended_run_is_resumed_by_people() -> None:
+    assert decide(S.PAUSED, S.SCHEDULED, None, name=SUSPENDED, is_deployed=True).effect is Effect.ACCEPT
+    assert decide(S.PAUSED, S.SCHEDULED, None, name=SUSPENDED).code == "not-deployed"
+
+
+def test_a_suspended_run_is_cancelled_at_once() -> None:
+    assert reached(decide(S.PAUSED, S.CANCELLING, None, name=SUSPENDED, is_deployed=True))[0] is S.CANCELLED
+
+
+@pytest.mark.parametrize("after", [kind for kind in S if kind is not S.PAUSED])
+def test_the_attempt_of_a_suspended_run_is_not_heard(after: StateType) -> None:
+    assert decide(S.PAUSED, after, name=SUSPENDED, is_deployed=True).code == "suspended"
+
+
+@pytest.mark.parametrize("after", sorted(UNSUCCESSFUL))
+def test_what_was_queued_again_does_not_end_by_its_old_attempt(after: StateType) -> None:
+    assert decide(S.SCHEDULED, after, is_queued=True).code == "only-by-claim"
+
+
 facts = st.builds(
     Facts,
     type=st.sampled_from(S),
-    name=st.sampled_from(["", "Late", LOST, "Other"]),
+    name=st.sampled_from(["", "Late", LOST, SUSPENDED, SUSPENDING, "Other"]),
     attempt=st.integers(0, 3),
     due=st.none() | st.just(NOW) | st.just(NOW + timedelta(hours=1)),
     is_leased=st.booleans(),
     is_queued=st.booleans(),
     is_cancel_asked=st.booleans(),
+    is_deployed=st.booleans(),
 )
 moves = st.builds(
     Move,
     facts=facts,
-    proposed=st.sampled_from(S).map(lambda kind: State(kind, at=NOW)),
+    proposed=st.builds(State, st.sampled_from(S), st.sampled_from(["", SUSPENDED, SUSPENDING]), at=st.just(NOW)),
     attempt=st.none() | st.integers(0, 3),
     now=st.just(NOW),
 )
@@ -163,6 +242,18 @@ def test_whatever_is_proposed_a_cancel_is_never_outrun(move: Move) -> None:
     if move.facts.is_cancel_asked and not move.facts.is_terminal:
         after = becomes(move)
         assert after is move.facts.type or after not in {S.RUNNING, S.PENDING, S.SCHEDULED, S.PAUSED}
+
+
+@given(moves)
+def test_whatever_is_proposed_only_people_move_a_suspended_run(move: Move) -> None:
+    if move.facts.is_suspended and move.attempt is not None:
+        assert becomes(move) is S.PAUSED
+
+
+@given(moves)
+def test_whatever_is_proposed_nobody_suspends_what_no_agent_takes_up_again(move: Move) -> None:
+    if not move.facts.is_deployed and move.attempt is None and move.facts.type not in (S.CANCELLING, S.PAUSED):
+        assert becomes(move) is not S.PAUSED
 
 
 @given(moves)
