@@ -14,6 +14,7 @@ from flask import Flask, g, request, url_for
 from markupsafe import Markup, escape
 
 from orchestrator.clock import now
+from orchestrator.server.services.mapping.eta_rules import length as length_of
 from orchestrator.server.services.running.run_briefs import RunBrief
 from orchestrator.triggers.matching import selector_text
 
@@ -70,6 +71,8 @@ def install(app: Flask) -> None:
         icon_shapes=icon_shapes,
         logo=logo,
         in_order=in_order,
+        minute=minute,
+        length_of=length_of,
         thing=things.address_of,
         own_page=things.own_page,
         thing_name=things.name_of,
@@ -120,6 +123,11 @@ def moment(at: datetime | None, style: str = "relative") -> Markup:
     if at is None:
         return Markup('<span class="text-secondary">–</span>')
     return Markup('<time datetime="{}" data-style="{}">{}</time>').format(iso(at), style, utc(at))
+
+
+def minute(at: datetime) -> str:
+    """An instant to the minute, to compare what is only about so."""
+    return f"{at.astimezone(timezone.utc):%Y-%m-%d %H:%M}"
 
 
 def elapsed(start: datetime | None, end: datetime | None = None) -> Markup:

@@ -15,7 +15,7 @@ from ..client import Client
 from ..clock import duration, now
 from ..result_storage import read_result
 from ..states import NAMED, TERMINAL, StateType
-from .output import confirm, console, emit, fail, limit_option, note, output_option, yes_option
+from .output import confirm, console, emit, emit_eta, fail, limit_option, note, output_option, yes_option
 from .references import deployment_id, flow_id, flow_run_id
 from .times import INSTANT, local_text
 
@@ -144,6 +144,16 @@ def why(run: str, output: str) -> None:
         click.echo(f"{reason['code']}: {reason['message']}")
     else:
         note(f"{facts['name']} does not wait: it is {facts['state']['name']}")
+
+
+@group.command()
+@click.argument("run")
+@click.option("--timezone", default="UTC", show_default=True, help="Zone of the times.")
+@output_option
+def eta(run: str, timezone: str, output: str) -> None:
+    """Say when a run will be completed and why late, learned from what was."""
+    client = Client.from_settings()
+    emit_eta(client.get(f"flow-runs/{flow_run_id(client, run)}/eta", {"timezone": timezone}), output)
 
 
 @group.command()

@@ -80,6 +80,18 @@ def emit(
         click.echo(_cell(plain))
 
 
+def emit_eta(found: Mapping[str, Any], output: str) -> None:
+    """When something will be done, in a sentence, with the way that decides and how much that rests on."""
+    if output == "json":
+        emit(found, output)
+        return
+    click.echo(found["sentence"])
+    if len(found["legs"]) > 1:
+        note("by way of " + ", ".join(leg["name"] for leg in found["legs"]))
+    if found["samples"]:
+        note(f"learned from {found['samples']} times")
+
+
 def to_plain(data: Any) -> Any:
     """The data as JSON would give it back: records as dicts, times and ids as text."""
     return serializers.loads(serializers.dumps(_written(data), default=str))

@@ -11,7 +11,7 @@ import click
 
 from ..client import Client
 from ..clock import to_text
-from .output import confirm, emit, limit_option, note, output_option, yes_option
+from .output import confirm, emit, emit_eta, limit_option, note, output_option, yes_option
 from .times import INSTANT
 
 _COLUMNS = {
@@ -59,6 +59,16 @@ def inspect(resource: str, as_of: datetime | None, output: str) -> None:
         facts["state"] = states[0]["state"] if states else "unknown"
         facts["state_since"] = states[0]["since"] if states else None
     emit({**facts, "relations": relations, "states": states}, output)
+
+
+@group.command()
+@click.argument("resource")
+@click.option("--timezone", default="UTC", show_default=True, help="Zone of the times.")
+@output_option
+def eta(resource: str, timezone: str, output: str) -> None:
+    """Say when RESOURCE will be fresh next and why late, learned from what was; of a deployment: when it is done."""
+    found = Client.from_settings().get(f"{_path(resource)}/eta", {"timezone": timezone})
+    emit_eta(found, output)
 
 
 @group.command("set")

@@ -28,6 +28,15 @@ def test_the_list_is_narrowed_by_state_kind_and_label(admin: Watched) -> None:
     expect(page.locator("#list")).to_contain_text("loader-7f")
 
 
+def test_a_resource_says_when_it_is_fresh_next(admin: Watched) -> None:
+    page = admin.open("/resource?id=postgres://warehouse.internal/staging.arrivals")
+    panel = page.locator("#eta")
+    expect(panel).to_contain_text(re.compile(r"expected (\d{4}-\d\d-\d\d )?\d\d:\d\d"))
+    expect(panel).to_contain_text(re.compile(r"learned from \d+ times"))
+    page = admin.open(REVENUE)
+    expect(page.locator("#eta")).to_contain_text("warehouse/dbt-build waits: its work queue is paused")
+
+
 def test_the_list_is_shown_as_it_was(admin: Watched) -> None:
     page = admin.open("/resources?q=marts.revenue")
     expect(page.locator("#list tbody tr")).to_contain_text("Failing")

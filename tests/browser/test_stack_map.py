@@ -64,6 +64,20 @@ def test_a_resource_is_found_chosen_and_focused(admin: Watched) -> None:
     expect(page.locator("h1")).to_have_text("marts.revenue")
 
 
+def test_the_card_says_when_it_is_fresh_next_and_holds(admin: Watched, guest: Watched) -> None:
+    page = opened(admin, f"?focus={REVENUE}")
+    ahead = page.locator("[data-map-ahead]")
+    expect(ahead).to_contain_text("Not known when it is fresh next: warehouse/dbt-build waits")
+    page.fill("[data-map-search]", "staging.arrivals")
+    page.press("[data-map-search]", "Enter")
+    expect(ahead).to_contain_text("Expected ")
+    page.locator("[data-map-card]").get_by_role("link", name="Hold…").click()
+    expect(page.locator("h1")).to_contain_text("Hold")
+    assert "staging.arrivals" in page.url
+    guest.page.goto(guest.server.login_url("viewer"))
+    expect(opened(guest, f"?focus={REVENUE}").locator("[data-hold-it]")).to_have_count(0)
+
+
 def test_what_is_not_there_is_told(admin: Watched) -> None:
     page = opened(admin)
     page.fill("[data-map-search]", "nothing is called this")

@@ -12,6 +12,8 @@ from flask.testing import FlaskClient
 from orchestrator.clock import now, to_text
 from orchestrator.server.db.session import transaction
 from orchestrator.server.loops import resources as loop
+from orchestrator.server.services.mapping import stack_map
+from orchestrator.server.services.mapping.stack_map import MapFilter
 from orchestrator.server.services.statements import execute
 
 from ..api import ClientAs
@@ -127,6 +129,39 @@ def test_a_map_of_very_many_is_cut_to_those_heard_of_last(editor: FlaskClient) -
     assert (len(drawn["nodes"]), len(drawn["edges"]), drawn["total"]) == (5000, 4999, 5100)
     assert drawn["nodes"][0]["id"] == "many.5100"
     assert drawn["clusters"] == [{"kind": "many", "count": 5100, "states": {"unknown": 5100}}]
+
+
+def test_the_map_of_what_was_told_and_of_what_vanished_of_late(editor: FlaskClient) -> None:
+    document = {"flow": "f", "name": "d", "entrypoint": "f.py:f", "reads": [TABLE], "writes": ["db://new"]}
+    deployment = f"orchestrator.deployment.{editor.post('/api/v1/deployments', json=document).json['deployment']['id']}"
+    told = [{"source": deployment, "target": TABLE, "role": "reads"}]
+    then = to_text(NOW - timedelta(minutes=10))
+    body = {"event": "x.told", "occurred": then, "resource": {"resource.id": "db://gone"}, "relations": told}
+    assert editor.post("/api/v1/events", json=body).json["refused"] == []
+    send(editor, "table.deleted", "db://gone", to_text(NOW - timedelta(minutes=5)), "db://house")
+    with transaction() as session:
+        loop.step(session, now())
+
+    def drawn(**wanted: Any) -> Any:
+        with transaction() as session:
+            found = stack_map.draw(session, MapFilter(**wanted))
+        edges = sorted((item["source"], item["role"], item["target"]) for item in found["edges"])
+        return {item["id"]: item["state"] for item in found["nodes"]}, edges
+
+    nodes, edges = drawn(told=True, lingers=timedelta(hours=1))
+    declared = [(deployment, "reads", TABLE), (deployment, "writes", "db://new")]
+    assert [edge for edge in edges if edge[0] == deployment] == declared
+    assert (nodes["db://gone"], deployment in nodes) == ("vanished", True)
+    assert [key for key in nodes if key.startswith("orchestrator.")] == [deployment]
+    assert "db://gone" not in drawn(told=True, lingers=timedelta(minutes=1))[0]
+    assert "db://gone" not in drawn()[0]
+    before, at = NOW - timedelta(minutes=3), NOW - timedelta(hours=2)
+    assert drawn(as_of=before, lingers=timedelta(hours=1))[0]["db://gone"] == "vanished"
+    assert "db://gone" not in drawn(as_of=before)[0]
+    assert set(drawn(as_of=at, told=True)[0]) == {TABLE, "db://house"}
+    few, _ = drawn(most=2)
+    assert len(few) == 2
+    assert set(drawn(kinds=["d_*"])[0]) == set()
 
 
 def test_what_a_deployment_declares_is_part_of_its_document(editor: FlaskClient) -> None:

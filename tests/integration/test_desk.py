@@ -127,11 +127,15 @@ def test_a_deployment_whose_last_run_is_suspended_is_held(editor: FlaskClient) -
     assert (found["sign"], found["sentence"].startswith("f/d: suspended since ")) == ("held", True)
 
 
-def test_who_is_told_is_a_trigger_that_goes_with_the_item(editor: FlaskClient) -> None:
+def notifier(editor: FlaskClient) -> None:
     kind = block_kinds.find("slack").type_facts()
     assert editor.post("/api/v1/block-types", json=kind).status_code in {200, 201}
     block = {"type": "slack", "name": "me", "data": {"webhook_url": "https://hooks.slack.com/services/a/b/c"}}
-    assert editor.post("/api/v1/blocks", json=block).status_code == 201, editor.post("/api/v1/blocks", json=block).json
+    assert editor.post("/api/v1/blocks", json=block).status_code == 201
+
+
+def test_who_is_told_is_a_trigger_that_goes_with_the_item(editor: FlaskClient) -> None:
+    notifier(editor)
     seen()
     editor.post("/api/v1/expectations", json={"name": "e", "within": "1h", "on": {"match": {"resource.id": ORDERS}}})
     for thing in ({"resource": ORDERS}, {"deployment": "f/d"}, {"expectation": "e"}):
@@ -154,6 +158,34 @@ def test_what_is_deleted_leaves_the_desk(editor: FlaskClient) -> None:
     assert desk(editor) == {}
     with transaction() as session:
         assert session.query(DeskItem).count() == 0
+
+
+def test_who_is_told_of_what_is_deleted_is_told_no_more(editor: FlaskClient) -> None:
+    notifier(editor)
+    expected = {"within": "1h", "on": {"match": {"resource.id": ORDERS}}}
+    assert editor.post("/api/v1/expectations", json={"name": "free", **expected}).status_code == 201
+    document = {"flow": "f", "name": "d", "entrypoint": "a.py:f", "parameter_schema": SCHEMA}
+    owned = {**document, "expectations": [{"name": "one", **expected}, {"name": "two", **expected}]}
+    assert editor.post("/api/v1/deployments", json=owned).status_code == 200
+    made = [row["id"] for row in editor.get("/api/v1/expectations").json["items"]]
+    for thing in ({"deployment": "f/d"}, *({"expectation": key} for key in made)):
+        item = put(editor, **thing)
+        assert editor.post(f"/api/v1/desk/{item['id']}/tell", json={"block": "slack/me"}).status_code == 200
+
+    def told() -> list[str]:
+        return sorted(row["name"].split()[-1] for row in editor.get("/api/v1/triggers").json["items"])
+
+    assert told() == ["d", "free", "one", "two"]
+    assert editor.delete("/api/v1/expectations/free").status_code == 204
+    assert told() == ["d", "one", "two"]
+    assert (
+        editor.post("/api/v1/deployments", json={**owned, "expectations": owned["expectations"][:1]}).status_code == 200
+    )
+    assert told() == ["d", "one"]
+    assert editor.delete("/api/v1/deployments/f/d").status_code == 204
+    assert told() == []
+    deleted = editor.get("/api/v1/events?event=trigger.deleted").json["items"]
+    assert len(deleted) == 4
 
 
 def test_a_saved_form_starts_runs_and_refuses_what_no_run_could_start_with(editor: FlaskClient) -> None:

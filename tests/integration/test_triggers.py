@@ -242,6 +242,7 @@ class TestPain66:
         send("f", 11)
         step(12)
         assert [row.suppressed for row in fired()] == ["", "", "rate", "rate", "rate"]
+        assert [row.number for row in fired()] == [1, 2, None, None, None]
         assert count(Action) == 2
         assert len(told("trigger.stopped")) == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -13,7 +14,8 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import from_text
 from orchestrator.expectations import DUE, LATE, MET, MISSED, STATUSES, read, sentence
 from orchestrator.server.db.models import Deployment, Expectation, Firing
-from orchestrator.server.services.expecting import expectations, occurrences
+from orchestrator.server.services.expecting import expectation_etas, expectations, occurrences
+from orchestrator.server.services.expecting.expectation_etas import Outlook
 from orchestrator.server.services.expecting.expectations import ExpectationFilter
 from orchestrator.server.services.expecting.occurrences import OccurrenceFilter, OccurrenceRow
 from orchestrator.server.services.paging import Page
@@ -110,6 +112,8 @@ class One:
     status: str
     #: ``flow/name`` of the deployment whose document it is in; empty: it is nobody's.
     owner_name: str
+    #: When those that are due next will probably be met, by their ids.
+    outlooks: dict[uuid.UUID, Outlook] = field(default_factory=dict)
 
 
 def asked(arguments: Mapping[str, Any]) -> Asked:
@@ -140,15 +144,17 @@ def load(session: Session, expectation: Expectation, status: str, cursor: str | 
     status = status if status in STATUSES else ""
     only = OccurrenceFilter(expectation.id, status or None, before=None if status else now + 2 * DAY)
     firings = select(Firing).where(Firing.expectation_id == expectation.id, Firing.state == "open")
+    rows = occurrences.listing(session, only, 50, cursor)
     return One(
         expectation,
         sentence(read(expectation.document)),
         written(expectation.document),
-        occurrences.listing(session, only, 50, cursor),
+        rows,
         occurrences.tally(session, [expectation.id], now - 30 * DAY)[expectation.id],
         list(session.scalars(firings.order_by(Firing.id.desc()).limit(20))),
         status,
         _owner_name(session, expectation),
+        expectation_etas.outlooks(session, [(row.occurrence, row.expectation) for row in rows.items], now),
     )
 
 

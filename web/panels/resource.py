@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -13,7 +14,9 @@ from orchestrator.errors import NotFound
 from orchestrator.server.db.models import Block, Deployment, Event, Flow, Hold, Relation, Resource
 from orchestrator.server.services.acting import holds
 from orchestrator.server.services.configuring import blocks
-from orchestrator.server.services.mapping import resources, touching
+from orchestrator.server.services.mapping import eta, resources, touching
+from orchestrator.server.services.mapping.eta_history import DEPLOYMENT
+from orchestrator.server.services.mapping.eta_rules import Eta
 from orchestrator.server.services.recording import events, resource_states
 from orchestrator.server.services.recording.events import EventFilter
 
@@ -53,6 +56,8 @@ class ResourcePage:
     deployments: list[tuple[uuid.UUID, str]] = field(default_factory=list)
     #: Those in force on it.
     holds: list[Hold] = field(default_factory=list)
+    #: When it will be fresh next; None for things of our own that are never so.
+    eta: Eta | None = None
 
     @property
     def name(self) -> str:
@@ -70,7 +75,7 @@ class ResourcePage:
         return health("vanished" if self.resource.vanished else self.resource.state)
 
 
-def load(session: Session, identifier: str) -> ResourcePage:
+def load(session: Session, identifier: str, now: datetime) -> ResourcePage:
     """Read it all. Raises NotFound for what neither a resource nor an event is known of."""
     told = events.listing(session, EventFilter(resource_id=identifier), 20).items
     found = session.get(Resource, identifier)
@@ -93,7 +98,15 @@ def load(session: Session, identifier: str) -> ResourcePage:
         states=resource_states.intervals(session, identifier, 10).items,
         deployments=_deployments(session, touching.deployments_touching(session, {"resource.id": identifier})),
         holds=holds.on_labels(session, _labels(found)),
+        eta=eta_of(session, identifier, now),
     )
+
+
+def eta_of(session: Session, identifier: str, now: datetime) -> Eta | None:
+    """When it will be fresh next; None for things of our own that are never so."""
+    if identifier.startswith("orchestrator.") and not identifier.startswith(DEPLOYMENT):
+        return None
+    return eta.of(session, [identifier], now)[identifier]
 
 
 def _labels(row: Resource) -> dict[str, str]:

@@ -15,6 +15,8 @@ from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowR
 from orchestrator.server.services.acting import actions, holds
 from orchestrator.server.services.acting.actions import ActionFilter, ActionRow
 from orchestrator.server.services.configuring import block_lookup
+from orchestrator.server.services.mapping import eta
+from orchestrator.server.services.mapping.eta_rules import Eta
 from orchestrator.server.services.recording import events
 from orchestrator.server.services.recording.events import EventFilter
 from orchestrator.server.services.running import artifacts, logs, run_details, runs, waiting
@@ -56,6 +58,8 @@ class RunPage:
     result_block: Block | None = None
     #: Those in force that hold its deployment, while it waits.
     holds: list[Hold] = field(default_factory=list)
+    #: When it will be done; None once it is.
+    eta: Eta | None = None
 
     @property
     def over(self) -> bool:
@@ -99,6 +103,8 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
     if run.state_type == StateType.SCHEDULED and run.deployment_id is not None:
         page.holds = holds.on_deployment(session, run.deployment_id)
     if tab == "overview":
+        if run.state_type in (StateType.RUNNING, StateType.PENDING, StateType.SCHEDULED):
+            page.eta = eta.of_run(session, run_id, now)
         done = actions.listing(session, ActionFilter(flow_run_id=run_id), 20)
         page.actions = [
             (row, session.scalar(block_lookup.wanted(row.action.target)) if row.action.target else None)

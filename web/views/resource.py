@@ -22,7 +22,7 @@ def show() -> Response:
     """The page of the resource ``id``, as it is now."""
     identifier = _identifier()
     with reading() as session:
-        loaded = resource.load(session, identifier)
+        loaded = resource.load(session, identifier, now())
     return page("resource", room="resources", page=loaded, resource=loaded.resource)
 
 

@@ -28,7 +28,17 @@ def show() -> Response:
 def drawn() -> Response:
     """What is drawn: ``kind`` narrows it, ``as_of`` asks for an earlier time."""
     with reading() as session:
-        return data(stack_map.load(session, request.args.get("kind", ""), instant(request.args, "as_of"), now()))
+        return data(stack_map.load(session, request.args.get("kind", ""), instant(request.args, "as_of")))
+
+
+@blueprint.get("/map/eta")
+def ahead() -> Response:
+    """When the resource ``id`` will be fresh next."""
+    identifier = request.args.get("id", "")
+    if not identifier:
+        raise InvalidInput("id is missing: name the resource")
+    with reading() as session:
+        return data(stack_map.ahead(session, identifier, now()))
 
 
 @blueprint.get("/map/events")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from flask import Response
 from marshmallow import ValidationError
+from sqlalchemy.orm import Session
 
 from ...clock import now
 from ...errors import InvalidInput
@@ -15,7 +18,8 @@ from ..db.models import CalendarDays, Expectation
 from ..db.session import reading, transaction
 from ..schemas import expectations as schemas
 from ..schemas.base import PageQuery, addressable
-from ..services.expecting import calendars, checking, expectations, occurrences, suggestions
+from ..services.expecting import calendars, checking, expectation_etas, expectations, occurrences, suggestions
+from ..services.expecting.expectation_etas import Outlook
 from ..services.expecting.expectations import ExpectationFilter
 from ..services.expecting.occurrences import OccurrenceFilter, OccurrenceRow
 from .access import actor, needs
@@ -85,7 +89,8 @@ def show_calendar(query: dict[str, Any]) -> Response:
     """What is due in a stretch of time, the first 2,000, in order."""
     with reading() as session:
         found = occurrences.calendar(session, query["start"], query["end"])
-    return answer({"items": [present_occurrence(row) for row in found]})
+        told = _outlooks(session, found)
+    return answer({"items": [present_occurrence(row, told) for row in found]})
 
 
 @blueprint.route("/expectations/<ref>")
@@ -216,15 +221,18 @@ def present(row: Expectation) -> dict[str, Any]:
     return {**{name: getattr(row, name) for name in shown}, "sentence": sentence(read(row.document))}
 
 
-def present_occurrence(found: OccurrenceRow) -> dict[str, Any]:
-    """An occurrence as JSON."""
+def present_occurrence(found: OccurrenceRow, told: Mapping[uuid.UUID, Outlook]) -> dict[str, Any]:
+    """An occurrence as JSON; ``told``: what is known of when those will be met that are due next."""
     row = found.occurrence
+    outlook = told.get(row.id)
     shown = (
         "id", "expectation_id", "key", "status", "slot", "opens", "due", "deadline", "closes", "satisfied", "judged",
         "judged_late",
     )  # fmt: skip
     hits = [{"at": at, "ref": ref} for at, ref in row.hits]
-    return {**{name: getattr(row, name) for name in shown}, "expectation": found.expectation.name, "hits": hits}
+    facts = {name: getattr(row, name) for name in shown}
+    ahead = {"eta": outlook.eta.expected if outlook else None, "risk": (outlook.risk if outlook else "") or None}
+    return {**facts, **ahead, "expectation": found.expectation.name, "hits": hits}
 
 
 def present_calendar(row: CalendarDays) -> dict[str, Any]:
@@ -237,4 +245,9 @@ def _listed(query: dict[str, Any]) -> Response:
     limit, cursor = query.pop("limit"), query.pop("cursor")
     with reading() as session:
         found = occurrences.listing(session, OccurrenceFilter(**query), limit, cursor)
-    return answer_page(found, present_occurrence)
+        told = _outlooks(session, found.items)
+    return answer_page(found, lambda row: present_occurrence(row, told))
+
+
+def _outlooks(session: Session, rows: Sequence[OccurrenceRow]) -> dict[uuid.UUID, Outlook]:
+    return expectation_etas.outlooks(session, [(row.occurrence, row.expectation) for row in rows], now())

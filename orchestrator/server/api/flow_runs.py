@@ -17,10 +17,12 @@ from ..db.session import reading, transaction
 from ..schemas import flow_runs as schemas
 from ..schemas.agents import JobSchema
 from ..schemas.base import PageQuery
-from ..services.mapping import suspects
+from ..schemas.resources import EtaQuery, EtaSchema
+from ..services.mapping import eta, suspects
 from ..services.running import claims, runs, waiting
 from ..services.running.runs import RunFilter
 from .access import actor, bearer, needs, own_run_only, principal
+from .etas import answer_eta
 from .resource import Resource, answer, answer_all, answer_page, no_content
 
 blueprint = Resource("flow-runs", "Flow runs, their states, and what can be done to them.")
@@ -77,6 +79,17 @@ def list_flow_run_states(query: dict[str, Any], run_id: uuid.UUID) -> Response:
     with reading() as session:
         found = runs.states(session, run_id)
     return answer_all([present_state(item) for item in found], query)
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/eta")
+@needs("viewer")
+@blueprint.arguments(EtaQuery, location="query")
+@blueprint.response(200, EtaSchema)
+def get_eta(query: dict[str, Any], run_id: uuid.UUID) -> Response:
+    """Get when a flow run will be completed."""
+    at = now()
+    with reading() as session:
+        return answer_eta(eta.of_run(session, run_id, at), query["timezone"], at)
 
 
 @blueprint.route("/flow-runs/<uuid:run_id>/suspects")

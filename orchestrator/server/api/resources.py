@@ -15,11 +15,12 @@ from ..db.models import Resource as Found
 from ..db.session import reading, transaction
 from ..schemas import resources as schemas
 from ..schemas.base import PageQuery
-from ..services.mapping import resource_edits, resource_rules, resources, stack_map
+from ..services.mapping import eta, resource_edits, resource_rules, resources, stack_map
 from ..services.mapping.resources import ResourceFilter
 from ..services.mapping.stack_map import MapFilter
 from ..services.recording import resource_states
 from .access import actor, needs
+from .etas import answer_eta
 from .resource import Resource, answer, answer_page, no_content
 
 blueprint = Resource("resources", "Resources: whatever moves in the stack, how it is, and what it is to what else.")
@@ -81,6 +82,17 @@ def list_states(query: dict[str, Any], resource_id: str) -> Response:
     with reading() as session:
         found = resource_states.intervals(session, resource_id, query["limit"], query["cursor"])
     return answer_page(found, lambda row: dict(row._mapping))
+
+
+@blueprint.route("/resources/<path:resource_id>/eta")
+@needs("viewer")
+@blueprint.arguments(schemas.EtaQuery, location="query")
+@blueprint.response(200, schemas.EtaSchema)
+def get_eta(query: dict[str, Any], resource_id: str) -> Response:
+    """Get when a resource will be fresh next or, of a deployment's, when its next run will be completed."""
+    at = now()
+    with reading() as session:
+        return answer_eta(eta.of_resource(session, resource_id, at), query["timezone"], at)
 
 
 @blueprint.route("/relations")

@@ -106,6 +106,19 @@ class OccurrenceSchema(Strict):
     satisfied = Instant(required=True, allow_none=True)
     judged = Instant(required=True, allow_none=True)
     judged_late = fields.Boolean(required=True, metadata={"description": "Judged after an outage."})
+    eta = Instant(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "When it will probably be met; null where another is due before, or nothing is known."
+        },
+    )
+    risk = fields.String(
+        required=True,
+        allow_none=True,
+        validate=validate.OneOf(("likely", "possible")),
+        metadata={"description": "It will probably be missed, or will be if things take as long as now and then."},
+    )
     hits = fields.List(fields.Nested(HitSchema), required=True)
 
 

@@ -77,6 +77,42 @@ class MergeSchema(Strict):
     into = fields.String(required=True, validate=identifier, metadata={"description": "Id of the other resource."})
 
 
+class EtaQuery(Strict):
+    """How the sentence tells times."""
+
+    timezone = fields.String(load_default="UTC", metadata={"description": "IANA name of the sentence's time zone."})
+
+
+class EtaLegSchema(Strict):
+    """A deployment, job or resource on the way, and when it will be done, or was."""
+
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    at = Instant(required=True)
+
+
+class EtaSchema(Strict):
+    """When something will be fresh, or done; with no times, `why_not` says why."""
+
+    expected = Instant(required=True, allow_none=True, metadata={"description": "In half of the times by then."})
+    early = Instant(
+        required=True, allow_none=True, metadata={"description": "If all takes as little as one in ten times."}
+    )
+    late = Instant(
+        required=True, allow_none=True, metadata={"description": "If all takes as long as one in ten times."}
+    )
+    usual = Instant(required=True, allow_none=True, metadata={"description": "When it would be had all gone as usual."})
+    late_s = fields.Integer(required=True, metadata={"description": "Seconds after that; 0: it is about on time."})
+    because = fields.String(required=True, metadata={"description": "What makes it late; empty: nothing by itself."})
+    samples = fields.Integer(required=True, metadata={"description": "How often the length seen least was seen."})
+    failed = fields.List(
+        fields.String(), required=True, metadata={"description": "What on the way was not completed the last time."}
+    )
+    legs = fields.List(fields.Nested(EtaLegSchema), required=True, metadata={"description": "The way that decides."})
+    why_not = fields.String(required=True, metadata={"description": "Why it cannot be told; empty: it can."})
+    sentence = fields.String(required=True)
+
+
 class StateIntervalSchema(Strict):
     """From when until when a resource was in a state; `until` null: it still is."""
 

@@ -31,6 +31,8 @@ const Orchestrator = (() => {
   function date(at) { const d = day(at); return `${d.year}-${d.month}-${d.day}`; }
   function absolute(at) { return `${date(at)} ${clock(at)} ${zoneName(at)}`; }
   function brief(at) { return date(at) === date(new Date(now())) ? `${clock(at)} ${zoneName(at)}` : `${date(at)} ${clock(at, false)} ${zoneName(at)}`; }
+  // Of what is only about so.
+  function minute(at) { return `${date(at) === date(new Date(now())) ? "" : date(at) + " "}${clock(at, false)}`; }
   function relative(at) {
     const seconds = (at - now()) / 1000, size = Math.abs(seconds);
     if (size < 5) return "now";
@@ -52,7 +54,7 @@ const Orchestrator = (() => {
     if (node.dataset.style === "clock") return;
     const at = new Date(node.dateTime);
     const style = node.dataset.style === "relative" ? stored.get("times", "relative") : node.dataset.style;
-    set(node, style === "both" ? `${absolute(at)} (${relative(at)})` : style === "relative" ? relative(at) : node.dataset.style === "absolute" ? absolute(at) : brief(at));
+    set(node, style === "both" ? `${absolute(at)} (${relative(at)})` : style === "relative" ? relative(at) : node.dataset.style === "absolute" ? absolute(at) : node.dataset.style === "minute" ? minute(at) : brief(at));
     node.title = style === "relative" ? `${absolute(at)} (${zone()})` : `${relative(at)} (${zone()})`;
   }
   function paint(within = document) {
@@ -210,5 +212,5 @@ const Orchestrator = (() => {
     preferences(); applyTheme(); liveParts(); clicks(); keyboard(); paint();
   }
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start); else start();
-  return { now, zone, clock, date, absolute, brief, relative, span, instant, paint, toast, fetchJson, csrf, stored };
+  return { now, zone, clock, date, absolute, brief, minute, relative, span, instant, paint, toast, fetchJson, csrf, stored };
 })();

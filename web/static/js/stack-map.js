@@ -181,9 +181,28 @@ document.addEventListener("DOMContentLoaded", () => {
     }));
     if (others.length > 8) list.append(part("li", `and ${others.length - 8} more`, "text-secondary"));
     card.querySelector("[data-open-it]").href = `${box.dataset.page}?id=${encodeURIComponent(id)}`;
+    const holding = card.querySelector("[data-hold-it]");
+    if (holding) holding.href = `${holding.dataset.address}?resource=${encodeURIComponent(id)}`;
     const focusing = card.querySelector("[data-focus-it]");
     focusing.hidden = focus === id;
     $("whole").hidden = !focus;
+    foretell(id);
+  }
+  // When it will be fresh next: asked as it is chosen, and again with later pictures of the map.
+  let foretold = "";
+  async function foretell(id) {
+    const place = $("ahead"), key = `${id} ${Math.floor(Orchestrator.now() / 15000)}`;
+    if (asOf || !foretold.startsWith(id + " ")) place.hidden = true;
+    if (asOf || foretold === key) return;
+    foretold = key;
+    const answer = await Orchestrator.fetchJson(`${box.dataset.ahead}?id=${encodeURIComponent(id)}`);
+    if (!answer || foretold !== key || asOf) return;
+    const { expected, early, late, said, failed, unknown } = answer.data, about = (at) => Orchestrator.minute(new Date(at));
+    const between = expected && about(early) !== about(late) ? ` (between ${about(early)} and ${about(late)})` : "";
+    place.textContent = !expected ? unknown && `Not known when it is fresh next: ${unknown}.`
+      : [`Expected ${about(expected)}${between}`, said].filter(Boolean).join(", ") + (failed.length ? `; ${failed.join(" and ")} failed the last time` : "") + ".";
+    place.classList.toggle("text-secondary", !expected);
+    place.hidden = !place.textContent;
   }
   function choose(id, go = false) {
     chosen = id;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import Base, Json, Key
@@ -28,6 +28,9 @@ class Firing(Base):
     state: Mapped[str] = mapped_column(server_default="open", default="open")
     #: Why nothing is done: ``muted``, ``debounced``, ``rate``, ``depth``; empty where something is.
     suppressed: Mapped[str] = mapped_column(server_default="", default="")
+    #: The how-manieth of its trigger that something was done for: two of them say how many lie between. None: nothing
+    #: was, or an expectation's.
+    number: Mapped[int | None] = mapped_column(BigInteger)
     #: When the server noted it, and the instant that it is about (an event's time, a deadline).
     fired: Mapped[datetime] = mapped_column(server_default=text("now()"))
     occurred: Mapped[datetime]
@@ -52,5 +55,7 @@ class Firing(Base):
         Index("ix_firing_trigger", "trigger_id", text("id DESC")),
         Index("ix_firing_open", "trigger_id", "key", postgresql_where=text("state = 'open'")),
         Index("ix_firing_chain", "chain_id"),
+        Index("ix_firing_number", "trigger_id", "id", postgresql_where=text("number IS NOT NULL")),
+        Index("ix_firing_rate", "trigger_id", "id", postgresql_where=text("suppressed = 'rate'")),
         Index("ix_firing_event", "event_id", postgresql_where=text("event_id IS NOT NULL")),
     )

@@ -22,7 +22,7 @@ from ..internal import FLOW_ID, FLOW_NAME
 from ..json_schemas import check_schema, parameter_problems
 from ..mapping import deployment_resources
 from ..paging import Page, check_limit, decode, page
-from ..reacting import triggers
+from ..reacting import desk_triggers, triggers
 from ..recording.announcements import announce, resource
 from ..running import deployment_templates, runs, work_queues
 from . import deployment_blocks, deployment_notifications, flows, schedules
@@ -190,6 +190,7 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     session.execute(select(Deployment.id).where(Deployment.id == deployment.id).with_for_update())
     cancel_waiting(session, deployment.id, actor, now, None)
     (about, related), before = _labels(deployment), _shown(session, deployment)
+    desk_triggers.delete_of_deployment(session, deployment.id, actor, now)
     session.execute(sql_delete(Schedule).where(Schedule.deployment_id == deployment.id))
     session.execute(sql_delete(Deployment).where(Deployment.id == deployment.id))
     deployment_blocks.drop(session, deployment_blocks.of(deployment), actor, now)

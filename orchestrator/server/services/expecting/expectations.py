@@ -21,6 +21,7 @@ from ....records import Actor
 from ...db.models import Deployment, Expectation, ExpectationOccurrence
 from ..acting import action_kinds
 from ..paging import Page, check_limit, decode, page
+from ..reacting import desk_triggers
 from ..recording.announcements import announce, resource
 from . import calendars
 
@@ -209,6 +210,7 @@ def label(row: Expectation) -> dict[str, str]:
 
 
 def _remove(session: Session, row: Expectation, actor: Actor, now: datetime) -> None:
+    desk_triggers.delete_of_expectation(session, row.id, actor, now)
     session.delete(row)
     session.flush()
     _announce(session, "deleted", row, actor, now)

@@ -6,7 +6,7 @@ A desk belongs to an API key, as logins do. What tells its holder is a trigger l
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,9 @@ from ...db.models import (
     Trigger,
 )
 from ..deploying import deployments, saved_forms
-from ..expecting import expectations
+from ..expecting import expectation_etas, expectations
+from ..mapping import eta
+from ..mapping.eta_rules import Eta
 from ..reacting import triggers
 from ..recording.resource_states import FAILING, VANISHED, WORDS
 from ..running import run_briefs
@@ -176,9 +178,10 @@ def _forget(session: Session, item: DeskItem, actor: Actor, now: datetime) -> No
 
 def _rows(session: Session, items: Sequence[DeskItem], now: datetime) -> list[DeskRow]:
     told = _told(session, [item.trigger_id for item in items if item.trigger_id])
+    etas = eta.of(session, [_thing(item) for item in items if item.expectation_id is None], now)
     rows = [
-        *_resources(session, [item for item in items if item.resource_id], now),
-        *_deployments(session, [item for item in items if item.deployment_id], now),
+        *_resources(session, [item for item in items if item.resource_id], etas, now),
+        *_deployments(session, [item for item in items if item.deployment_id], etas, now),
         *_expectations(session, [item for item in items if item.expectation_id], now),
     ]
     return [
@@ -187,7 +190,11 @@ def _rows(session: Session, items: Sequence[DeskItem], now: datetime) -> list[De
     ]
 
 
-def _resources(session: Session, items: Sequence[DeskItem], now: datetime) -> list[Any]:
+def _thing(item: DeskItem) -> str:
+    return item.resource_id or f"orchestrator.deployment.{item.deployment_id}"
+
+
+def _resources(session: Session, items: Sequence[DeskItem], etas: Mapping[str, Eta], now: datetime) -> list[Any]:
     ids = [item.resource_id for item in items]
     if not ids:
         return []
@@ -195,17 +202,17 @@ def _resources(session: Session, items: Sequence[DeskItem], now: datetime) -> li
     about: dict[str, list[uuid.UUID]] = {}
     for row in fetch(session, _ABOUT, {"ids": ids}):
         about.setdefault(row.resource_id, []).append(row.id)
-    expected = _expected(session, [key for keys in about.values() for key in keys])
+    expected = _expected(session, [key for keys in about.values() for key in keys], now)
     rows = []
     for item in items:
         known = found.get(item.resource_id or "")
         wanted = [expected[key] for key in about.get(item.resource_id or "", ())]
-        sign, parts = desk_words.of_resource(known, wanted, now)
+        sign, parts = desk_words.of_resource(known, wanted, now, etas[_thing(item)])
         rows.append((item, "resource", known.name if known else item.resource_id, sign, parts, ()))
     return rows
 
 
-def _deployments(session: Session, items: Sequence[DeskItem], now: datetime) -> list[Any]:
+def _deployments(session: Session, items: Sequence[DeskItem], etas: Mapping[str, Eta], now: datetime) -> list[Any]:
     ids = [item.deployment_id for item in items if item.deployment_id]
     if not ids:
         return []
@@ -225,7 +232,7 @@ def _deployments(session: Session, items: Sequence[DeskItem], now: datetime) -> 
         assert key is not None
         _, flow, name, paused = named[key]
         ends = [next((runs.get(brief.id) for brief in briefs[key]), None) for briefs in (last, coming)]
-        sign, parts = desk_words.of_deployment(paused, ends[0], ends[1], holds.get(key, ()), now)
+        sign, parts = desk_words.of_deployment(paused, ends[0], ends[1], holds.get(key, ()), now, etas[_thing(item)])
         rows.append((item, "deployment", f"{flow}/{name}", sign, parts, forms[key]))
     return rows
 
@@ -235,7 +242,7 @@ def _expectations(session: Session, items: Sequence[DeskItem], now: datetime) ->
     if not ids:
         return []
     names = {row.id: row.name for row in session.scalars(select(Expectation).where(Expectation.id.in_(ids)))}
-    expected = _expected(session, ids)
+    expected = _expected(session, ids, now)
     rows = []
     for item in items:
         assert item.expectation_id is not None
@@ -244,15 +251,16 @@ def _expectations(session: Session, items: Sequence[DeskItem], now: datetime) ->
     return rows
 
 
-def _expected(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, Expected]:
+def _expected(session: Session, ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID, Expected]:
     if not ids:
         return {}
     last: dict[uuid.UUID, list[Any]] = {}
     for row in fetch(session, _LAST, {"ids": list(ids)}):
         last.setdefault(row.expectation_id, []).append((row.status, row.deadline, row.satisfied))
     coming = {row.expectation_id: row.deadline for row in fetch(session, _NEXT, {"ids": list(ids)})}
-    query = select(Expectation.id, Expectation.active).where(Expectation.id.in_(ids))
-    return {key: Expected(active, last.get(key, ()), coming.get(key)) for key, active in session.execute(query)}
+    found = session.scalars(select(Expectation).where(Expectation.id.in_(ids))).all()
+    ahead = expectation_etas.of_expectations(session, found, now)
+    return {row.id: Expected(row.active, last.get(row.id, ()), coming.get(row.id), ahead.get(row.id)) for row in found}
 
 
 def _told(session: Session, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID | None, str]:

@@ -10,6 +10,8 @@ from typing import Any
 from ....expectations import LATE, MISSED
 from ....states import ACTIVE, StateType
 from ...db.models import DeskItem, FlowRun, Hold, Resource, SavedForm
+from ..expecting.expectation_etas import LIKELY, POSSIBLE, Outlook
+from ..mapping.eta_rules import Eta, length
 
 #: Signs, the worst first: it failed; it is late; it is held; it goes on; it is waited for; all is well; nothing is
 #: known, or it is switched off.
@@ -18,7 +20,9 @@ SIGNS = ("failing", "late", "held", "running", "due", "fresh", "quiet")
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a sentence: a text, or an instant, told as so long ``ago`` or as the time ``at`` which it is."""
+    """A stretch of a sentence: a text, or an instant, told as so long ``ago``, as the time ``at`` which it is, or as
+    that to the minute: ``about``.
+    """
 
     text: str = ""
     at: datetime | None = None
@@ -33,6 +37,8 @@ class Expected:
     #: ``(status, deadline, satisfied)`` each, and when the next deadline is.
     last: Sequence[tuple[str, datetime, datetime | None]] = ()
     next: datetime | None = None
+    #: When that will probably be met.
+    outlook: Outlook | None = None
 
     @property
     def missed(self) -> list[datetime]:
@@ -59,8 +65,10 @@ class DeskRow:
     forms: Sequence[SavedForm] = ()
 
 
-def of_resource(row: Resource | None, expected: Sequence[Expected], now: datetime) -> tuple[str, list[Part]]:
-    """What is said of a resource; None: it was never seen."""
+def of_resource(
+    row: Resource | None, expected: Sequence[Expected], now: datetime, eta: Eta | None = None
+) -> tuple[str, list[Part]]:
+    """What is said of a resource, and of when it will be fresh next; None: it was never seen."""
     if row is None:
         return "quiet", [Part("not seen yet")]
     if row.vanished is not None:
@@ -79,14 +87,22 @@ def of_resource(row: Resource | None, expected: Sequence[Expected], now: datetim
         sign, parts = "fresh", [Part("fresh, " if expected else "healthy, "), *parts]
     else:
         sign = "quiet"
-    return sign, [*parts, *_next(", due again ", coming)]
+    risks = [part for item in expected if item.active and item.outlook for part in _risk(item.outlook)]
+    return sign, [*parts, *_next(", due again ", coming), *_ahead(", expected about ", eta), *risks[:1]]
 
 
 def of_deployment(
-    paused: bool, last: FlowRun | None, next_run: FlowRun | None, holds: Sequence[Hold], now: datetime
+    paused: bool,
+    last: FlowRun | None,
+    next_run: FlowRun | None,
+    holds: Sequence[Hold],
+    now: datetime,
+    eta: Eta | None = None,
 ) -> tuple[str, list[Part]]:
-    """What is said of a deployment: its last run, and the next one."""
+    """What is said of a deployment: its last run, when that will be done, and the next one."""
     sign, parts = _last_run(last)
+    if sign == "running":
+        parts += _ahead(", done about ", eta)
     waits = next_run is not None and next_run.due <= now
     if waits and next_run is not None and sign != "failing":
         late = next_run.state_name == "Late"
@@ -126,7 +142,10 @@ def of_expectation(expected: Expected, now: datetime) -> tuple[str, list[Part]]:
         sign, parts = "fresh", [Part("met late, " if late else "met "), _ago(expected.came)]
     else:
         sign, parts = "due", [Part("nothing was due yet")]
-    return sign, [*parts, *_next(", due again " if expected.last else ", due ", expected.next)]
+    parts += _next(", due again " if expected.last else ", due ", expected.next)
+    if expected.outlook is not None:
+        parts += [*_ahead(", expected about ", expected.outlook.eta), *_risk(expected.outlook)]
+    return sign, parts
 
 
 def plain(parts: Sequence[Part], now: datetime, zone: tzinfo) -> str:
@@ -161,6 +180,20 @@ def _at(at: datetime) -> Part:
 
 def _since(at: datetime | None) -> list[Part]:
     return [] if at is None else [Part(" since "), _at(at)]
+
+
+def _ahead(words: str, eta: Eta | None) -> list[Part]:
+    """When it will be there, and why late."""
+    if eta is None or eta.expected is None:
+        return []
+    late = f", late by {length(eta.late_s)}" if eta.late_s else ""
+    why = f" because {eta.because}" if late and eta.because else ""
+    return [Part(words), Part(at=eta.expected, how="about"), Part(late + why)]
+
+
+def _risk(outlook: Outlook) -> list[Part]:
+    text = {LIKELY: ", which is too late", POSSIBLE: ", which may be too late"}.get(outlook.risk, "")
+    return [Part(text)] if text else []
 
 
 def _next(words: str, at: datetime | None) -> list[Any]:
