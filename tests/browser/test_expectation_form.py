@@ -73,7 +73,7 @@ def test_what_is_refused_comes_back_as_it_was_typed(admin: Watched) -> None:
     page = admin.open("/expectations/new")
     page.get_by_label("Name").fill("broken")
     page.get_by_text("Again and again").click()
-    page.get_by_label("At least once within").fill("soon")
+    page.get_by_role("textbox", name="At least once within").fill("soon")
     page.get_by_role("button", name="Expect this").click()
     expect(page.get_by_role("alert")).to_contain_text("It was not saved")
     expect(page.locator("#span-wrong")).to_contain_text("is no duration")
