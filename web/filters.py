@@ -83,7 +83,6 @@ def install(app: Flask) -> None:
         health=health,
         slug=lambda name: name.replace(".", "-").replace("_", "-"),
         lines=lambda text: text.count("\n"),
-        above=lambda address: address.rpartition("/")[0],
     )
     app.context_processor(lambda: {"visitor": g.get("visitor")})
 

@@ -17,7 +17,7 @@ REVENUE = "/resource?id=postgres://warehouse.internal/marts.revenue"
 def test_the_list_is_narrowed_by_state_kind_and_label(admin: Watched) -> None:
     page = admin.open("/resources")
     page.get_by_role("link", name="Failing").click()
-    expect(page.locator("#list tbody tr")).to_have_count(2)
+    expect(page.locator("#list tbody tr")).to_have_count(3)
     page.fill("[name=kind]", "sql.*")
     page.press("[name=kind]", "Enter")
     expect(page.locator("#list tbody tr")).to_have_count(1)

@@ -140,7 +140,7 @@ def test_a_map_that_changes_keeps_its_view(admin: Watched) -> None:
 def test_the_map_goes_back_in_time(admin: Watched) -> None:
     page = opened(admin)
     failing = page.locator("[data-count=failing]")
-    expect(failing).to_have_text("2")
+    expect(failing).to_have_text("3")
     slide = """(minutes) => {
       const time = document.getElementById('map-time');
       time.value = minutes;
@@ -155,5 +155,5 @@ def test_the_map_goes_back_in_time(admin: Watched) -> None:
     page.evaluate(slide, -6 * 60)
     expect(page.locator("[data-map-empty]")).to_be_visible()
     page.get_by_role("button", name="Back to now").click()
-    expect(failing).to_have_text("2")
+    expect(failing).to_have_text("3")
     assert "as_of" not in page.url

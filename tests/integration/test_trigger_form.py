@@ -31,7 +31,7 @@ def database(app: Flask) -> None:
 
 def happen(event: str, about: str = "thing", hours: float = 0) -> None:
     at = now() - timedelta(hours=hours)
-    facts: dict[str, Any] = {"resource_id": about, "resource": {"resource.id": about}, "payload": {}}
+    facts: dict[str, Any] = {"source": "key", "resource_id": about, "resource": {"resource.id": about}, "payload": {}}
     with db.transaction() as session:
         session.add(Event(id=uuid7(at), event=event, occurred=at, received=at, **facts))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from orchestrator.server.services.recording import event_names
 
 from . import holds, trigger_actions, trigger_fields, trigger_texts
 from .trigger_fields import Fields
+from .trigger_names import named
 from .trigger_rows import LIST, indexes
 from .trigger_texts import Unreadable
 
@@ -44,7 +44,6 @@ PICKS = {
     "trigger": "the trigger named …",
     "limit": "the limit named …",
 }
-_IDS = re.compile(r"orchestrator\.deployment\.([0-9a-f-]{36})")
 #: Longest document that a form may bring, in characters.
 _LONGEST = 500_000
 
@@ -246,7 +245,7 @@ def check(session: Session, draft: Draft, *, strict: bool = False) -> Checked:
     except InvalidInput as error:
         errors = error.errors or {"": [str(error)]}
     try:
-        sentence = named(session, triggers.sentence({**draft.document, "name": "-"}))
+        [sentence] = named(session, [triggers.sentence({**draft.document, "name": "-"})])
     except InvalidInput:
         sentence = ""
     return Checked(draft, sentence, placed(draft, errors), strict)
@@ -262,14 +261,6 @@ def placed(draft: Draft, errors: Mapping[str, Iterable[str]]) -> list[Wrong]:
         if at not in draft.problems:
             found += [Wrong(at, path, str(text)) for text in texts]
     return found
-
-
-def named(session: Session, sentence: str) -> str:
-    """A sentence with the names of deployments in place of their ids."""
-    if not _IDS.search(sentence):
-        return sentence
-    names = {str(key): name for key, name in deployments.full_names(session, 1000)}
-    return _IDS.sub(lambda found: names.get(found[1], found[0]), sentence)
 
 
 def save(session: Session, draft: Draft, actor: Actor, now: datetime) -> Trigger:

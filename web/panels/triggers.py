@@ -31,6 +31,7 @@ from . import audit
 from .actions import blocks_of
 from .asking import identifier, one_of, text
 from .firings import said
+from .trigger_names import named
 
 #: Keys, actions and changes that a trigger's page shows at most.
 KEYS, ACTIONS, CHANGES = 20, 10, 8
@@ -140,7 +141,8 @@ def listing(session: Session, wanted: Asked, now: datetime, cursor: str | None) 
     )
     page = triggers.listing(session, only, now, 50, cursor)
     activity = trigger_activity.of(session, [row.trigger.id for row in page.items], now)
-    items = [Listed(row, said(row.trigger), activity[row.trigger.id]) for row in page.items]
+    sentences = named(session, [said(row.trigger) for row in page.items])
+    items = [Listed(*pair, activity[pair[0].trigger.id]) for pair in zip(page.items, sentences, strict=True)]
     return Listing(page, items, triggers.owners(session))
 
 
@@ -154,7 +156,7 @@ def load(session: Session, trigger_id: uuid.UUID, arguments: Mapping[str, Any], 
     changed = audit.Asked(resource=f"orchestrator.trigger.{trigger.id}", within="30d")
     return TriggerPage(
         row=row,
-        sentence=said(trigger),
+        sentence=named(session, [said(trigger)])[0],
         document=written(trigger),
         activity=trigger_activity.of(session, [trigger.id], now)[trigger.id],
         keys=trigger_keys.listing(session, trigger.id, KEYS),

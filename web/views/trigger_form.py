@@ -145,4 +145,4 @@ def _builder(template: str, session: Any, shown: panel.Checked, **given: Any) ->
 
 def _address(trigger_id: uuid.UUID) -> str:
     """The trigger's own page."""
-    return url_for("web.trigger_form.edit", trigger_id=trigger_id).removesuffix("/edit")
+    return url_for("web.triggers.one", trigger_id=trigger_id)

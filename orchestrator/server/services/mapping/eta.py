@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from ....errors import NotFound
-from ....states import TERMINAL
+from ....states import TERMINAL, StateType
 from ...db.models import FlowRun, Resource
 from ..statements import fetch
 from . import eta_history
@@ -52,11 +52,13 @@ def of_run(session: Session, run_id: uuid.UUID, now: datetime) -> Eta:
         return Eta(unknown="it has ended")
     if run.deployment_id is None:
         return Eta(unknown="it has no deployment whose history could tell")
+    if run.state_type not in (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING):
+        return Eta(unknown=f"it is {run.state_name.lower()}")
     key = f"{DEPLOYMENT}{run.deployment_id}"
     known = eta_history.gather(session, [key], now)
     if key not in known.steps:
         return Eta(unknown="it has no deployment whose history could tell")
-    waits = run.state_type == "SCHEDULED"
+    waits = run.state_type == StateType.SCHEDULED
     current = Run(run.due, None if waits else run.started, None, run.slot is not None and run.slot == run.due)
     steps = {**known.steps, key: replace(known.steps[key], current=current)}
     return Forecast(steps, now).of(key)

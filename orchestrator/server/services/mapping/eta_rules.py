@@ -242,7 +242,11 @@ class Forecast:
         last = self._steps[above].last
         if last is None or last.ended is None or (step.begun is not None and last.ended <= step.begun):
             return False
-        return (self._now - last.ended).total_seconds() <= 2 * step.follows[above].at(1.0) + PATIENCE_S
+        return self._is_near(step, above, last.ended, self._now)
+
+    def _is_near(self, step: Step, above: str, ended: datetime, at: datetime) -> bool:
+        """Whether a step may still follow at an instant what ended before."""
+        return (at - ended).total_seconds() <= 2 * step.follows[above].at(1.0) + PATIENCE_S
 
     def _ended(self, identifier: str) -> datetime:
         last = self._steps[identifier].last
@@ -283,7 +287,10 @@ class Forecast:
         if run is None:
             return self._is_done(step, above)
         last = self._steps[above].last
-        return True if last is not None and last.ended is not None and last.ended < _begin(run) else None
+        if last is None or last.ended is None or last.ended >= _begin(run):
+            return None
+        # What came much later was started for another reason.
+        return True if self._is_near(step, above, last.ended, _begin(run)) else None
 
     # -- why
 

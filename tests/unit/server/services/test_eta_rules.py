@@ -68,6 +68,12 @@ class TestSentences:
         told_of = "expected 08:40, late by 33 min because job/load started 30 min late"
         assert told(report, load) == told_of
 
+    def test_what_somebody_starts_much_later_is_not_late(self) -> None:
+        load = replace(LOAD, last=Run(at("1:30"), at("2:00"), at("2:30"), scheduled=True))
+        assert told(replace(REPORT, current=Run(at("8:38"), at("8:38"))), load) == (
+            "expected 08:44 (between 08:43 and 08:45)"
+        )
+
     def test_what_takes_long_and_what_has_not_started(self) -> None:
         run = Run(at("8:00"), at("8:00"), scheduled=True)
         assert told(replace(LOAD, current=run)) == (
