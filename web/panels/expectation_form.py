@@ -189,7 +189,7 @@ def problems(error: OrchestratorError, form: Form) -> dict[str, list[str]]:
     for path, texts in errors.items():
         if path == "every" and form.mode == "form" and form.values["when"] == "run":
             continue
-        place = "yaml" if form.mode == "yaml" and path != "yaml" else _place(path, form)
+        place = "yaml" if form.mode == "yaml" else _place(path, form)
         for text in texts:
             shown = text if place not in ("", "yaml") or path in ("", "yaml") else f"{path}: {text}"
             found.setdefault(place, []).append(shown)
