@@ -98,7 +98,7 @@ def test_a_run_shows_who_was_told_of_it_and_who_was_not(admin: Watched) -> None:
         row.state, row.ended, row.error = "done", now(), ""
         writing.query(Action).filter_by(target="slack/data-team").one().target = "slack/data-teams"
     expect(lost).to_contain_text("Done")
-    expect(sent.get_by_role("link")).to_have_count(0)
+    expect(sent.get_by_role("link", name="slack/data-teams")).to_have_count(0)
     lost.get_by_role("link", name="webhook/on-call").click()
     expect(page).to_have_url(re.compile(f"/blocks/{seeded.blocks['on-call']}$"))
     expect(page.locator("#users")).to_contain_text("it is told of its runs")
