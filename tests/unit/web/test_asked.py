@@ -40,7 +40,7 @@ def test_late_runs_alone_and_beside_others() -> None:
     assert (alone.state_types, alone.state_names) == ((StateType.SCHEDULED,), ("Late",))
     beside = runs.asked({}, ["FAILED", "LATE"]).filter(NOW)
     assert beside.state_types == (StateType.FAILED, StateType.SCHEDULED)
-    assert set(beside.state_names) == {"Late", "Failed", "TimedOut"}
+    assert set(beside.state_names) == {"Late", "Failed", "TimedOut", "SuspensionTimedOut"}
     all_scheduled = runs.asked({}, ["SCHEDULED", "LATE"]).filter(NOW)
     assert (all_scheduled.state_types, all_scheduled.state_names) == ((StateType.SCHEDULED,), ())
 
