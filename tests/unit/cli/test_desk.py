@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
-
 import pytest
 
 from ...polling import one_line
 from .api import Api, page
 from .conftest import Cli
 
-ID = str(uuid.uuid4())
+ID = "00000000-0000-4000-8000-000000000001"
 ITEM = {
     "id": ID, "of": "warehouse.orders", "name": "orders", "sign": "late", "sentence": "orders is late.",
     "told_by": "slack/me", "forms": ["monday", "friday"],
