@@ -18,10 +18,9 @@ from typing import Any
 import jsonschema
 import yaml
 
-from . import expectations, schedules, templates, triggers
+from . import expectations, schedules, templates, triggers, yaml_texts
 from .documents import Document, not_json, render
 from .errors import InvalidInput, ScheduleError
-from .expectations import texts
 from .states import StateType
 
 __all__ = [
@@ -62,7 +61,7 @@ def read(path: Path | str) -> list[Document]:
 def parse(text: str, source: str = "deployment.yaml") -> list[Document]:
     """As :func:`read`, from text; ``source`` is what errors call it."""
     try:
-        loader = _Loader(text)
+        loader = yaml_texts.Dateless(text)
         nodes: list[yaml.Node] = []
         while loader.check_node():
             nodes += [node] if (node := loader.get_node()) is not None else []
@@ -101,22 +100,13 @@ def write(path: Path | str, documents: Iterable[Document]) -> Path:
     return place
 
 
-class _Loader(texts.Flat):
-    """YAML as JSON has it: dates stay text, and nothing refers to another place of the file."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
 Check = Callable[["_Reader", str, yaml.Node], Any]
 
 
 class _Reader:
     """Turns nodes into documents and collects every problem, each with its line."""
 
-    def __init__(self, source: str, loader: _Loader) -> None:
+    def __init__(self, source: str, loader: yaml_texts.Dateless) -> None:
         self.source = source
         self.problems: list[str] = []
         self._loader = loader
@@ -345,7 +335,7 @@ def _documents(read: Callable[[Any], Any]) -> Check:
     """A list of documents that ``read`` checks."""
 
     def check(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str, Any]]:
-        found = [] if _is_empty(node) else reader.plain(name, texts.retag(node))
+        found = [] if _is_empty(node) else reader.plain(name, yaml_texts.retag(node))
         found = found if isinstance(found, list) else [{}]
         for index, item in enumerate(found):
             try:

@@ -18,10 +18,9 @@ from typing import Any
 
 import yaml
 
-from . import triggers
+from . import triggers, yaml_texts
 from .client import Client
 from .errors import InvalidInput
-from .expectations import texts
 
 MAX_BYTES = 4 * 1024**2
 
@@ -76,7 +75,7 @@ def read_file(path: Path, what: str = "a trigger is a mapping with `name`, `when
     try:
         if path.stat().st_size > MAX_BYTES:
             raise InvalidInput(f"{path} is larger than {MAX_BYTES // 1024**2} MiB: that is no file of such documents")
-        found = texts.load_all(path.read_text(encoding="utf-8"))
+        found = yaml_texts.load_all(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     except (yaml.YAMLError, RecursionError) as error:

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import click
 import yaml
 
+from .. import yaml_texts
 from ..client import Client
 from ..errors import Conflict, InvalidInput
-from ..expectations import texts
 from .expectation_calendar import calendar
 from .lists import delete_all
 from .output import emit, limit_option, note, output_option, yes_option
@@ -169,7 +169,7 @@ def _save(client: Client, document: Mapping[str, Any], update: bool) -> Any:
 
 def _documents(file: Any) -> list[dict[str, Any]]:
     try:
-        found = texts.load_all(file.read())
+        found = yaml_texts.load_all(file.read())
     except yaml.YAMLError as error:
         raise InvalidInput(f"{file.name} is neither YAML nor JSON: {' '.join(str(error).split())}") from None
     if not found or not all(isinstance(item, dict) for item in found):

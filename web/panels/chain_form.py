@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from sqlalchemy.orm import Session
 
+from orchestrator import yaml_texts
 from orchestrator.chains.documents import STEP_KEYS
 from orchestrator.documents import not_json
 from orchestrator.errors import InvalidInput, NotFound
-from orchestrator.expectations import texts
 from orchestrator.serializers import dumps, loads
 from orchestrator.server.services.deploying import deployments
 from orchestrator.server.services.reacting import chains
@@ -71,7 +71,7 @@ def named(document: Any) -> Any:
 def read_yaml(text: str) -> dict[str, Any]:
     """The document that somebody wrote, whether or not it makes a chain. Raises InvalidInput."""
     try:
-        found = texts.load_all(text, references=False)
+        found = yaml_texts.load_all(text, references=False)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"Line {mark.line + 1}: " if mark else ""

@@ -20,7 +20,6 @@ from orchestrator import serializers
 from orchestrator.errors import InvalidInput, OrchestratorError
 from orchestrator.expectations.calendars import BUILT_IN
 from orchestrator.expectations.documents import FIELDS, RESOURCE_ID
-from orchestrator.expectations.texts import load_all
 from orchestrator.server.schemas.expectations import ExpectationInputSchema
 from orchestrator.server.services.acting import action_kinds
 from orchestrator.server.services.configuring import blocks
@@ -28,6 +27,7 @@ from orchestrator.server.services.configuring.blocks import BlockFilter
 from orchestrator.server.services.deploying import deployments
 from orchestrator.server.services.expecting import calendars
 from orchestrator.server.services.paging import LIMIT_MAX
+from orchestrator.yaml_texts import load_all
 
 from . import expectation_fields
 from .expectation_fields import ACTIONS_MAX, MOMENTS, OWN, ROWS, listed, plain

@@ -16,36 +16,19 @@ import yaml
 
 from orchestrator.triggers import span
 from orchestrator.triggers.sentences import time_text
+from orchestrator.yaml_texts import Dateless
 
 #: Kinds of field that may hold several lines.
 LINES = ("prose", "json", "mapping")
 #: Kinds that are a list in one line, separated by commas.
 LISTS = ("texts", "patterns")
 
-#: Brackets within brackets.
-_DEEPEST = 50
 _WHOLE, _NUMBER = re.compile(r"-?\d{1,15}"), re.compile(r"-?(\d{1,15}(\.\d*)?|\.\d+)")
 _HINT = 'Write it as YAML, such as `city: Berlin`; a template goes in quotes: `city: "{{ event.resource.city }}"`.'
 
 
 class Unreadable(ValueError):
     """A text that stands for no value; the message is for the person who wrote it."""
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as JSON knows it: no dates, and nothing that stands for something elsewhere in the text."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem="anchors and aliases cannot be used here", problem_mark=mark)
-        return super().compose_node(parent, index)
-
-    def fetch_flow_collection_start(self, token: Any) -> None:
-        # Each level makes the reading of all that follows slower.
-        if self.flow_level >= _DEEPEST:
-            raise yaml.MarkedYAMLError(problem="it is nested too deep", problem_mark=self.get_mark())
-        super().fetch_flow_collection_start(token)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -55,10 +38,6 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 # Lists stand for themselves, texts of several lines as they are read.
 _Dumper.add_representer(
     str,
@@ -77,7 +56,7 @@ def to_yaml(value: Any) -> str:
 def from_yaml(text: str) -> Any:
     """The value of a text. Raises Unreadable, naming the line."""
     try:
-        return plain(yaml.load(text, _Loader))  # noqa: S506  (a SafeLoader)
+        return plain(yaml.load(text, Dateless))  # noqa: S506  (it is a SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"Line {mark.line + 1}: " if mark else ""

@@ -1,4 +1,4 @@
-"""YAML in which ``on`` and ``12:30`` are texts, as people mean them, where YAML has a truth and a number of base 60."""
+"""YAML as people mean it: ``on`` and ``12:30`` are texts, where YAML has a truth and a number of base 60."""
 
 from __future__ import annotations
 
@@ -40,6 +40,16 @@ class Flat(yaml.SafeLoader):
         if self.flow_level >= _DEEPEST:
             raise yaml.MarkedYAMLError(problem="it is nested too deep", problem_mark=self.get_mark())
         super().fetch_flow_collection_start(token)
+
+
+class Dateless(Flat):
+    """Dates stay texts, as in JSON."""
+
+
+Dateless.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def load_all(text: str, *, references: bool = True) -> list[Any]:
