@@ -26,9 +26,16 @@ from orchestrator.server.services.recording import events
 from ..api import ClientAs
 from ..server_rows import ANN
 
-NOW = now().replace(microsecond=0)
+#: When the test begins: the server asks the clock, too.
+NOW = now()
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 RAW, ORDERS, REPORT = "s3://lake/raw", "db://house/orders_daily", "bi://report"
+
+
+@pytest.fixture(autouse=True)
+def begun() -> None:
+    global NOW
+    NOW = now().replace(microsecond=0)
 
 
 @pytest.fixture
