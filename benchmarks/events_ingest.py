@@ -6,6 +6,7 @@ four clients that each send one batch after the other. Events are about 2,000 re
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import sys
 import tempfile
@@ -36,7 +37,8 @@ def run() -> Iterable[Figure]:
     with _services() as (database_url, redis_url):
         rates = [_by_service() for _ in range(ROUNDS)]
         yield Figure.of("events_ingest_service", rates, "events/s")
-        with running(settings={"DATABASE_URL": database_url, "REDIS_URL": redis_url}) as stack:
+        settings = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "SECRET_KEY": secrets.token_urlsafe(32)}
+        with running(settings=settings) as stack:
             rates = [_by_api(stack) for _ in range(ROUNDS)]
         yield Figure.of("events_ingest", rates, "events/s")
         yield from _there(2 * ROUNDS * BATCH * BATCHES)
