@@ -35,8 +35,9 @@ WORK_KEPT_S, CANCEL_KEPT_S = 24 * 3600, 120
 #: Seconds without a try after a failure: the first, and the most.
 REST_S, REST_MAX_S = 0.5, 15.0
 
-#: Seconds after which a wake is of no use: the loop has gone round by itself. And between two of one process.
-WAKE_KEPT_S, WAKES_APART_S = 1.0, 0.005
+#: Seconds after which a wake is of no use: the loop has gone round by itself. And between two of one process: where
+#: things happen all the time, a step for each would take more of the computer than the things themselves.
+WAKE_KEPT_S, WAKES_APART_S = 1.0, 0.02
 
 #: In place of a hint: only asks Redis whether it is there.
 _ASK: tuple[str, list[str], str] = ("", [], "")

@@ -48,11 +48,11 @@ class EventIn(BaseModel):
     event: Name
     occurred: AwareDatetime | None = None
     resource: Labels
-    related: Annotated[list[Labels], Field(max_length=RELATED_MAX)] = []
-    payload: dict[str, Any] = {}
+    related: Annotated[list[Labels], Field(max_length=RELATED_MAX, default_factory=list)]
+    payload: Annotated[dict[str, Any], Field(default_factory=dict)]
     follows: uuid.UUID | None = None
     kind: Literal["action", "operation", "heartbeat", "relationship"] = "operation"
-    relations: Annotated[list[RelationIn], Field(max_length=RELATED_MAX)] = []
+    relations: Annotated[list[RelationIn], Field(max_length=RELATED_MAX, default_factory=list)]
 
 
 _ADAPTER = TypeAdapter(EventIn)

@@ -148,7 +148,7 @@ SELECT id FROM moved"""
 
 def fetch(session: Session, statement: str, parameters: Mapping[str, Any]) -> list[Any]:
     """Run one statement in psycopg's own form on the session's connection; gives all its rows."""
-    return list(session.connection().exec_driver_sql(statement, dict(parameters)))
+    return list(session.connection().exec_driver_sql(statement, dict(parameters)).all())
 
 
 def execute(session: Session, statement: str, parameters: Mapping[str, Any]) -> int:

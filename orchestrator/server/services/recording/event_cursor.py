@@ -85,6 +85,12 @@ def skip(session: Session, reader: str, now: datetime) -> None:
         _move(session, reader, _cluster(session), _bound(session), _NIL, now, floor)
 
 
+def moved(session: Session, reader: str) -> datetime | None:
+    """When a reader's cursor was moved last; None: it has none."""
+    found = fetch(session, "SELECT at FROM event_cursor WHERE reader = %(reader)s", {"reader": reader})
+    return found[0].at if found else None
+
+
 def settled(session: Session) -> int:
     """Below which transaction id every event is there that will ever be; ask outside of a transaction."""
     return _bound(session)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,7 +32,7 @@ AHEAD_MAX = timedelta(minutes=5)
 _MARGIN = timedelta(days=1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class EventRecord:
     """One event to be recorded."""
 
@@ -43,7 +43,7 @@ class EventRecord:
     payload: dict[str, Any] = field(default_factory=dict)
     #: None: now.
     occurred: datetime | None = None
-    #: UUIDv7; None: a new one.
+    #: UUIDv7; None until it is given a new one when it is recorded.
     id: uuid.UUID | None = None
     follows: uuid.UUID | None = None
     #: One of :data:`...db.models.event.KINDS`, and of ``SOURCES`` there.
@@ -112,7 +112,7 @@ def ingest(session: Session, items: Sequence[Any], now: datetime, source: str = 
 
 
 def accept(event: EventIn, now: datetime, source: str) -> EventRecord:
-    """Give a checked event its id and time. Raises Refusal for an id whose time has no partition, and for a name that
+    """What is recorded of a checked event. Raises Refusal for an id whose time has no partition, and for a name that
     only the server itself may use.
     """
     if is_reserved(event.event):
@@ -130,19 +130,33 @@ def accept(event: EventIn, now: datetime, source: str) -> EventRecord:
     about = event.resource["resource.id"]
     relations = [{"source": to.source or about, "target": to.target, "role": to.role} for to in event.relations]
     return EventRecord(
-        event.event, event.resource, event.related, event.payload, event.occurred, identifier or uuid7(),
-        event.follows, event.kind, source, relations,
+        event.event, event.resource, event.related, event.payload, event.occurred, identifier, event.follows,
+         event.kind, source, relations,
     )  # fmt: skip
 
 
 def store(session: Session, events: Sequence[EventRecord], now: datetime) -> list[EventRecord]:
-    """Write checked events in the order of their ids; returns those that were not stored already, in that order. What
-    these tell of resources is kept with them.
+    """Write checked events, those without an id under a new one; returns those that were not stored already, in the
+    order of their ids. What these tell of resources is kept with them.
     """
     if not events:
         return []
-    told = {item.id: item for item in (event if event.id else replace(event, id=uuid7()) for event in reversed(events))}
-    rows = [_row(event, now) for event in told.values()]
+    told = {event.id: event for event in reversed(events) if event.id is not None}
+    fresh = [event for event in events if event.id is None]
+    for event in fresh:
+        event.id = uuid7()
+    # New ids are in nobody's way, so these need no look at what is there.
+    copy_rows(session, "event", _COLUMNS, [_row(event, now) for event in fresh])
+    if told:
+        fresh = sorted([*fresh, *_store_unless_known(session, told, now)], key=lambda event: str(event.id))
+    if fresh:
+        wake_readers(session)
+    observe(session, fresh, now)
+    return fresh
+
+
+def _store_unless_known(session: Session, told: Mapping[uuid.UUID, EventRecord], now: datetime) -> list[EventRecord]:
+    """Write events whose ids others gave, in their order; returns those that are new."""
     execute(
         session,
         "CREATE TEMPORARY TABLE IF NOT EXISTS incoming_event (id uuid, event text, occurred timestamptz,"
@@ -151,7 +165,7 @@ def store(session: Session, events: Sequence[EventRecord], now: datetime) -> lis
         " ON COMMIT DELETE ROWS",
         {},
     )
-    copy_rows(session, "incoming_event", _COLUMNS, rows)
+    copy_rows(session, "incoming_event", _COLUMNS, [_row(event, now) for event in told.values()])
     columns = ", ".join(_COLUMNS)
     stored = fetch(
         session,
@@ -159,11 +173,7 @@ def store(session: Session, events: Sequence[EventRecord], now: datetime) -> lis
         f" INSERT INTO event ({columns}) SELECT {columns} FROM taken ORDER BY id ON CONFLICT DO NOTHING RETURNING id",
         {},
     )
-    if stored:
-        wake_readers(session)
-    fresh = [told[key] for (key,) in stored]
-    observe(session, fresh, now)
-    return fresh
+    return [told[key] for (key,) in stored]
 
 
 def get(session: Session, event_id: uuid.UUID) -> Event:

@@ -21,10 +21,11 @@ from sqlalchemy.orm import Session
 
 from ...config import current
 from ...db.json_text import json_text
-from ...db.session import before_commit
+from ...db.session import after_commit, before_commit
 from ..statements import execute, fetch
 from . import resource_ids, resource_states
 from .resource_ids import OWN, Rules
+from .told_lately import AS_ONE, ToldLately
 
 #: Longest id, in bytes, of a resource that is kept: it is part of keys.
 ID_MAX = 1000
@@ -53,16 +54,23 @@ _ROOM_S = 30.0
 RELATIONS_EACH = 5
 
 #: Events of one name about one resource that lie so near to each other need not all be noted.
-_AS_ONE = "interval '1 second'"
+_AS_ONE = f"interval '{AS_ONE.total_seconds()} seconds'"
 #: A relation is counted once in this time.
 _COUNTED = "interval '1 minute'"
+
+
+def _kind_of(identifier: str) -> str:
+    """An SQL expression for the kind of a resource of which no event told one: the scheme of its id, if it has one."""
+    scheme = f"left(split_part({identifier}, '://', 1), {KIND_MAX})"
+    return f"CASE WHEN position('://' IN {identifier}) > 1 THEN {scheme} ELSE '{OTHER}' END"
+
 
 _WRITE = f"""
 WITH thing AS (
     INSERT INTO resource AS r (id, kind, name, labels, origin, first_seen, last_seen, changed, last_event,
         last_event_at, vanished)
-    SELECT id, coalesce(nullif(x.kind, ''), 'other'), coalesce(nullif(x.name, ''), id), x.labels, 'event', first,
-        at, at, event, heard, gone
+    SELECT id, coalesce(nullif(x.kind, ''), {_kind_of("id")}), coalesce(nullif(x.name, ''), id), x.labels, 'event',
+        first, at, at, event, heard, gone
     FROM json_to_recordset(%(things)s::json) AS x(id text, kind text, name text, labels jsonb, first timestamptz,
         at timestamptz, event text, heard timestamptz, gone timestamptz)
     LEFT JOIN resource k USING (id)
@@ -72,7 +80,7 @@ WITH thing AS (
             AND x.name IN ('', k.name) AND x.kind IN ('', k.kind) AND k.labels @> x.labels))) END
     ORDER BY id
     ON CONFLICT (id) DO UPDATE SET
-        kind = CASE WHEN r.origin = 'look' OR excluded.kind = 'other' THEN r.kind ELSE excluded.kind END,
+        kind = CASE WHEN r.origin = 'look' OR excluded.kind = {_kind_of("r.id")} THEN r.kind ELSE excluded.kind END,
         name = CASE WHEN r.origin = 'look' OR excluded.name = excluded.id THEN r.name ELSE excluded.name END,
         labels = CASE WHEN r.origin = 'look' OR excluded.labels = '{{}}' THEN r.labels
             WHEN pg_column_size(r.labels) < 16000 THEN r.labels || excluded.labels ELSE excluded.labels END,
@@ -97,6 +105,9 @@ ON CONFLICT (source, target, role) DO UPDATE SET weight = r.weight + (excluded.l
 _ROOM = """
 SELECT (SELECT count(*) FROM (SELECT 1 FROM resource WHERE origin = 'event' LIMIT %(most)s) r) < %(most)s
     AND (SELECT count(*) FROM (SELECT 1 FROM relation LIMIT %(links)s) l) < %(links)s AS is_open"""
+_MISSING = """
+SELECT id FROM unnest(%(ids)s::text[]) AS t(id) LEFT JOIN resource k USING (id)
+WHERE k.id IS NULL OR k.vanished IS NOT NULL"""
 _DEPLOYMENTS = "SELECT id, deployment_id FROM flow_run WHERE id = ANY(%(ids)s)"
 
 
@@ -143,15 +154,32 @@ def write(session: Session) -> None:
     seen = Seen()
     for events, now in waiting:
         gather(seen, events, rules, runs, now)
-    if seen.things or seen.links:
-        things = [{**facts, "id": key, "told": None} for key, facts in seen.things.items()]
-        links = [
-            {"source": key[0], "target": key[1], "role": key[2], "first_at": told[0], "last_at": told[1]}
-            for key, told in seen.links.items()
-        ]  # fmt: skip
-        values = {"things": json_text(things), "links": json_text(links), "is_open": _is_open(session)}
-        execute(session, _WRITE, values)
+    _save(session, seen)
     resource_states.save(session, seen.states)
+
+
+def _save(session: Session, seen: Seen) -> None:
+    """Write resources and relations, without what this process wrote a moment ago."""
+    lately = _lately_told(session)
+    known = lately.known(seen.things)
+    missing = _missing(session, known)
+    lately.forget(missing)
+    things = {key: facts for key, facts in seen.things.items() if key not in known or key in missing}
+    links = lately.news(seen.links, missing)
+    if not things and not links:
+        return
+    rows = [{**facts, "id": key, "told": None} for key, facts in things.items()]
+    pairs = [
+        {"source": key[0], "target": key[1], "role": key[2], "first_at": told[0], "last_at": told[1]}
+        for key, told in links.items()
+    ]  # fmt: skip
+    execute(session, _WRITE, {"things": json_text(rows), "links": json_text(pairs), "is_open": _is_open(session)})
+    after_commit(session, lately.remember, things, links)
+
+
+def _missing(session: Session, known: set[str]) -> set[str]:
+    """Which of these resources are not there, or not any more."""
+    return {row.id for row in fetch(session, _MISSING, {"ids": [*known]})} if known else set()
 
 
 def gather(seen: Seen, events: Iterable[Observed], rules: Rules, runs: Mapping[str, str | None], now: datetime) -> None:
@@ -228,8 +256,6 @@ def _thing(
             "kind": "", "name": "", "labels": {}, "first": at, "at": at, "event": None, "heard": None, "gone": None,
             "told": None,
         }  # fmt: skip
-        if "://" in key:
-            found["kind"] = key.partition("://")[0][:KIND_MAX]
     elif not found["first"] <= at <= found["at"]:
         found["first"], found["at"] = min(at, found["first"]), max(at, found["at"])
     if event is not None and (found["heard"] is None or at >= found["heard"]):
@@ -298,7 +324,18 @@ def _uuid(text: str) -> uuid.UUID | None:
 
 
 _rooms: dict[Engine, tuple[float, int, bool]] = {}
+_told: dict[Engine, ToldLately] = {}
 _lock = threading.Lock()
+
+
+def _lately_told(session: Session) -> ToldLately:
+    engine = session.connection().engine
+    found = _told.get(engine)
+    if found is None:
+        with _lock:
+            _told.clear()
+            found = _told[engine] = ToldLately()
+    return found
 
 
 def _is_open(session: Session) -> bool:
