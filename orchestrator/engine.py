@@ -232,7 +232,7 @@ def _concluded(value: Any) -> Steps:
     if not found:
         return results.Completed(data=value)
     yield Wait(found)
-    bad = [one for one in map(_final, found) if not one.is_completed]
+    bad = [one for one in map(_final, found) if not one.is_completed()]
     if not bad:
         return results.Completed(data=resolved(value))
     message = f"{len(bad)} of {len(found)} returned runs did not complete; the first: {bad[0].name} {bad[0].message}"
@@ -249,7 +249,7 @@ def _final(one: TaskFuture[Any] | State) -> State:
 def _first_failed(upstream: list[TaskFuture[Any] | State]) -> State | None:
     for one in upstream:
         state = _final(one)
-        if not state.is_completed:
+        if not state.is_completed():
             name = one.name if isinstance(one, TaskFuture) else "a run it depends on"
             message = f"not run: {name} ended {state.name}"
             return State(_S.CANCELLED, "UpstreamFailed", f"{message}: {state.message}" if state.message else message)
@@ -296,7 +296,7 @@ def flow_steps(
 
 def _settled(run: FlowRun, state: State) -> Generator[Step, Any, None]:
     """Wait for tasks that were submitted; after a failure those that have not begun never do."""
-    if not state.is_completed:
+    if not state.is_completed():
         abandon(run, "the flow run ended before it began")
     while run.pending:
         yield Wait(list(run.pending))

@@ -167,7 +167,7 @@ def concluded(flow: Flow[Any, Any], run: FlowRun, state: State) -> dict[str, Any
     log, found = get_run_logger(), run.settings
     if state.type is _S.FAILED:
         log.error("flow run %s failed: %s", run.name, state.message)
-    if not state.is_completed:
+    if not state.is_completed():
         return None
     elsewhere = results.Elsewhere(found.path("results", f"{run.id}.json"))
     if run.results is not None and run.sink is not None:

@@ -344,7 +344,7 @@ def test_results_that_cannot_be_stored_change_no_state(reports: Reports, own_hom
     assert lock() is not None
     assert len(large()) == 100_000
     assert len(large.with_options(persist_result=True)()) == 100_000
-    assert large.with_options(persist_result=False)(return_state=True).is_completed
+    assert large.with_options(persist_result=False)(return_state=True).is_completed()
     ended = reports("flow-run-state")
     assert [item["result"] for item in ended] == [None] * 4
     assert {item["state"]["type"] for item in ended} == {"COMPLETED"}
