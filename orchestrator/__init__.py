@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .arguments import allow_failure, quote
     from .artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
     from .block import Block
     from .context import tags
     from .emitting import emit_event
     from .flows import Flow, flow
-    from .futures import TaskFuture, as_completed, unmapped, wait
+    from .futures import FutureList, TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
     from .results import Cancelled, Completed, Crashed, Failed, State
     from .retries import exponential_backoff
@@ -32,12 +33,14 @@ _HOMES = {
     "Crashed": "results",
     "Failed": "results",
     "Flow": "flows",
+    "FutureList": "futures",
     "State": "results",
     "Task": "tasks",
     "TaskFuture": "futures",
     "ThreadRunner": "task_runners",
     "Trigger": "trigger_documents",
     "Variable": "variables",
+    "allow_failure": "arguments",
     "as_completed": "futures",
     "create_link_artifact": "artifacts",
     "create_markdown_artifact": "artifacts",
@@ -46,6 +49,7 @@ _HOMES = {
     "exponential_backoff": "retries",
     "flow": "flows",
     "get_run_logger": "logs",
+    "quote": "arguments",
     "tags": "context",
     "task": "tasks",
     "unmapped": "futures",
@@ -59,6 +63,7 @@ __all__ = [
     "Crashed",
     "Failed",
     "Flow",
+    "FutureList",
     "State",
     "Task",
     "TaskFuture",
@@ -66,6 +71,7 @@ __all__ = [
     "Trigger",
     "Variable",
     "__version__",
+    "allow_failure",
     "as_completed",
     "create_link_artifact",
     "create_markdown_artifact",
@@ -74,6 +80,7 @@ __all__ = [
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "quote",
     "tags",
     "task",
     "unmapped",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 import uuid
 from datetime import datetime, timedelta, timezone
+
+from .clock import real_time as time
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import random
 
+#: Versions that nobody gave begin so; the hash of a source file follows.
+BY_SOURCE = "sha-"
+
 # fmt: off
 _QUALITIES = """
 agile amber ample azure bold brave bright brisk calm candid cheerful civil clear clever coral cosmic crisp curious

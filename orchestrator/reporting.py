@@ -14,7 +14,6 @@ import os
 import random
 import sys
 import threading
-import time
 import uuid
 import weakref
 from collections import Counter, deque
@@ -25,6 +24,7 @@ from typing import Any, Protocol
 from . import settings, spool
 from .client import Client
 from .clock import now, to_text
+from .clock import real_time as time
 from .delivery import Away, Delivery, joined
 from .ids import uuid7
 from .masking import here as masks
@@ -509,7 +509,8 @@ _default: dict[Any, Reporter] = {}
 _default_lock = threading.Lock()
 
 
-def _at_exit() -> None:
+def close_all() -> None:
+    """Send what can be sent and leave the rest on disk: the process ends."""
     for reporter in list(_default.values()):
         reporter.close(EXIT_TIMEOUT)
 
@@ -525,6 +526,6 @@ def _after_fork() -> None:
         reporter._closed = closed
 
 
-atexit.register(_at_exit)
+atexit.register(close_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

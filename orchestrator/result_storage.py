@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from . import serializers, template_values
 from .block import Block
 from .block_store import ApiBlockStore
 from .client import Client, patiently
+from .clock import real_time as time
 from .errors import BlockError, NotFound
 from .interfaces import FileSystem, clean_path
 from .records import Results

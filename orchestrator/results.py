@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
-from pydantic_core import to_jsonable_python
-
 from . import records, serializers
 from .errors import CancelledRun, CrashedRun, FailedRun, OrchestratorError, TimedOut, UnfinishedRun
+from .jsonable import jsonable
 from .states import TERMINAL, StateType
 
 #: Longest traceback kept in a state, in characters.
@@ -48,7 +47,7 @@ class State(records.State):
             return None if self._value is _NOTHING else self._value
         if self.type not in TERMINAL:
             raise UnfinishedRun(f"the run is {self.name}: it has no result yet")
-        error = self._error or run_error(self)
+        error = self._error if self._error is not None else run_error(self)
         if raise_on_failure:
             raise error
         return error if self._value is _NOTHING else self._value
@@ -172,8 +171,8 @@ def keep(value: Any, most: int, log: Log, persist: bool | None, elsewhere: Elsew
     if persist is False or (most <= 0 and (value is None or not (persist or elsewhere.store))):
         return None
     try:
-        data = serializers.dumps(value, default=to_jsonable_python)
-    except Exception as error:  # to_jsonable_python runs serializers of the user's own types
+        data = serializers.dumps(value, default=jsonable)
+    except Exception as error:  # jsonable runs serializers of the user's own types
         log.warning("the result, a %s, was not stored: it has no JSON form (%s)", type(value).__name__, describe(error))
         return None
     if len(data) <= most:
