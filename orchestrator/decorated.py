@@ -19,7 +19,7 @@ from .names import BY_SOURCE
 from .retries import Delays, Retries
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 D = TypeVar("D", bound="Decorated[Any, Any]")
 
 
@@ -28,6 +28,8 @@ class Decorated(Generic[P, R]):
 
     #: What it is called in messages: ``flow`` or ``task``.
     kind = ""
+    #: The function itself; of a method that is bound, the bound one.
+    fn: Callable[P, R]
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from . import context, forks, names, parameters, result_storage, results, settings, streams, timeouts, tracking
 from .arguments import Upstream, found_in, resolved
@@ -25,6 +25,7 @@ from .task_runners import TaskRunner
 forks.heed()
 _S = StateType
 T = TypeVar("T")
+Q = ParamSpec("Q")
 
 
 class Flow(Decorated[P, R]):
@@ -65,6 +66,16 @@ class Flow(Decorated[P, R]):
     def version(self) -> str:
         """The version that was given; else ``sha-`` and the head of the hash of the file with its function."""
         return self._version or source_version(self.fn)
+
+    if TYPE_CHECKING:  # what a method is bound to is taken off its parameters
+
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...
+
+        @overload
+        def __get__(self: Flow[Concatenate[Any, Q], T], instance: object, owner: type | None = None) -> Flow[Q, T]: ...
+
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
     @overload
     def __call__(

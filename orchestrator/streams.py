@@ -48,7 +48,7 @@ def _outer(
 def _inner(steps: Steps) -> Generator[Any, Any, State]:
     """Drive the steps; what the body yields is yielded, and what is sent or thrown in reaches it."""
     try:
-        step = next(steps)
+        step: Any = next(steps)
         while True:
             try:
                 value: Any = None
@@ -156,7 +156,7 @@ async def _outer_async(
 
 async def _inner_async(steps: Steps, ended: list[State]) -> AsyncGenerator[Any, Any]:
     try:
-        step = next(steps)
+        step: Any = next(steps)
         while True:
             try:
                 value: Any = None

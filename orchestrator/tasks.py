@@ -9,7 +9,7 @@ import io
 import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from . import context, parameters, streams
 from .arguments import Upstream, allow_failure, bare, found_in, quote, run_id
@@ -25,6 +25,7 @@ from .task_runners import TaskRunner, ThreadRunner
 from .timeouts import refuse
 
 T = TypeVar("T")
+Q = ParamSpec("Q")
 #: Tasks on event loops, which hold tasks only weakly.
 _on_loops: set[asyncio.Task[None]] = set()
 _outside: list[TaskRunner] = []
@@ -51,6 +52,16 @@ class Task(Decorated[P, R]):
         self.tags = checked_tags(tags)
         self.task_run_name = task_run_name
         self._options = {**options, "tags": tags, "task_run_name": task_run_name}
+
+    if TYPE_CHECKING:  # what a method is bound to is taken off its parameters
+
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Task[P, R]: ...
+
+        @overload
+        def __get__(self: Task[Concatenate[Any, Q], T], instance: object, owner: type | None = None) -> Task[Q, T]: ...
+
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
     @overload
     def __call__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from typing import Any
 
 from typing_extensions import assert_type
@@ -80,16 +80,19 @@ class Loader:
 
     @flow
     def run(self, x: int) -> str:
-        return self.load(self, x)  # as functions of a class are seen: what it is bound to is not taken off
+        return self.load(x)
+
+    @staticmethod
+    @flow
+    def free(x: int) -> str:
+        return str(x)
 
 
 def calls() -> None:
     assert_type(bare(1), str)
     assert_type(bare(1, name="b"), str)
     assert_type(optioned(3), list[int])
-    assert_type(waits(1), Coroutine[Any, Any, float])
     assert_type(plain("d"), dict[str, int])
-    assert_type(asynchronous(1), Coroutine[Any, Any, str])
     assert_type(numbers(1), Iterator[int])
     assert_type(generates(1), Generator[int, str, bytes])
     assert_type(streams(1), AsyncIterator[int])
@@ -141,6 +144,15 @@ def optioned_anew() -> None:
     assert_type(bare.with_options(retries=3)(1), str)
     assert_type(plain.with_options(name="x")("d"), dict[str, int])
     assert_type(waits.with_options(timeout_seconds=1).submit(1), TaskFuture[float])
+
+
+def methods(loader: Loader) -> None:
+    assert_type(loader.run(1), str)
+    assert_type(loader.load.submit(1), TaskFuture[str])
+    assert_type(loader.load.map([1]), FutureList[str])
+    assert_type(loader.load.with_options(retries=1)(2), str)
+    assert_type(Loader.load(loader, 1), str)
+    assert_type(Loader.free(1), str)
 
 
 def objects(one: Flow[[int], str], other: Task[[int], str]) -> None:
