@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from . import context, results
+from . import clock, context, results
 from .arguments import Upstream, bare, final, found_in, resolved
 from .clock import now, to_text
 from .clock import real_time as time
@@ -61,10 +61,10 @@ class Sleep:
         self.seconds = seconds
 
     def run(self) -> None:
-        time.sleep(self.seconds)
+        time.sleep(clock.left_to_wait(self.seconds))
 
     async def run_async(self) -> None:
-        await asyncio.sleep(self.seconds)
+        await asyncio.sleep(clock.left_to_wait(self.seconds))
 
 
 class Wait:

@@ -80,7 +80,7 @@ def _before() -> None:
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None and not _workers_known:
         _workers_known = True
-        util.register_after_fork(_before, lambda _: util.Finalize(None, reporting.close_all, exitpriority=10))
+        util.register_after_fork(_before, lambda _: util.Finalize(None, reporting.finish, exitpriority=10))
 
 
 def heed() -> None:

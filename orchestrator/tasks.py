@@ -17,6 +17,7 @@ from .context import TaskRun
 from .decorated import Decorated, P, R, RunName, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
 from .errors import ParameterError
+from .flow_graphs import tracing
 from .futures import FutureList, TaskFuture, unmapped
 from .results import State, failure
 from .retries import Delays
@@ -44,6 +45,7 @@ class Task(Decorated[P, R]):
         *,
         tags: Iterable[str] | None = None,
         task_run_name: RunName | None = None,
+        viz_return_value: Any = tracing.NO_VALUE,
         **options: Any,
     ) -> None:
         super().__init__(fn, **options)
@@ -51,7 +53,13 @@ class Task(Decorated[P, R]):
         self.description = inspect.getdoc(self.fn) or ""
         self.tags = checked_tags(tags)
         self.task_run_name = task_run_name
-        self._options = {**options, "tags": tags, "task_run_name": task_run_name}
+        self.viz_return_value = viz_return_value
+        self._options = {
+            **options,
+            "tags": tags,
+            "task_run_name": task_run_name,
+            "viz_return_value": viz_return_value,
+        }
 
     if TYPE_CHECKING:  # what a method is bound to is taken off its parameters
 
@@ -92,6 +100,8 @@ class Task(Decorated[P, R]):
         Raises:
             CancelledRun: A task run whose result it takes, or that it waits for, did not complete.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.call(self, args, kwargs)
         return_state, wait_for = self._split(kwargs)
         streamed = self.is_generator and not return_state
         _, steps = self._prepare(args, kwargs, wait_for, streamed)
@@ -127,6 +137,8 @@ class Task(Decorated[P, R]):
         Raises:
             InvalidInput: A synchronous task has a time-out: nothing can stop it in a thread.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.submit(self, args, kwargs)
         _, wait_for = self._split(kwargs)
         return self._submit(args, kwargs, wait_for)
 
@@ -153,6 +165,8 @@ class Task(Decorated[P, R]):
         Raises:
             ParameterError: There is nothing to go through, or lengths differ.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.map(self, args, kwargs)
         _, wait_for = self._split(kwargs)
         named = {**{f"argument {number}": value for number, value in enumerate(args, 1)}, **kwargs}
         columns = {name: _column(value) for name, value in named.items()}
@@ -289,6 +303,7 @@ def task(
     retry_jitter_factor: float | None = None,
     timeout_seconds: float | None = None,
     log_prints: bool | None = None,
+    viz_return_value: Any = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -309,6 +324,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         timeout_seconds: Seconds that one try may take; then it ends FAILED, ``TimedOut``.
         log_prints: Whether what it prints reaches the log, by hand; as its flow when not given. On an agent all that
             its process writes does.
+        viz_return_value: What it seems to return while a flow is drawn (:meth:`Flow.visualize`).
 
     Raises:
         InvalidInput: An option has a value that cannot be used.
