@@ -291,7 +291,8 @@ def earlier_subflow(
         message = f"not run again: it completed in {found.where}"
         return State(StateType.COMPLETED, "Cached", message).holding(value, run_id=run.id), found.record
 
-    return (yield Aside(look))
+    found: tuple[State, dict[str, Any]] | None = yield Aside(look)
+    return found
 
 
 def key_of_end(run: FlowRun, state: State, result: dict[str, Any] | None) -> str:
@@ -409,11 +410,14 @@ class Kept:
     def _from_cache(self) -> Generator[Any, Any, State | None]:
         caching = self._keep.caching
         assert caching is not None and self._cached is not None
+        found: State | None = None
         if not caching.policy.is_serializable:
-            return None if caching.refresh else (yield Aside(self._look_up))
+            found = None if caching.refresh else (yield Aside(self._look_up))
+            return found
         pause = FIRST_LOOK
         while True:
-            if not caching.refresh and (found := (yield Aside(self._look_up))) is not None:
+            found = None if caching.refresh else (yield Aside(self._look_up))
+            if found is not None:
                 return found
             if (yield Aside(self._take_lock)):
                 break
@@ -561,7 +565,7 @@ class Kept:
         self._warn("inputs", "task %s is run by each attempt: %s", self._keep.task.name, why)
 
     def _warn(self, about: str, message: str, *values: Any) -> None:
-        if self._shelf.once(self._keep.task.key, about):
+        if self._shelf.once(self._keep.task.name, about):
             get_run_logger().warning(message, *values)
 
 

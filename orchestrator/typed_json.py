@@ -29,6 +29,9 @@ from .serializers import dumps, loads
 #: How deep values may be nested; what holds itself is deeper than that.
 DEPTH = 100
 
+#: Ends a time that is meant when the clock shows it for the second time.
+_FOLD = "~"
+
 _ATOMS = frozenset({type(None), bool})
 
 
@@ -89,7 +92,7 @@ def is_plain(value: Any, room: Room | None = None, depth: int = 0) -> bool:
     if kind in _ATOMS:
         return True
     if kind is int:
-        return -(2**63) <= value < 2**64
+        return bool(-(2**63) <= value < 2**64)
     if kind is float:
         return math.isfinite(value)
     if kind is list and depth < DEPTH:
@@ -238,22 +241,26 @@ def _class(name: str, fits: Callable[[type], bool]) -> Any:
 def _instant(value: datetime) -> str:
     zone = value.tzinfo
     if zone is None or type(zone) is timezone:
-        return value.isoformat()
+        return value.isoformat() + _FOLD * value.fold
     if isinstance(zone, ZoneInfo) and zone.key:
         return f"{value.isoformat()}[{zone.key}]"
     raise NotExact(f"a time in the zone {zone!r}")
 
 
 def _read_instant(text: str) -> datetime:
-    plain, _, zone = text.partition("[")
-    at = datetime.fromisoformat(plain)
+    plain, _, zone = text.removesuffix(_FOLD).partition("[")
+    at = datetime.fromisoformat(plain).replace(fold=text.endswith(_FOLD))
     return at.astimezone(ZoneInfo(zone[:-1])) if zone else at
 
 
 def _naive(value: time) -> str:
     if value.tzinfo is not None and type(value.tzinfo) is not timezone:
         raise NotExact("a time of day with a time zone")
-    return value.isoformat()
+    return value.isoformat() + _FOLD * value.fold
+
+
+def _read_time(text: str) -> time:
+    return time.fromisoformat(text.removesuffix(_FOLD)).replace(fold=text.endswith(_FOLD))
 
 
 def _span(value: timedelta) -> list[int]:
@@ -319,7 +326,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$complex": lambda parts: complex(float(parts[0]), float(parts[1])),
     "$datetime": _read_instant,
     "$date": date.fromisoformat,
-    "$time": time.fromisoformat,
+    "$time": _read_time,
     "$timedelta": lambda parts: timedelta(*parts),
     "$uuid": uuid.UUID,
     "$decimal": Decimal,
