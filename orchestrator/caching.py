@@ -126,9 +126,7 @@ class Caching:
     def _code(self) -> str:
         return fingerprints.of_code(self.task.fn)
 
-    def key(
-        self, fn: Callable[..., Any], run: TaskRun, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Key | None:
+    def key(self, fn: Callable[..., Any], run: TaskRun, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key | None:
         """The key of a call; None: it is not cached.
 
         Raises:

@@ -21,7 +21,7 @@ from . import fingerprints, serializers, typed_json
 from .cached_results import CacheStore, FileStore, ServerStore
 from .caching import Caching, Key
 from .client import Client, patiently
-from .errors import InvalidInput, OrchestratorError
+from .errors import InvalidInput
 from .kept_files import ENDINGS, PATIENCE, KeptFiles, pickled, restored
 from .logs import get_run_logger
 from .masking import here as masks
@@ -111,14 +111,16 @@ class Shelf:
         durable: Whether later attempts take up what it keeps.
     """
 
-    def __init__(self, found: Settings, storage: ResultStorage | None, run_id: str, attempt: int, tracked: bool) -> None:
+    def __init__(
+        self, found: Settings, storage: ResultStorage | None, run_id: str, attempt: int, tracked: bool
+    ) -> None:
         self.files = KeptFiles(found, storage if tracked else None)
         self.settings = found
         self.is_tracked = tracked
         self._run_id, self._attempt = run_id, attempt
         self._lock = threading.Lock()
         self._finished: dict[str, Finished] = {}
-        self._fetched = attempt <= 1 or not tracked
+        self._fetched = attempt <= 1 or not tracked or not found.api_url
         self._told: set[tuple[str, str]] = set()
 
     def has_earlier(self) -> bool:
@@ -155,18 +157,19 @@ class Shelf:
         return cache_store(self.settings, self.is_tracked)
 
     def _fetch(self) -> dict[str, Finished]:
-        client = Client(self.settings.api_url, self.settings.api_key)
         until = time.monotonic() + PATIENCE
 
-        def ask() -> list[dict[str, Any]]:
-            return list(client.pages(f"flow-runs/{self._run_id}/kept-results", {"limit": 200}))
+        def ask() -> dict[str, Finished]:
+            client = Client(self.settings.api_url, self.settings.api_key)
+            items = client.pages(f"flow-runs/{self._run_id}/kept-results", {"limit": 200})
+            return {item["call_key"]: Finished(item["result"], _where(item["attempt"])) for item in items}
 
         try:
-            items = patiently(ask, lambda: time.monotonic() < until)
-        except OrchestratorError as error:
-            get_run_logger().warning("what earlier attempts finished is not known, so it runs again: %s", error)
+            return patiently(ask, lambda: time.monotonic() < until)
+        except Exception as error:  # whatever comes of it, the run goes on
+            told = "what earlier attempts finished is not known, so it runs again: %s"
+            get_run_logger().warning(told, describe(error))
             return {}
-        return {item["call_key"]: Finished(item["result"], _where(item["attempt"])) for item in items}
 
 
 def _where(attempt: int | None) -> str:
@@ -228,9 +231,7 @@ class Keeping:
         return fingerprints.of_bytes(same.encode(), str(number).encode())
 
 
-def of_flow_run(
-    run: FlowRun, *, durable: bool, persist: bool | None, retries: int, scope: str = ""
-) -> Keeping | None:
+def of_flow_run(run: FlowRun, *, durable: bool, persist: bool | None, retries: int, scope: str = "") -> Keeping | None:
     """What a flow run that begins keeps of its calls; None: nothing.
 
     Args:
@@ -270,9 +271,7 @@ def call_of_subflow(flow: Any, parent: FlowRun, task: TaskRun | None, values: di
     return keeping.call(above or keeping.scope, code, inputs)
 
 
-def earlier_subflow(
-    run: FlowRun, pickles: bool
-) -> Generator[Any, Any, tuple[State, dict[str, Any]] | None]:
+def earlier_subflow(run: FlowRun, pickles: bool) -> Generator[Any, Any, tuple[State, dict[str, Any]] | None]:
     """The end of a subflow that an earlier attempt finished, and what is kept of its result; None: it runs."""
     keeping = run.keeping
     if not run.call_key or keeping is None or not keeping.shelf.has_earlier():

@@ -66,7 +66,12 @@ class TestPolicies:
     def test_a_sum_agrees_where_all_its_parts_do(self, summed: list[CachePolicy], data: st.DataObject) -> None:
         """The oracle: two calls are the same if they agree in every part that the policy looks at."""
         policy = sum(summed, NO_CACHE)
-        fields = {"number": st.integers(0, 1), "debug": st.booleans(), "flow": st.integers(0, 1), "run": st.integers(0, 1)}
+        fields = {
+            "number": st.integers(0, 1),
+            "debug": st.booleans(),
+            "flow": st.integers(0, 1),
+            "run": st.integers(0, 1),
+        }
         left, right = (data.draw(st.fixed_dictionaries(fields)) for _ in range(2))
         if not policy.parts:
             assert cached(cache_policy=policy).keep.caching is None

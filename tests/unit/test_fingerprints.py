@@ -75,7 +75,9 @@ def test_functions_are_their_code_and_what_they_hold() -> None:
     assert fingerprints.of_code(len) != fingerprints.of_code(max)
 
 
-@pytest.mark.parametrize("value", [threading.Lock(), [threading.Lock()], (n for n in ()), sys, {"a": threading.local()}])
+@pytest.mark.parametrize(
+    "value", [threading.Lock(), [threading.Lock()], (n for n in ()), sys, {"a": threading.local()}]
+)
 def test_what_stands_for_something_outside_has_none(value: Any) -> None:
     with pytest.raises(NotExact):
         fingerprints.of(value)
