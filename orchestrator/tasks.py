@@ -13,6 +13,7 @@ from .context import TaskRun
 from .decorated import Decorated, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
 from .errors import ParameterError
+from .flow_graphs import tracing
 from .futures import TaskFuture, found_in, unmapped
 from .results import State, failure
 from .retries import Delays
@@ -43,6 +44,7 @@ class Task(Decorated[P, R]):
         cache_key_fn: caching.KeyFunction | None = None,
         cache_expiration: timedelta | None = None,
         refresh_cache: bool | None = None,
+        viz_return_value: Any = tracing.NO_VALUE,
         **options: Any,
     ) -> None:
         super().__init__(fn, **options)
@@ -51,6 +53,7 @@ class Task(Decorated[P, R]):
         serializer = keeping.check_serializer(result_serializer, persist_result, f"task {self.name}")
         cached = caching.chosen(self, cache_policy, cache_key_fn, cache_expiration, refresh_cache, persist_result)
         self.keep = keeping.Keep(self, persist_result, serializer, cached)
+        self.viz_return_value = viz_return_value
         self._options = {
             **options,
             "tags": tags,
@@ -61,6 +64,7 @@ class Task(Decorated[P, R]):
             "cache_key_fn": cache_key_fn,
             "cache_expiration": cache_expiration,
             "refresh_cache": refresh_cache,
+            "viz_return_value": viz_return_value,
         }
 
     @overload
@@ -78,6 +82,8 @@ class Task(Decorated[P, R]):
         Raises:
             CancelledRun: A task run whose result it takes, or that it waits for, did not complete.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.call(self, args, kwargs)
         return_state, wait_for = self._split(kwargs)
         _, steps = self._prepare(args, kwargs, wait_for)
         if self.is_async:
@@ -104,6 +110,8 @@ class Task(Decorated[P, R]):
         Raises:
             InvalidInput: A synchronous task has a time-out: nothing can stop it in a thread.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.submit(self, args, kwargs)
         _, wait_for = self._split(kwargs)
         return self._submit(args, kwargs, wait_for)
 
@@ -117,6 +125,8 @@ class Task(Decorated[P, R]):
         Raises:
             ParameterError: There is nothing to go through, or lengths differ.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.map(self, args, kwargs)
         _, wait_for = self._split(kwargs)
         named = {**{f"argument {number}": value for number, value in enumerate(args, 1)}, **kwargs}
         columns = {name: _column(value) for name, value in named.items()}
@@ -248,6 +258,7 @@ def task(
     cache_key_fn: caching.KeyFunction | None = None,
     cache_expiration: timedelta | None = None,
     refresh_cache: bool | None = None,
+    viz_return_value: Any = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -275,6 +286,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             name; calls with one key share one result. None: that call is not cached.
         cache_expiration: How long a cached result is used. With neither policy nor function: ``DEFAULT`` is the policy.
         refresh_cache: Whether it runs even so, and replaces what is cached.
+        viz_return_value: What it seems to return while a flow is drawn (:meth:`Flow.visualize`).
 
     Raises:
         InvalidInput: An option has a value that cannot be used.

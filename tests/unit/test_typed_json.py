@@ -23,7 +23,7 @@ from orchestrator import serializers, typed_json
 from orchestrator.errors import InvalidInput
 from orchestrator.typed_json import NotExact
 
-Point = namedtuple("Point", "x y")  # noqa: PYI024 users have these, too
+Point = namedtuple("Point", "x y")
 
 
 class Colour(enum.Enum):
@@ -72,7 +72,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 def same(left: Any, right: Any) -> bool:
     """Equal through and through, types included."""
-    return type(left) is type(right) and left == right and repr(left) == repr(right) or _unordered(left, right)
+    return (type(left) is type(right) and left == right and repr(left) == repr(right)) or _unordered(left, right)
 
 
 def _unordered(left: Any, right: Any) -> bool:
