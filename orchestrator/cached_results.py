@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from . import serializers
-from .clock import from_text, now, to_text
 from .client import Client, patiently
+from .clock import from_text, now, to_text
 from .errors import NotFound, OrchestratorError
 
 try:
@@ -150,7 +150,7 @@ def _keep_up(lock: tuple[str, str], renew: Callable[[], bool]) -> None:
 def _renew() -> None:
     while True:
         time.sleep(RENEWAL)
-        for lock, renew in list(_held.items()):
+        for renew in list(_held.values()):
             with contextlib.suppress(OrchestratorError):  # while the API is away, nobody else can take it
                 renew()
         with _starting:

@@ -19,7 +19,8 @@ from .states import StateType
 
 if TYPE_CHECKING:
     from .futures import TaskFuture
-    from .keeping import Keeping, Kept
+    from .keeping import Keeping
+    from .kept_calls import Kept
     from .result_storage import ResultStorage
     from .results import State
     from .task_runners import TaskRunner
@@ -82,7 +83,7 @@ class FlowRun:
             self.sink.put(item)
 
     def put_state(self, state: State, result: dict[str, Any] | None = None, call_key: str = "") -> None:
-        """Report a change of the run's state; ``call_key``: by what a later attempt of the run above finds its result."""
+        """Report a change of the run's state; ``call_key`` is what later attempts of the run above know its call by."""
         if self.sink is not None:
             kind = {"kind": "flow-run-state", "id": self.id, "attempt": self.attempt}
             more = {"call_key": call_key} if call_key else {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sized
 from datetime import timedelta
 from typing import Any, Literal, TypeVar, overload
 
-from . import caching, context, keeping, parameters
+from . import caching, context, keeping, kept_calls, parameters
 from .context import TaskRun
 from .decorated import Decorated, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
@@ -156,7 +156,7 @@ class Task(Decorated[P, R]):
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
         kept = flow_run.keeping if flow_run is not None else None
         if kept is not None or self.keep.is_asked:
-            run.kept = keeping.of_task_run(run, self.keep, kept, self.fn)
+            run.kept = kept_calls.of_task_run(run, self.keep, kept, self.fn)
             if run.kept is not None and not upstream:
                 run.kept.identify(args, kwargs)
         return run, task_steps(run, self.policy, self.fn, args, kwargs, upstream)

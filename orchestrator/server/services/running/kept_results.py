@@ -19,7 +19,8 @@ WITH RECURSIVE tree AS (
     UNION SELECT r.id FROM flow_run r JOIN tree ON r.parent_flow_run_id = tree.id
 ),
 kept AS (
-    SELECT t.call_key, t.result, t.state_name, t.id, CASE WHEN t.flow_run_id = %(run)s THEN t.flow_attempt END AS attempt
+    SELECT t.call_key, t.result, t.state_name, t.id,
+        CASE WHEN t.flow_run_id = %(run)s THEN t.flow_attempt END AS attempt
     FROM task_run t JOIN tree ON tree.id = t.flow_run_id
     WHERE t.call_key > %(after)s AND t.state_type = 'COMPLETED' AND t.result IS NOT NULL AND NOT t.result ? 'omitted'
     UNION ALL
