@@ -299,10 +299,16 @@ class Writer:
         return {"omitted": f"{size:,} bytes are more than ORCHESTRATOR_RESULTS_INLINE_MAX"}
 
 
+#: Bytes in which a line that was cut says by how much.
+SAID_MAX = 64
+
+
 def cut(message: str, most: int) -> str:
-    """A message of at most ``most`` bytes; what is cut off is named."""
+    """A message of at most ``most`` bytes; what is cut off is named. One that was cut by its sender says so in some bytes
+    more, which stay: cutting those would name the wrong number.
+    """
     encoded = message.encode("utf-8", "replace")
-    if len(encoded) <= most:
+    if len(encoded) <= most + SAID_MAX:
         return message
     return f"{encoded[:most].decode('utf-8', 'ignore')} ... [{len(encoded) - most:,} bytes cut]"
 
