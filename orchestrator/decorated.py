@@ -58,7 +58,7 @@ class Decorated(Generic[P, R]):
     @property
     def __code__(self) -> CodeType:
         """The code of the function: ``break load`` in a debugger stops in it."""
-        code: CodeType = self.fn.__code__  # type: ignore[attr-defined]
+        code: CodeType = self.fn.__code__
         return code
 
     def __get__(self: D, instance: Any, owner: type | None = None) -> D:

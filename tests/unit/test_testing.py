@@ -100,11 +100,11 @@ def test_variables_and_blocks_are_the_recordings_own() -> None:
         with pytest.raises(NotFound, match="recorded\\(variables="):
             Variable.get("missing")
         assert Variable.get("missing", 3) == 3
-        Secret(value="hidden").save("door")
+        Secret(value="hidden").save("door")  # type: ignore[arg-type]
         assert Secret.load("door").get() == "hidden"
         with pytest.raises(Conflict):
-            Secret(value="other").save("door")
-        Secret(value="other").save("door", overwrite=True)
+            Secret(value="other").save("door")  # type: ignore[arg-type]
+        Secret(value="other").save("door", overwrite=True)  # type: ignore[arg-type]
         assert Secret.load("door").get() == "other"
         Secret.delete_saved("door")
         with pytest.raises(NotFound):
@@ -118,7 +118,7 @@ def test_secrets_are_masked_as_they_would_be() -> None:
         def tells() -> None:
             get_run_logger().info("it is %s", Secret.load("door").get())
 
-        Secret(value="a-long-secret").save("door")
+        Secret(value="a-long-secret").save("door")  # type: ignore[arg-type]
         from orchestrator.masking import here
 
         here.add(["a-long-secret"])
