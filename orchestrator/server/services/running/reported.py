@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -310,10 +311,15 @@ def inline(result: dict[str, Any] | None, most: int) -> dict[str, Any] | None:
     return {"omitted": f"{size:,} bytes are more than ORCHESTRATOR_RESULTS_INLINE_MAX"}
 
 
+#: How a line that its sender has cut says by how much; that must stay, or the number would be another's.
+_SAID = re.compile(r"\[(cut: )?[\d,]+ bytes (dropped|more|cut)\]\Z")
+_SAID_MAX = 64
+
+
 def cut(message: str, most: int) -> str:
-    """A message of at most ``most`` bytes; what is cut off is named."""
+    """A message of at most ``most`` bytes, and what says that more was cut off, and how much."""
     encoded = message.encode("utf-8", "replace")
-    if len(encoded) <= most:
+    if len(encoded) <= most or (len(encoded) <= most + _SAID_MAX and _SAID.search(message[-_SAID_MAX:])):
         return message
     return f"{encoded[:most].decode('utf-8', 'ignore')} ... [{len(encoded) - most:,} bytes cut]"
 
