@@ -7,7 +7,8 @@ import contextvars
 from collections.abc import Callable, Coroutine, Iterable, Sized
 from typing import Any, Literal, TypeVar, overload
 
-from . import context, parameters
+from . import context, parameters, slots
+from .around import Told, limited, moves, telling
 from .context import TaskRun
 from .decorated import Decorated, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
@@ -36,12 +37,17 @@ class Task(Decorated[P, R]):
         *,
         tags: Iterable[str] | None = None,
         task_run_name: str | Callable[[], str] | None = None,
+        reads: Iterable[Told] | None = None,
+        writes: Iterable[Told] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(fn, **options)
         self.tags = checked_tags(tags)
         self.task_run_name = task_run_name
-        self._options = {**options, "tags": tags, "task_run_name": task_run_name}
+        #: The resources that it reads and writes; None: none are named.
+        self.moves = moves(fn, reads, writes)
+        named = {"tags": tags, "task_run_name": task_run_name, "reads": reads, "writes": writes}
+        self._options = {**options, **named}
 
     @overload
     def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
@@ -124,7 +130,13 @@ class Task(Decorated[P, R]):
         tags = self.tags | context.present_tags()
         prints = self.log_prints if self.log_prints is not None else flow_run is None or flow_run.log_prints
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
-        return run, task_steps(run, self.policy, self.fn, args, kwargs, upstream)
+        steps = task_steps(run, self.policy, self.fn, args, kwargs, upstream)
+        if tags and flow_run is not None and flow_run.sink is not None:
+            if limits := slots.of_tags(tags, flow_run.settings):
+                steps = limited(steps, run, limits)
+        if self.moves is not None:
+            steps = telling(steps, run, self.moves, self.fn, args, kwargs)
+        return run, steps
 
     def _run_name(self, flow_run: context.FlowRun | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if self.task_run_name is not None:
@@ -212,6 +224,8 @@ def task(
     name: str | None = None,
     tags: Iterable[str] | None = None,
     task_run_name: str | Callable[[], str] | None = None,
+    reads: Iterable[Told] | None = None,
+    writes: Iterable[Told] | None = None,
     retries: int = 0,
     retry_delay_seconds: Delays = 0.0,
     retry_jitter_factor: float | None = None,
@@ -226,8 +240,11 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Args:
         fn: The function, ordinary or ``async``.
         name: Name of the task; the function's, with hyphens, when not given.
-        tags: Tags of all its runs.
+        tags: Tags of all its runs. Where there is a limit named ``tag:`` and a tag, each holds a slot of it.
         task_run_name: Names its runs: a template such as ``load {table}`` over the parameters, or a function.
+        reads: Ids of resources that it reads, templates of ids such as ``s3://raw/{day}.csv`` over the parameters, or
+            functions that take the parameters by name and give one id or several. When a run completes, an event tells.
+        writes: Likewise, what it writes.
         retries: Tries after the first.
         retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list
             (:func:`orchestrator.retries.exponential_backoff` makes one).
