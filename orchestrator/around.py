@@ -16,6 +16,7 @@ from .context import TaskRun
 from .engine import Call, Step, Steps
 from .errors import InvalidInput
 from .futures import resolved
+from .results import State
 from .slots import Slots
 from .states import StateType
 
@@ -63,7 +64,11 @@ def _checked(option: str, told: Iterable[Told] | None, names: frozenset[str] | N
         raise InvalidInput(f"{option} names {len(found)} resources: at most {MOST} are taken")
     for one in found:
         try:
-            fields = [part for _, part, _, _ in string.Formatter().parse(one) if part is not None] if isinstance(one, str) else []
+            fields = (
+                [part for _, part, _, _ in string.Formatter().parse(one) if part is not None]
+                if isinstance(one, str)
+                else []
+            )
         except ValueError as error:
             raise InvalidInput(f"{option}: {one!r} is no template: {error}") from None
         for part in fields:
@@ -160,7 +165,7 @@ def limited(steps: Steps, run: TaskRun, names: list[str]) -> Steps:
             else:
                 step = steps.send(value)
     except StopIteration as stop:
-        state: Any = stop.value
+        state: State = stop.value
         return state
 
 

@@ -174,7 +174,9 @@ class _Bar:
         self.description = self.description if description is None else description
         self.share = share
         at = time.monotonic()
-        if not is_new and (share == self.sent or (share < 100 and abs(share - self.sent) < 1 and at - self.sent_at < 0.5)):
+        if not is_new and (
+            share == self.sent or (share < 100 and abs(share - self.sent) < 1 and at - self.sent_at < 0.5)
+        ):
             return False
         self.sent, self.sent_at = share, at
         return True
@@ -212,7 +214,9 @@ def _inline(data: bytes) -> str:
     if not isinstance(data, (bytes, bytearray)):
         raise InvalidInput(f"data is a {type(data).__name__}: it has to be the bytes of an image")
     if len(data) > IMAGE_MAX:
-        raise InvalidInput(f"data has {len(data):,} bytes, and at most {IMAGE_MAX:,} are kept: store it, and give its address")
+        raise InvalidInput(
+            f"data has {len(data):,} bytes, and at most {IMAGE_MAX:,} are kept: store it, and give its address"
+        )
     kind = next((kind for kind, pattern in _IMAGES.items() if re.match(pattern, data, re.DOTALL)), None)
     if kind is None:
         raise InvalidInput("data is no PNG, JPEG, GIF or WebP")

@@ -420,4 +420,3 @@ def _names(names: str | Iterable[str]) -> list[str]:
     if not all(isinstance(name, str) and name.strip() for name in found):
         raise InvalidInput(f"names is {names!r}: it has to be the name of a limit, or a list of names")
     return list(dict.fromkeys(found))
-

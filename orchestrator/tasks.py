@@ -132,8 +132,8 @@ class Task(Decorated[P, R]):
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
         steps = task_steps(run, self.policy, self.fn, args, kwargs, upstream)
         if tags and flow_run is not None and flow_run.sink is not None:
-            if limits := slots.of_tags(tags, flow_run.settings):
-                steps = limited(steps, run, limits)
+            limits = slots.of_tags(tags, flow_run.settings)
+            steps = limited(steps, run, limits) if limits else steps
         if self.moves is not None:
             steps = telling(steps, run, self.moves, self.fn, args, kwargs)
         return run, steps

@@ -58,7 +58,9 @@ def inspect(artifact: str, output: str) -> None:
     elif facts["type"] == "progress":
         click.echo(f"{data:g} %")
     elif facts["type"] == "image":
-        click.echo(data["url"] if not data["url"].startswith("data:") else f"an image of {len(data['url']):,} characters")
+        click.echo(
+            data["url"] if not data["url"].startswith("data:") else f"an image of {len(data['url']):,} characters"
+        )
     else:
         emit(data)
 

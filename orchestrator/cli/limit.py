@@ -13,7 +13,14 @@ from .lists import delete_all, read_list
 from .output import emit, limit_option, note, output_option, yes_option
 
 _COLUMNS = {"name": "Limit", "slots": "Slots", "taken": "Taken", "waits": "Waiting", "how": "How", "runs": "Held by"}
-_HELD = {"name": "Held by", "flow": "Flow", "occupy": "Slots", "taken": "Since", "expires": "Until, unless renewed", "id": "ID"}
+_HELD = {
+    "name": "Held by",
+    "flow": "Flow",
+    "occupy": "Slots",
+    "taken": "Since",
+    "expires": "Until, unless renewed",
+    "id": "ID",
+}
 _WAITS = {"name": "Waiting", "flow": "Flow", "occupy": "Slots", "asked": "Since", "id": "ID"}
 
 

@@ -14,7 +14,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.mark.parametrize(
     ("page", "calls"),
-    [("flows.md", ["load('orders', day='2026-02-03')", "report()"]), ("tasks.md", ["nightly()"])],
+    [
+        ("flows.md", ["load('orders', day='2026-02-03')", "report()"]),
+        ("tasks.md", ["nightly()", "daily()"]),
+        ("limits.md", ["load('orders')", "fetch(3)"]),
+        ("runtime.md", ["nightly()"]),
+        ("artifacts.md", ["report()"]),
+    ],
 )
 def test_examples_run(page: str, calls: list[str], tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text("utf-8"), re.S)

@@ -45,6 +45,9 @@ NO_EVENT = {
     "POST /agents/{agent_id}/heartbeat": "a process that is alive",
     "POST /agents/{agent_id}/claim": "a process: flow-run.pending",
     "PUT /blocks/{block_id}/discovery/look": "a look's own run: discovery.failed and recovered",
+    "POST /limits/acquire": "a process takes slots",
+    "POST /limits/renew": "a process holds slots for longer",
+    "DELETE /limits/slots/{request_id}": "a process gives slots back",
     "POST /blocks/{block_id}/discovery/resources": "a look's own run: resource.appeared, changed and vanished",
     "POST /blocks/{block_id}/discovery/events": "a look's own run: what it saw",
 }
@@ -148,6 +151,9 @@ def _variables_and_queues(story: Story) -> None:
     story("POST", "variables", {"name": "v", "value": 1}, "variable.created")
     story("PUT", "variables/v", {"value": 2}, "variable.updated")
     story("DELETE", "variables/v", None, "variable.deleted")
+    story("POST", "limits", {"name": "db", "slots": 2}, "limit.created")
+    story("PATCH", "limits/db", {"slots": 3}, "limit.updated")
+    story("DELETE", "limits/db", None, "limit.deleted")
     story("POST", "work-queues", {"name": "q"}, "work-queue.created")
     story("PATCH", "work-queues/q", {"paused": True}, "work-queue.updated")
     story("DELETE", "work-queues/q", None, "work-queue.deleted")

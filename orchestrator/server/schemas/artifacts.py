@@ -20,7 +20,8 @@ class ArtifactSchema(Strict):
         required=True,
         allow_none=True,
         metadata={
-            "description": "markdown: text; table: list of objects; link: `{url, text}`; progress: 0 to 100; image: `{url}`."
+            "description": "markdown: text; table: list of objects; link: `{url, text}`; image: `{url}`;"
+            " progress: 0 to 100."
         },
     )
     flow_run_id = fields.UUID(required=True, allow_none=True)

@@ -124,7 +124,9 @@ class ArtifactItem(_Item):
         if self.type == "image":
             url = data.get("url") if isinstance(data, dict) else None
             if not isinstance(url, str) or len(url) > IMAGE_URL_MAX or not IMAGE_URL.match(url):
-                raise ValueError("the data of an image is an object with its url: https://, http://, or a small data: one")
+                raise ValueError(
+                    "the data of an image is an object with its url: https://, http://, or a small data: one"
+                )
         return self
 
 

@@ -12,8 +12,8 @@ from .base import Base, Created, Key
 
 
 class ResourceLimit(Base):
-    """One limit. How many of its slots are taken is always counted: over :class:`LimitLease` and live runs where a block
-    declares it, over :class:`SlotLease` else.
+    """One limit. How many of its slots are taken is always counted: over :class:`LimitLease` and live runs where a
+    block declares it, over :class:`SlotLease` else.
     """
 
     __tablename__ = "resource_limit"

@@ -125,9 +125,7 @@ def create(
     return LimitRow(made, at=now)
 
 
-def change(
-    session: Session, ref: str | uuid.UUID, changes: Mapping[str, Any], actor: Actor, now: datetime
-) -> LimitRow:
+def change(session: Session, ref: str | uuid.UUID, changes: Mapping[str, Any], actor: Actor, now: datetime) -> LimitRow:
     """Change a limit: ``slots``, ``active``, ``slot_decay_per_second``; those that hold slots go on.
 
     Raises:

@@ -51,7 +51,9 @@ class Limit:
         return self.slots - (held if self.decay is None else self.level_now(now))
 
 
-def granted(waiting: Iterable[Ticket], limits: Mapping[uuid.UUID, Limit], free: Mapping[uuid.UUID, float]) -> list[Ticket]:
+def granted(
+    waiting: Iterable[Ticket], limits: Mapping[uuid.UUID, Limit], free: Mapping[uuid.UUID, float]
+) -> list[Ticket]:
     """Those that get their slots now.
 
     Args:

@@ -63,7 +63,9 @@ _SPENT = "DELETE FROM slot_lease WHERE id = %(id)s AND limit_id = ANY(%(limits)s
 _LINKED = """
 SELECT DISTINCT o.limit_id FROM slot_lease t JOIN slot_lease o ON o.id = t.id
 WHERE t.limit_id = ANY(%(limits)s) AND t.taken IS NULL"""
-_OF = "SELECT DISTINCT limit_id FROM slot_lease WHERE id = %(id)s AND (%(root)s::uuid IS NULL OR root_run_id = %(root)s)"
+_OF = (
+    "SELECT DISTINCT limit_id FROM slot_lease WHERE id = %(id)s AND (%(root)s::uuid IS NULL OR root_run_id = %(root)s)"
+)
 _RELEASE = "DELETE FROM slot_lease WHERE id = %(id)s"
 _RENEW = """
 WITH mine AS (SELECT id, limit_id FROM slot_lease WHERE id = ANY(%(ids)s) AND taken IS NOT NULL

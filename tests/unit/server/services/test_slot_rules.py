@@ -64,7 +64,9 @@ def test_slots_come_back_by_themselves() -> None:
 
 
 @given(st.lists(st.tuples(st.sets(st.sampled_from([A, B]), min_size=1), st.integers(1, 4)), max_size=12), st.data())
-def test_never_more_than_is_free_and_nobody_is_overtaken(asked: list[tuple[set[uuid.UUID], int]], data: st.DataObject) -> None:
+def test_never_more_than_is_free_and_nobody_is_overtaken(
+    asked: list[tuple[set[uuid.UUID], int]], data: st.DataObject
+) -> None:
     limits = {A: limit(A, 4), B: limit(B, 3)}
     free = {key: data.draw(st.integers(0, one.slots)) for key, one in limits.items()}
     waiting = [ticket(number, *keys, occupy=occupy) for number, (keys, occupy) in enumerate(asked)]

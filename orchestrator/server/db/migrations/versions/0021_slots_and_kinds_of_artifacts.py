@@ -10,9 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column(
-        "resource_limit", sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False)
-    )
+    op.add_column("resource_limit", sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False))
     op.add_column("resource_limit", sa.Column("slot_decay_per_second", sa.Double(), nullable=True))
     op.add_column("resource_limit", sa.Column("level", sa.Double(), server_default=sa.text("0"), nullable=False))
     op.add_column("resource_limit", sa.Column("level_at", sa.DateTime(timezone=True), nullable=True))
