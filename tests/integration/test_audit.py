@@ -109,6 +109,7 @@ def test_every_change_is_told_by_whom(app: Flask, story: Story) -> None:
     for chapter in (
         _blocks,
         _variables_and_queues,
+        _artifacts,
         _deployments,
         _runs,
         _triggers,
@@ -157,6 +158,15 @@ def _variables_and_queues(story: Story) -> None:
     story("POST", "work-queues", {"name": "q"}, "work-queue.created")
     story("PATCH", "work-queues/q", {"paused": True}, "work-queue.updated")
     story("DELETE", "work-queues/q", None, "work-queue.deleted")
+
+
+def _artifacts(story: Story) -> None:
+    ids = [str(uuid7()) for _ in range(3)]
+    facts = {"kind": "artifact", "type": "markdown", "key": "k", "data": "# x", "at": now().isoformat()}
+    batch = {"producer": str(uuid.uuid4()), "first": 1, "items": [{**facts, "id": one} for one in ids]}
+    story("POST", "reports", {"batches": [batch]})
+    story("DELETE", f"artifacts/{ids[0]}", None, "artifact.deleted")
+    story("DELETE", "artifacts/keys/k", None, "artifact.deleted")
 
 
 def _deployments(story: Story) -> None:
