@@ -38,5 +38,6 @@ def load(session: Session, key: str, version: uuid.UUID | None, cursor: str | No
         raise NotFound(f"there is no artifact {version} with the key {key}")
     versions = artifacts.listing(session, ArtifactFilter(key=key), 50, cursor)
     wanted = {row.flow_run_id for row in [shown, *versions.items] if row.flow_run_id is not None}
-    named = session.execute(select(FlowRun.id, FlowRun.name).where(FlowRun.id.in_(wanted))).tuples()
-    return ArtifactPage(key, shown, shown.id == newest[0].id, versions, dict(named.all()))
+    named = session.execute(select(FlowRun.id, FlowRun.name).where(FlowRun.id.in_(wanted)))
+    runs = {row.id: row.name for row in named}
+    return ArtifactPage(key, shown, shown.id == newest[0].id, versions, runs)
