@@ -13,6 +13,7 @@ from .context import TaskRun
 from .decorated import Decorated, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
 from .errors import ParameterError
+from .flow_graphs import tracing
 from .futures import TaskFuture, found_in, unmapped
 from .results import State, failure
 from .retries import Delays
@@ -39,15 +40,23 @@ class Task(Decorated[P, R]):
         task_run_name: str | Callable[[], str] | None = None,
         reads: Iterable[Told] | None = None,
         writes: Iterable[Told] | None = None,
+        viz_return_value: Any = tracing.NO_VALUE,
         **options: Any,
     ) -> None:
         super().__init__(fn, **options)
         self.tags = checked_tags(tags)
         self.task_run_name = task_run_name
+        self.viz_return_value = viz_return_value
         #: The resources that it reads and writes; None: none are named.
         self.moves = moves(fn, reads, writes)
-        named = {"tags": tags, "task_run_name": task_run_name, "reads": reads, "writes": writes}
-        self._options = {**options, **named}
+        self._options = {
+            **options,
+            "tags": tags,
+            "task_run_name": task_run_name,
+            "reads": reads,
+            "writes": writes,
+            "viz_return_value": viz_return_value,
+        }
 
     @overload
     def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
@@ -64,6 +73,8 @@ class Task(Decorated[P, R]):
         Raises:
             CancelledRun: A task run whose result it takes, or that it waits for, did not complete.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.call(self, args, kwargs)
         return_state, wait_for = self._split(kwargs)
         _, steps = self._prepare(args, kwargs, wait_for)
         if self.is_async:
@@ -90,6 +101,8 @@ class Task(Decorated[P, R]):
         Raises:
             InvalidInput: A synchronous task has a time-out: nothing can stop it in a thread.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.submit(self, args, kwargs)
         _, wait_for = self._split(kwargs)
         return self._submit(args, kwargs, wait_for)
 
@@ -103,6 +116,8 @@ class Task(Decorated[P, R]):
         Raises:
             ParameterError: There is nothing to go through, or lengths differ.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.map(self, args, kwargs)
         _, wait_for = self._split(kwargs)
         named = {**{f"argument {number}": value for number, value in enumerate(args, 1)}, **kwargs}
         columns = {name: _column(value) for name, value in named.items()}
@@ -131,7 +146,7 @@ class Task(Decorated[P, R]):
         prints = self.log_prints if self.log_prints is not None else flow_run is None or flow_run.log_prints
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
         steps = task_steps(run, self.policy, self.fn, args, kwargs, upstream)
-        if tags and flow_run is not None and flow_run.sink is not None:
+        if tags and flow_run is not None and flow_run.settings.api_url:
             limits = slots.of_tags(tags, flow_run.settings)
             steps = limited(steps, run, limits) if limits else steps
         if self.moves is not None:
@@ -231,6 +246,7 @@ def task(
     retry_jitter_factor: float | None = None,
     timeout_seconds: float | None = None,
     log_prints: bool | None = None,
+    viz_return_value: Any = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -252,6 +268,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         timeout_seconds: Seconds that one try may take; then it ends FAILED, ``TimedOut``.
         log_prints: Whether what it prints reaches the log, by hand; as its flow when not given. On an agent all that
             its process writes does.
+        viz_return_value: What it seems to return while a flow is drawn (:meth:`Flow.visualize`).
 
     Raises:
         InvalidInput: An option has a value that cannot be used.
