@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Iterable, Sized
 from datetime import timedelta
 from typing import Any, Literal, TypeVar, overload
 
-from . import caching, context, keeping, kept_calls, parameters
+from . import caching, context, keeping, kept_calls, parameters, slots
+from .around import Told, limited, moves, telling
 from .context import TaskRun
 from .decorated import Decorated, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
@@ -44,6 +45,8 @@ class Task(Decorated[P, R]):
         cache_key_fn: caching.KeyFunction | None = None,
         cache_expiration: timedelta | None = None,
         refresh_cache: bool | None = None,
+        reads: Iterable[Told] | None = None,
+        writes: Iterable[Told] | None = None,
         viz_return_value: Any = tracing.NO_VALUE,
         **options: Any,
     ) -> None:
@@ -54,6 +57,8 @@ class Task(Decorated[P, R]):
         cached = caching.chosen(self, cache_policy, cache_key_fn, cache_expiration, refresh_cache, persist_result)
         self.keep = keeping.Keep(self, persist_result, serializer, cached)
         self.viz_return_value = viz_return_value
+        #: The resources that it reads and writes; None: none are named.
+        self.moves = moves(fn, reads, writes)
         self._options = {
             **options,
             "tags": tags,
@@ -64,6 +69,8 @@ class Task(Decorated[P, R]):
             "cache_key_fn": cache_key_fn,
             "cache_expiration": cache_expiration,
             "refresh_cache": refresh_cache,
+            "reads": reads,
+            "writes": writes,
             "viz_return_value": viz_return_value,
         }
 
@@ -159,7 +166,13 @@ class Task(Decorated[P, R]):
             run.kept = kept_calls.of_task_run(run, self.keep, kept, self.fn)
             if run.kept is not None and not upstream:
                 run.kept.identify(args, kwargs)
-        return run, task_steps(run, self.policy, self.fn, args, kwargs, upstream)
+        steps = task_steps(run, self.policy, self.fn, args, kwargs, upstream)
+        if tags and flow_run is not None and flow_run.settings.api_url:
+            limits = slots.of_tags(tags, flow_run.settings)
+            steps = limited(steps, run, limits) if limits else steps
+        if self.moves is not None:
+            steps = telling(steps, run, self.moves, self.fn, args, kwargs)
+        return run, steps
 
     def _run_name(self, flow_run: context.FlowRun | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if self.task_run_name is not None:
@@ -247,6 +260,8 @@ def task(
     name: str | None = None,
     tags: Iterable[str] | None = None,
     task_run_name: str | Callable[[], str] | None = None,
+    reads: Iterable[Told] | None = None,
+    writes: Iterable[Told] | None = None,
     retries: int = 0,
     retry_delay_seconds: Delays = 0.0,
     retry_jitter_factor: float | None = None,
@@ -268,8 +283,11 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Args:
         fn: The function, ordinary or ``async``.
         name: Name of the task; the function's, with hyphens, when not given.
-        tags: Tags of all its runs.
+        tags: Tags of all its runs. Where there is a limit named ``tag:`` and a tag, each holds a slot of it.
         task_run_name: Names its runs: a template such as ``load {table}`` over the parameters, or a function.
+        reads: Ids of resources that it reads, templates of ids such as ``s3://raw/{day}.csv`` over the parameters, or
+            functions that take the parameters by name and give one id or several. When a run completes, an event tells.
+        writes: Likewise, what it writes.
         retries: Tries after the first.
         retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list
             (:func:`orchestrator.retries.exponential_backoff` makes one).
