@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .flows import Flow, flow
     from .futures import TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
+    from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
     from .retries import exponential_backoff
     from .task_runners import ThreadRunner
@@ -32,6 +33,7 @@ _HOMES = {
     "Crashed": "results",
     "Failed": "results",
     "Flow": "flows",
+    "ProcessRunner": "process_runner",
     "State": "results",
     "Task": "tasks",
     "TaskFuture": "futures",
@@ -59,6 +61,7 @@ __all__ = [
     "Crashed",
     "Failed",
     "Flow",
+    "ProcessRunner",
     "State",
     "Task",
     "TaskFuture",

@@ -41,6 +41,22 @@ def load_flow(folder: Path, entrypoint: str) -> Flow[Any, Any]:
     return _flow_of(module, name, entrypoint)
 
 
+def load_module(name: str, file: str) -> ModuleType:
+    """A module that another process of this program has: by its name; from its file where that name is no module's, or
+    another one's. Raises what it raises.
+    """
+    if (module := sys.modules.get(name)) is not None:
+        return module
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    known = spec is not None and (
+        not file or spec.origin is None or Path(spec.origin).resolve() == Path(file).resolve()
+    )
+    return importlib.import_module(name) if known else _by_path(name, Path(file))
+
+
 def _from_file(root: Path, place: str) -> ModuleType:
     path = (root / place).resolve()
     if not path.is_relative_to(root) or not path.is_file():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Iterable, Sized
+from dataclasses import replace
 from typing import Any, Literal, TypeVar, overload
 
 from . import context, parameters
@@ -82,7 +83,8 @@ class Task(Decorated[P, R]):
         more to wait for. When one of them does not complete the task is not run: it ends CANCELLED, ``UpstreamFailed``.
 
         Raises:
-            InvalidInput: A synchronous task has a time-out: nothing can stop it in a thread.
+            InvalidInput: A synchronous task has a time-out, which nothing could enforce in a thread; or it is no task
+                that the flow's runner can take elsewhere.
         """
         _, wait_for = self._split(kwargs)
         return self._submit(args, kwargs, wait_for)
@@ -113,7 +115,13 @@ class Task(Decorated[P, R]):
             rows.append(self._submit(positional, row, wait_for))
         return rows
 
-    def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> tuple[TaskRun, Steps]:
+    def _prepare(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        wait_for: Any,
+        carried: Callable[..., Any] | None = None,
+    ) -> tuple[TaskRun, Steps]:
         flow_run = context.flow_run()
         upstream = found_in(args) if args else []
         if kwargs:
@@ -124,6 +132,8 @@ class Task(Decorated[P, R]):
         tags = self.tags | context.present_tags()
         prints = self.log_prints if self.log_prints is not None else flow_run is None or flow_run.log_prints
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
+        if carried is not None:  # elsewhere, where its time-out is enforced, too
+            return run, task_steps(run, replace(self.policy, timeout=None), carried, args, kwargs, upstream)
         return run, task_steps(run, self.policy, self.fn, args, kwargs, upstream)
 
     def _run_name(self, flow_run: context.FlowRun | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -133,22 +143,25 @@ class Task(Decorated[P, R]):
         return f"{self.name}-{flow_run.number(self.name)}" if flow_run is not None else self.name
 
     def _submit(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> TaskFuture[Any]:
-        if self.policy.timeout is not None and not self.is_async:
-            raise refuse(f"task {self.name}", "when it is submitted")
-        run, steps = self._prepare(args, kwargs, wait_for)
+        runner = _runner(context.flow_run())
+        carried = runner.carried(self.fn, self.policy.timeout, self.name)
+        is_async = self.is_async and carried is None
+        if self.policy.timeout is not None and carried is None and not is_async:
+            raise refuse(f"task {self.name}", "when it is submitted to threads")
+        run, steps = self._prepare(args, kwargs, wait_for, carried)
         future: TaskFuture[Any] = TaskFuture(run.id, run.name)
         run.put(StateType.PENDING, "Pending")
         if run.flow_run is not None:
             run.flow_run.pending.add(future)
             future.add_done_callback(run.flow_run.pending.discard)
-        loop = asyncio._get_running_loop() if self.is_async else None
+        loop = asyncio._get_running_loop() if is_async else None
         if loop is not None:
             _on_loop(loop, run, future, steps)
             return future
         here = contextvars.copy_context()
-        begin = (lambda: asyncio.run(drive_async(steps))) if self.is_async else (lambda: drive(steps))
+        begin = (lambda: asyncio.run(drive_async(steps))) if is_async else (lambda: drive(steps))
         future.prepare(Begin(run, future, begin, here))
-        _runner(run.flow_run).submit(future)
+        runner.submit(future)
         return future
 
 
