@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
     from .retries import exponential_backoff
+    from .serving import serve
     from .task_runners import ThreadRunner
     from .tasks import Task, task
     from .trigger_documents import Trigger
@@ -48,6 +49,7 @@ _HOMES = {
     "exponential_backoff": "retries",
     "flow": "flows",
     "get_run_logger": "logs",
+    "serve": "serving",
     "tags": "context",
     "task": "tasks",
     "unmapped": "futures",
@@ -77,6 +79,7 @@ __all__ = [
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "serve",
     "tags",
     "task",
     "unmapped",

@@ -10,13 +10,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .background import flow_of
 from .errors import CodeNotLoadable
 from .flows import Flow
 from .results import describe
+from .tasks import Task
 
 
 def load_flow(folder: Path, entrypoint: str) -> Flow[Any, Any]:
-    """Import a flow of a project.
+    """Import a flow of a project; a task there becomes the flow of its background runs.
 
     Args:
         folder: The project's root; it becomes the first entry of ``sys.path``.
@@ -107,6 +109,8 @@ def _flow_of(module: ModuleType, name: str, entrypoint: str) -> Flow[Any, Any]:
         found = getattr(found, part, None)
     if isinstance(found, Flow):
         return found
+    if isinstance(found, Task):
+        return flow_of(found)
     flows = sorted(key for key, value in vars(module).items() if isinstance(value, Flow))
     there = f"its flows are {', '.join(flows)}" if flows else "it has no flow"
     what = "is not there" if found is None else "is no flow: put @flow above it" if callable(found) else "is no flow"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine, Iterable, Sized
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sized
 from dataclasses import replace
 from typing import Any, Literal, TypeVar, overload
 
 from . import context, parameters
+from .background import BackgroundFuture, send
 from .context import TaskRun
 from .decorated import Decorated, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
@@ -114,6 +115,32 @@ class Task(Decorated[P, R]):
             positional = tuple(row.pop(f"argument {place}") for place in range(1, len(args) + 1))
             rows.append(self._submit(positional, row, wait_for))
         return rows
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> BackgroundFuture[Any]:
+        """Have the task called in the background, by whoever serves it; returns a future at once.
+
+        Arguments and the result are JSON. Whether the run is done, and what came of it, is asked of the server; nobody
+        has to keep the future.
+
+        Raises:
+            ParameterError: The arguments do not fit the signature.
+            InvalidInput: An argument has no JSON form.
+            NotFound: Nobody has served the task yet.
+            SettingsError: No API is configured.
+        """
+        return self.apply_async(args, kwargs)
+
+    def apply_async(
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, wait_for: Any = None
+    ) -> BackgroundFuture[Any]:
+        """As :meth:`delay`, with the arguments as a list and a dict.
+
+        Args:
+            args: Positional arguments.
+            kwargs: Arguments by name.
+            wait_for: Futures that are waited for before the call is sent.
+        """
+        return send(self, tuple(args), dict(kwargs or {}), self.tags, wait_for)
 
     def _prepare(
         self,

@@ -39,6 +39,7 @@ NOUNS: dict[str, Noun] = {
     "schedule": Noun("schedule", "group", "Preview and manage the schedules of deployments."),
     "flow": Noun("flow", "group", "List flows."),
     "flow-run": Noun("flow_run", "group", "Watch, cancel, suspend and retry flow runs; read their logs."),
+    "task": Noun("task", "group", "Serve tasks, for background runs."),
     "task-run": Noun("task_run", "group", "Look at the task runs of a flow run."),
     "work-queue": Noun("work_queue", "group", "Manage the queues that agents take runs from."),
     "block": Noun("block", "group", "Create and look at blocks: stored, typed configuration."),
