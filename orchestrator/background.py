@@ -130,6 +130,8 @@ def send(
         NotFound: Nobody ever served the task.
         SettingsError: No API is configured.
     """
+    if inspect.ismethod(task.fn):
+        raise InvalidInput(f"task {task.name} is a method: its object cannot be sent to a background run")
     for future in found_in([list(args), dict(kwargs), wait_for]):
         if isinstance(future, TaskFuture):
             future.wait()

@@ -88,6 +88,12 @@ def test_futures_of_both_kinds_are_waited_for_together(client: Client) -> None:
     assert asyncio.run(both()) == "three"
 
 
+class Shop:
+    @task
+    def cost(self) -> int:
+        return 1
+
+
 @task
 def shout(text: str) -> str:
     return text + "!"
@@ -113,6 +119,8 @@ def test_what_cannot_be_sent_is_refused_before_it_is(client: Client) -> None:
     with pytest.raises(InvalidInput):
         owes.delay("Acme", amount="much")  # type: ignore[arg-type]
     assert client.get("flow-runs")["items"] == []
+    with pytest.raises(InvalidInput, match="task cost is a method"):
+        Shop().cost.delay()
     with pytest.raises(NotFound, match="nobody has served the task shout yet: start `orchestrator task serve"):
         shout.delay("x")
 

@@ -130,15 +130,18 @@ def test_functions_that_no_other_process_finds_are_refused_at_once() -> None:
 
 
 def test_an_interrupted_flow_ends_its_processes(reports: Reports, tmp_path: Path) -> None:
+    folder = tmp_path / "pids"
+    folder.mkdir()
+
     @flow(task_runner=ProcessRunner(2))
     def work() -> None:
-        do.hang.map([str(tmp_path)] * 3)
-        until(lambda: len([*tmp_path.iterdir()]) == 2, "two tasks to hang")
+        do.hang.map([str(folder)] * 3)
+        until(lambda: len(os.listdir(folder)) == 2, "two tasks to hang")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         work()
-    assert [pid for pid in map(int, os.listdir(tmp_path)) if not gone(pid)] == []
+    assert [pid for pid in map(int, os.listdir(folder)) if not gone(pid)] == []
     assert set(ends(reports("task-run")).values()) == {"Cancelled"}
     assert len([item for item in reports("task-run") if item["state"]["type"] == "CANCELLED"]) == 3
 

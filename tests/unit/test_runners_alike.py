@@ -182,19 +182,22 @@ def test_what_a_task_logs_prints_and_emits_is_told_once(runner: TaskRunner, repo
 def test_what_had_not_begun_when_the_flow_failed_never_does(
     runner: TaskRunner, reports: Reports, tmp_path: Path
 ) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+
     def release(future: TaskFuture[None]) -> None:
         until(future.done, "the last one to be given up")
-        (tmp_path / "go").touch()
+        (folder / "go").touch()
 
     @flow(task_runner=type(runner)(1))
     def work() -> None:
-        do.hold.submit(str(tmp_path))
-        until((tmp_path / "held").exists, "the first task to begin")
-        futures = [do.touch.submit(str(tmp_path / name)) for name in "ab"]
+        do.hold.submit(str(folder))
+        until((folder / "held").exists, "the first task to begin")
+        futures = [do.touch.submit(str(folder / name)) for name in "ab"]
         threading.Thread(target=release, args=(futures[-1],)).start()
         raise ValueError("enough")
 
     with pytest.raises(ValueError, match="enough"):
         work()
-    assert {*os.listdir(tmp_path)} == {"held", "go"}
+    assert {*os.listdir(folder)} == {"held", "go"}
     assert ends(reports("task-run")) == {"hold-0 Completed": 1, "touch-0 Cancelled": 1, "touch-1 Cancelled": 1}
