@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     from .flows import Flow, flow
     from .futures import TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
+    from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
     from .retries import exponential_backoff
     from .slots import concurrency, rate_limit, rate_limit_async
+    from .serving import serve
     from .task_runners import ThreadRunner
     from .tasks import Task, task
     from .trigger_documents import Trigger
@@ -60,6 +62,7 @@ _HOMES = {
     "IsolationLevel": "caching",
     "NO_CACHE": "caching",
     "RUN_ID": "caching",
+    "ProcessRunner": "process_runner",
     "State": "results",
     "TASK_SOURCE": "caching",
     "Task": "tasks",
@@ -80,6 +83,7 @@ _HOMES = {
     "get_run_logger": "logs",
     "rate_limit": "slots",
     "rate_limit_async": "slots",
+    "serve": "serving",
     "tags": "context",
     "task": "tasks",
     "unmapped": "futures",
@@ -106,6 +110,7 @@ __all__ = [
     "Failed",
     "Flow",
     "IsolationLevel",
+    "ProcessRunner",
     "State",
     "Task",
     "TaskFuture",
@@ -127,6 +132,7 @@ __all__ = [
     "rate_limit",
     "rate_limit_async",
     "runtime",
+    "serve",
     "tags",
     "task",
     "unmapped",
