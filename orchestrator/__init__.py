@@ -19,25 +19,31 @@ if TYPE_CHECKING:
     from .futures import TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
     from .results import Cancelled, Completed, Crashed, Failed, State
-    from .retries import exponential_backoff
+    from .retries import FAIL, RETRY, after_header, exponential_backoff
     from .task_runners import ThreadRunner
     from .tasks import Task, task
+    from .transactions import CommitMode, Transaction, get_transaction, transaction
     from .trigger_documents import Trigger
     from .variables import Variable
 
 _HOMES = {
     "Block": "block",
     "Cancelled": "results",
+    "CommitMode": "transactions",
     "Completed": "results",
     "Crashed": "results",
+    "FAIL": "retries",
     "Failed": "results",
     "Flow": "flows",
+    "RETRY": "retries",
     "State": "results",
     "Task": "tasks",
     "TaskFuture": "futures",
     "ThreadRunner": "task_runners",
+    "Transaction": "transactions",
     "Trigger": "trigger_documents",
     "Variable": "variables",
+    "after_header": "retries",
     "as_completed": "futures",
     "create_link_artifact": "artifacts",
     "create_markdown_artifact": "artifacts",
@@ -46,15 +52,20 @@ _HOMES = {
     "exponential_backoff": "retries",
     "flow": "flows",
     "get_run_logger": "logs",
+    "get_transaction": "transactions",
     "tags": "context",
     "task": "tasks",
+    "transaction": "transactions",
     "unmapped": "futures",
     "wait": "futures",
 }
 
 __all__ = [
+    "FAIL",
+    "RETRY",
     "Block",
     "Cancelled",
+    "CommitMode",
     "Completed",
     "Crashed",
     "Failed",
@@ -63,9 +74,11 @@ __all__ = [
     "Task",
     "TaskFuture",
     "ThreadRunner",
+    "Transaction",
     "Trigger",
     "Variable",
     "__version__",
+    "after_header",
     "as_completed",
     "create_link_artifact",
     "create_markdown_artifact",
@@ -74,8 +87,10 @@ __all__ = [
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "get_transaction",
     "tags",
     "task",
+    "transaction",
     "unmapped",
     "wait",
 ]

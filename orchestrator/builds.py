@@ -37,6 +37,8 @@ class FlowFacts:
     description: str
     parameter_schema: dict[str, Any]
     version: str = ""
+    #: None: the flow does not say.
+    crash_retries: int | None = None
 
 
 def split_target(target: str) -> tuple[Path, str]:
@@ -159,6 +161,8 @@ def compose(facts: FlowFacts, name: str, given: Mapping[str, Any], old: Document
         changes["infrastructure"] = {"block": block, "overrides": overrides}
     if old and "parameters" in changes:
         changes["parameters"] = {**old.parameters, **changes["parameters"]}
+    if facts.crash_retries is not None:
+        changes.setdefault("crash_retries", facts.crash_retries)
     changes.update(entrypoint=facts.entrypoint, parameter_schema=facts.parameter_schema)
     document = replace(base, **changes, source="")
     places = [("parameters", document.parameters)]

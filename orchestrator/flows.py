@@ -5,19 +5,20 @@ from __future__ import annotations
 import inspect
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Literal, overload
 
 from . import context, names, parameters, result_storage, results, settings, timeouts, tracking
 from .context import FlowRun
-from .decorated import Decorated, P, R, fill
+from .decorated import Decorated, H, P, R, fill
 from .engine import Steps, abandon, drive, drive_async, flow_steps
 from .errors import InvalidInput, ParameterError
+from .hooks import Hook
 from .logs import captured, get_run_logger
 from .results import State
-from .retries import Delays
+from .retries import Delays, Rules
 from .states import StateType
 from .task_runners import TaskRunner
 
@@ -39,9 +40,23 @@ class Flow(Decorated[P, R]):
         validate_parameters: bool = True,
         task_runner: TaskRunner | None = None,
         persist_result: bool | None = None,
+        crash_retries: int | None = None,
+        on_running: Iterable[Hook] | None = None,
+        on_completion: Iterable[Hook] | None = None,
+        on_failure: Iterable[Hook] | None = None,
+        on_crashed: Iterable[Hook] | None = None,
+        on_cancellation: Iterable[Hook] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(fn, **options)
+        hooks = {
+            "on_running": on_running,
+            "on_completion": on_completion,
+            "on_failure": on_failure,
+            "on_crashed": on_crashed,
+            "on_cancellation": on_cancellation,
+        }
+        super().__init__(fn, hooks=hooks, **options)
+        self.crash_retries = _crash_retries(crash_retries)
         self.description = _text(description, "description") or inspect.getdoc(fn) or ""
         self.version = _text(version, "version")
         self.persist_result = persist_result
@@ -56,7 +71,29 @@ class Flow(Decorated[P, R]):
             "validate_parameters": validate_parameters,
             "task_runner": task_runner,
             "persist_result": persist_result,
+            "crash_retries": crash_retries,
+            **hooks,
         }
+
+    def on_running(self, hook: H) -> H:
+        """A decorator: call ``hook(flow, flow_run, state)`` whenever a try of the flow begins."""
+        return self._add_hook("on_running", hook)
+
+    def on_completion(self, hook: H) -> H:
+        """A decorator: call ``hook(flow, flow_run, state)`` when a run has COMPLETED."""
+        return self._add_hook("on_completion", hook)
+
+    def on_failure(self, hook: H) -> H:
+        """A decorator: call ``hook(flow, flow_run, state)`` when a run has FAILED, after its last try."""
+        return self._add_hook("on_failure", hook)
+
+    def on_crashed(self, hook: H) -> H:
+        """A decorator: call ``hook(flow, flow_run, state)`` when a run has CRASHED, outside of the dead process."""
+        return self._add_hook("on_crashed", hook)
+
+    def on_cancellation(self, hook: H) -> H:
+        """A decorator: call ``hook(flow, flow_run, state)`` when a run was CANCELLED, outside of its process."""
+        return self._add_hook("on_cancellation", hook)
 
     @overload
     def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
@@ -97,6 +134,8 @@ class Flow(Decorated[P, R]):
         if problem is not None:
             state = results.failure(problem).holding(run_id=run.id)
             _announce(run, state)
+            if self.policy.hooks is not None:
+                yield from self.policy.hooks.of_flow_end(run, state)
             return state
         with tracking.kept_alive(run):
             _announce(run, State(_S.RUNNING))
@@ -104,11 +143,15 @@ class Flow(Decorated[P, R]):
                 with ExitStack() as stack:
                     state = yield from run_steps(self, run, values, stack)
                     result = concluded(self, run, state)
-            except BaseException:
+            except BaseException as error:
                 if run.ended is not None:
                     run.put_state(run.ended)
+                    if self.policy.hooks is not None and not isinstance(error, GeneratorExit):
+                        yield from self.policy.hooks.of_flow_end(run, run.ended)
                 raise
             run.put_state(state, result)
+            if self.policy.hooks is not None:
+                yield from self.policy.hooks.of_flow_end(run, state)
         return state
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], ParameterError | None]:
@@ -200,6 +243,12 @@ def _text(value: str | None, option: str) -> str:
     return value or ""
 
 
+def _crash_retries(value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100):
+        raise InvalidInput(f"crash_retries is {value!r}: it has to be a whole number from 0 to 100")
+    return value
+
+
 def _process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
@@ -215,14 +264,23 @@ def flow(
     description: str | None = None,
     version: str = "",
     flow_run_name: str | Callable[[], str] | None = None,
-    retries: int = 0,
-    retry_delay_seconds: Delays = 0.0,
+    retries: int | None = None,
+    retry_delay_seconds: Delays | None = None,
     retry_jitter_factor: float | None = None,
+    retry_delay_max: float | None = None,
+    retry_on: Rules | None = None,
+    retry_condition_fn: Callable[..., Any] | None = None,
+    crash_retries: int | None = None,
     timeout_seconds: float | None = None,
     validate_parameters: bool = True,
     task_runner: TaskRunner | None = None,
     log_prints: bool | None = None,
     persist_result: bool | None = None,
+    on_running: Iterable[Hook] | None = None,
+    on_completion: Iterable[Hook] | None = None,
+    on_failure: Iterable[Hook] | None = None,
+    on_crashed: Iterable[Hook] | None = None,
+    on_cancellation: Iterable[Hook] | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
@@ -239,6 +297,10 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         retries: Tries after the first.
         retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list.
         retry_jitter_factor: Lengthens each delay by up to this share of it, at random.
+        retry_delay_max: Seconds that no delay exceeds.
+        retry_on: What is done after which type of exception: ``RETRY``, ``FAIL``, ``after_header`` or seconds.
+        retry_condition_fn: Called with ``(flow, flow_run, state)`` before each retry; False forbids it.
+        crash_retries: Of the deployments that are built of it: how often a run that CRASHED is queued again.
         timeout_seconds: Seconds that one try may take; then the run ends FAILED, ``TimedOut``.
         validate_parameters: Whether arguments are checked against the type hints, and coerced.
         task_runner: Where submitted tasks run; threads when not given.
@@ -246,6 +308,11 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             agent all that its process writes does.
         persist_result: False keeps nothing of the return value; True keeps even large ones where no storage block is
             there for them, below ``ORCHESTRATOR_HOME/results``.
+        on_running: Functions, called with ``(flow, flow_run, state)`` when a try begins.
+        on_completion: The same, when a run has COMPLETED.
+        on_failure: When it has FAILED, after its last try.
+        on_crashed: When it has CRASHED.
+        on_cancellation: When it was CANCELLED.
 
     Raises:
         InvalidInput: An option has a value that cannot be used.

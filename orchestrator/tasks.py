@@ -9,12 +9,13 @@ from typing import Any, Literal, TypeVar, overload
 
 from . import context, parameters
 from .context import TaskRun
-from .decorated import Decorated, P, R, checked_tags, fill
+from .decorated import Decorated, H, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
 from .errors import ParameterError
 from .futures import TaskFuture, found_in, unmapped
+from .hooks import Hook
 from .results import State, failure
-from .retries import Delays
+from .retries import Delays, Rules
 from .states import StateType
 from .task_runners import TaskRunner, ThreadRunner
 from .timeouts import refuse
@@ -36,12 +37,44 @@ class Task(Decorated[P, R]):
         *,
         tags: Iterable[str] | None = None,
         task_run_name: str | Callable[[], str] | None = None,
+        on_running: Iterable[Hook] | None = None,
+        on_completion: Iterable[Hook] | None = None,
+        on_failure: Iterable[Hook] | None = None,
+        on_commit: Iterable[Hook] | None = None,
+        on_rollback: Iterable[Hook] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(fn, **options)
+        hooks = {
+            "on_running": on_running,
+            "on_completion": on_completion,
+            "on_failure": on_failure,
+            "on_commit": on_commit,
+            "on_rollback": on_rollback,
+        }
+        super().__init__(fn, hooks=hooks, **options)
         self.tags = checked_tags(tags)
         self.task_run_name = task_run_name
-        self._options = {**options, "tags": tags, "task_run_name": task_run_name}
+        self._options = {**options, "tags": tags, "task_run_name": task_run_name, **hooks}
+
+    def on_running(self, hook: H) -> H:
+        """A decorator: call ``hook(task, task_run, state)`` whenever a try of the task begins."""
+        return self._add_hook("on_running", hook)
+
+    def on_completion(self, hook: H) -> H:
+        """A decorator: call ``hook(task, task_run, state)`` when a run has COMPLETED."""
+        return self._add_hook("on_completion", hook)
+
+    def on_failure(self, hook: H) -> H:
+        """A decorator: call ``hook(task, task_run, state)`` when a run has FAILED, after its last try."""
+        return self._add_hook("on_failure", hook)
+
+    def on_commit(self, hook: H) -> H:
+        """A decorator: call ``hook(transaction)`` when what a run did is committed."""
+        return self._add_hook("on_commit", hook)
+
+    def on_rollback(self, hook: H) -> H:
+        """A decorator: call ``hook(transaction)`` to undo what a run did, when its transaction is rolled back."""
+        return self._add_hook("on_rollback", hook)
 
     @overload
     def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
@@ -212,11 +245,19 @@ def task(
     name: str | None = None,
     tags: Iterable[str] | None = None,
     task_run_name: str | Callable[[], str] | None = None,
-    retries: int = 0,
-    retry_delay_seconds: Delays = 0.0,
+    retries: int | None = None,
+    retry_delay_seconds: Delays | None = None,
     retry_jitter_factor: float | None = None,
+    retry_delay_max: float | None = None,
+    retry_on: Rules | None = None,
+    retry_condition_fn: Callable[..., Any] | None = None,
     timeout_seconds: float | None = None,
     log_prints: bool | None = None,
+    on_running: Iterable[Hook] | None = None,
+    on_completion: Iterable[Hook] | None = None,
+    on_failure: Iterable[Hook] | None = None,
+    on_commit: Iterable[Hook] | None = None,
+    on_rollback: Iterable[Hook] | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -228,13 +269,22 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         name: Name of the task; the function's, with hyphens, when not given.
         tags: Tags of all its runs.
         task_run_name: Names its runs: a template such as ``load {table}`` over the parameters, or a function.
-        retries: Tries after the first.
+        retries: Tries after the first; as ``ORCHESTRATOR_TASK_RETRIES`` says when not given.
         retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list
-            (:func:`orchestrator.retries.exponential_backoff` makes one).
+            (:func:`orchestrator.retries.exponential_backoff` makes one); as ``ORCHESTRATOR_TASK_RETRY_DELAY`` says
+            when not given.
         retry_jitter_factor: Lengthens each delay by up to this share of it, at random.
+        retry_delay_max: Seconds that no delay exceeds.
+        retry_on: What is done after which type of exception: ``RETRY``, ``FAIL``, ``after_header`` or seconds.
+        retry_condition_fn: Called with ``(task, task_run, state)`` before each retry; False forbids it.
         timeout_seconds: Seconds that one try may take; then it ends FAILED, ``TimedOut``.
         log_prints: Whether what it prints reaches the log, by hand; as its flow when not given. On an agent all that
             its process writes does.
+        on_running: Functions, called with ``(task, task_run, state)`` when a try begins.
+        on_completion: The same, when a run has COMPLETED.
+        on_failure: When it has FAILED, after its last try.
+        on_commit: Called with the run's transaction when that is committed.
+        on_rollback: The same, when it is rolled back.
 
     Raises:
         InvalidInput: An option has a value that cannot be used.

@@ -14,7 +14,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.mark.parametrize(
     ("page", "calls"),
-    [("flows.md", ["load('orders', day='2026-02-03')", "report()"]), ("tasks.md", ["nightly()"])],
+    [
+        ("flows.md", ["load('orders', day='2026-02-03')", "report()"]),
+        ("tasks.md", ["nightly()"]),
+        ("retries.md", ["nightly() == 3 or 1 / 0"]),
+        ("hooks.md", ["nightly(return_state=True).type.value == 'FAILED' or 1 / 0"]),
+        ("transactions.md", ["[load(3), load(0)] == [True, False] or 1 / 0"]),
+    ],
 )
 def test_examples_run(page: str, calls: list[str], tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text("utf-8"), re.S)

@@ -27,7 +27,12 @@ def main(descriptor: int) -> None:
 
 
 def run(
-    job: Job, sink: Any, *, confirm_running: Callable[[], None], announce_timeout: Callable[[float], None]
+    job: Job,
+    sink: Any,
+    *,
+    confirm_running: Callable[[], None],
+    announce_timeout: Callable[[float], None],
+    **announcements: Callable[..., None],
 ) -> tuple[State, dict[str, Any] | None]:
     """As :func:`orchestrator.runner.run_job`."""
     if job.state.type is not StateType.RUNNING:

@@ -20,7 +20,8 @@ from orchestrator.serializers import loads
 from orchestrator.states import StateType
 from orchestrator.workers.agent import processes
 from orchestrator.workers.agent.launcher import Child, ForkLauncher, Launcher, LaunchFailed, SpawnLauncher
-from orchestrator.workers.agent.supervision import Supervision, Surroundings
+from orchestrator.workers.agent.supervision import Supervision
+from orchestrator.workers.agent.surroundings import Surroundings
 from orchestrator.workers.agent.verdict import Ask
 
 SPAWNED = ["-c", "import sys; import fake_child; fake_child.main(int(sys.argv[1]))"]

@@ -36,7 +36,7 @@ SELECT q.name, head.* FROM work_queue q CROSS JOIN LATERAL (
     WHERE r.work_queue_id = q.id AND {CLAIMABLE} ORDER BY r.priority DESC, r.due, r.id LIMIT 1
 ) AS head WHERE q.name = ANY(%(queues)s)"""
 
-_JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due, m.snapshot,
+_JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due, m.snapshot, m.tries,
     f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id, d.storage_path,
     d.results_block_id, d.results_path, d.infrastructure_block_id, d.infrastructure_overrides, greatest(b.updated, (
         WITH RECURSIVE held AS (
@@ -148,6 +148,7 @@ def _job(row: Mapping[str, Any], queue: str, now: datetime, token: str) -> Job:
         results=Results(row["results_block_id"], row["results_path"]) if row["results_block_id"] else None,
         parameters=row["parameters"],
         tags=row["tags"],
+        tries=row["tries"],
         work_queue=queue,
         starts_in_ms=max(round((row["due"] - now).total_seconds() * 1000), 0),
     )
