@@ -110,7 +110,7 @@ class FlowRun(Record):
     snapshot: str | None = None
     parent_flow_run_id: uuid.UUID | None = None
     parent_task_run_id: uuid.UUID | None = None
-    #: How often its code was begun by processes that were not the last, and how often it was queued again after a crash.
+    #: How often its code was begun before it last waited for another try; how often it was queued again after a crash.
     tries: int = 0
     crashes: int = 0
     created_by: Actor | None = None

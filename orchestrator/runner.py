@@ -138,8 +138,8 @@ def _load(job: Job, scratch: Path, found: settings.Settings) -> Flow[Any, Any]:
 
 def _ended_early(flow: Flow[Any, Any], run: FlowRun, error: ParameterError, announce_end: Callable[..., None]) -> End:
     state = results.failure(error).holding(run_id=run.id)
-    announce_end(_plain(state), None)
-    if flow.policy.hooks is not None:
+    if flow.policy.hooks is not None and flow.policy.hooks["on_failure"]:
+        announce_end(_plain(state), None)
         finish(flow.policy.hooks.of_flow_end(run, state))
     return _plain(state), None
 

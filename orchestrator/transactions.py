@@ -1,8 +1,8 @@
 """Transactions: what tasks did inside one is kept together, or undone together, by the hooks that they bring along.
 
 A transaction is the present one of the code inside its ``with``. A task run inside it has a transaction of its own
-below it, which is *staged* when the task completes. When the outermost ends well its parts are committed in the order in
-which they were staged; when it raises they are rolled back, the last first.
+below it, which is *staged* when the task completes. When the outermost ends well its parts are committed in the order
+in which they were staged; when it raises they are rolled back, the last first.
 """
 
 from __future__ import annotations

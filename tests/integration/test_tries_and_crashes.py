@@ -1,4 +1,4 @@
-"""Runs that are tried again: far-off tries, which wait in the database, and crashes, which have a budget of their own."""
+"""Runs that are tried again: far-off tries, which wait in the database, and crashes, which have their own budget."""
 
 from __future__ import annotations
 

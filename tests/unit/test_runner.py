@@ -210,7 +210,7 @@ def test_failures_come_back_as_states(execute: Callable[..., dict[str, Any]]) ->
 @pytest.mark.parametrize(
     ("change", "kind", "told"),
     [
-        ({"entrypoint": "work.py:nothing"}, "FAILED", "its flows are bad, flaky, good, later, stops"),
+        ({"entrypoint": "work.py:nothing"}, "FAILED", "its flows are bad, far, flaky, good, hooked, later, stops"),
         ({"entrypoint": "gone.py:good"}, "FAILED", "gone.py"),
         ({"parameters": {"number": "many"}}, "FAILED", "number"),
         ({"parameters": {"other": 1}}, "FAILED", "other"),

@@ -337,7 +337,7 @@ class Supervision:
         self._facts.ended_by_itself = self._facts.ask is Ask.NOTHING
         self._result = data.get("result")
         self._timeout_at = None
-        # Threads and exit functions of the flow may go on for as long as a stop may take; its hooks have their own time.
+        # Threads and exit functions of the flow may go on for as long as a stop may take, its hooks for their own time.
         hooks_s = self._around.hook_timeout_s if data.get("hooks") else 0.0
         self._leave_at = time.monotonic() + self._around.grace_s + hooks_s
 

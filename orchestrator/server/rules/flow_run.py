@@ -124,14 +124,15 @@ class RejectSuspensionOfHeld(Rule):
 
 
 class RejectCancelledOfSuspending(Rule):
-    """A process that was stopped for a suspension says that it was CANCELLED, or that it is to be tried again: the run is
-    suspended."""
+    """A process that was stopped for a suspension says that it was CANCELLED, or is tried again: it is suspended."""
 
     code = "stopped-to-suspend"
 
     def decide(self, move: Move) -> Decision | None:
         facts, proposed = move.facts, move.proposed
-        if not facts.is_suspending or move.attempt is None or proposed.type not in (S.CANCELLED, S.PAUSED, S.SCHEDULED):
+        if not facts.is_suspending or facts.is_cancel_asked or move.attempt is None:
+            return None
+        if proposed.type not in (S.CANCELLED, S.PAUSED, S.SCHEDULED):
             return None
         state = State(S.PAUSED, SUSPENDED, facts.message, proposed.at, proposed.details)
         return Decision(Effect.REJECT, self.code, "it was stopped to be suspended", state=state)
@@ -143,7 +144,9 @@ class RejectRetryOfCancelled(Rule):
     code = "cancel-asked"
 
     def decide(self, move: Move) -> Decision | None:
-        if move.attempt is None or move.facts.type is not S.CANCELLING or move.proposed.type is not S.SCHEDULED:
+        if move.attempt is None or not move.facts.is_queued:
+            return None
+        if move.facts.type is not S.CANCELLING or move.proposed.type is not S.SCHEDULED:
             return None
         state = State(S.CANCELLED, message=move.facts.message, at=move.proposed.at)
         return Decision(Effect.REJECT, self.code, "a cancel was asked for", state=state)

@@ -36,9 +36,10 @@ SELECT q.name, head.* FROM work_queue q CROSS JOIN LATERAL (
     WHERE r.work_queue_id = q.id AND {CLAIMABLE} ORDER BY r.priority DESC, r.due, r.id LIMIT 1
 ) AS head WHERE q.name = ANY(%(queues)s)"""
 
-_JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due, m.snapshot, m.tries,
-    f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id, d.storage_path,
-    d.results_block_id, d.results_path, d.infrastructure_block_id, d.infrastructure_overrides, greatest(b.updated, (
+_JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due, m.snapshot,
+    m.tries, f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id,
+    d.storage_path, d.results_block_id, d.results_path, d.infrastructure_block_id, d.infrastructure_overrides,
+    greatest(b.updated, (
         WITH RECURSIVE held AS (
             SELECT target_id FROM block_reference WHERE block_id = d.infrastructure_block_id
             UNION SELECT n.target_id FROM block_reference n JOIN held ON n.block_id = held.target_id

@@ -220,9 +220,9 @@ class Writer:
         others are not relied upon."""
         told, found = item.state.details or {}, dict[str, Any]()
         tries, wait_s = told.get("tries"), told.get("wait_s")
-        if type(tries) is int and 0 <= tries < 2**31:
+        if isinstance(tries, int) and 0 <= tries < 2**31:
             found["tries"] = tries
-        if item.state.type is S.SCHEDULED and type(wait_s) in (int, float) and 0 <= wait_s <= WAIT_MAX_S:
+        if item.state.type is S.SCHEDULED and isinstance(wait_s, (int, float)) and 0 <= wait_s <= WAIT_MAX_S:
             found["due"] = self._now + timedelta(seconds=wait_s)
         return found
 
