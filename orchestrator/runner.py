@@ -89,7 +89,8 @@ def run_job(
             values = parameters.validate(flow.fn, job.parameters) if flow.validate_parameters else dict(job.parameters)
         except ParameterError as error:
             return _ended_early(flow, _flow_run(flow, job, job.parameters, sink, found), error, announce_end)
-        time.sleep(max(0.0, job.starts_in_ms / 1000 - (time.monotonic() - received)))
+        if (left := job.starts_in_ms / 1000 - (time.monotonic() - received)) > 0:
+            time.sleep(left)
         if job.state.type is not StateType.RUNNING:
             confirm_running()
         if flow.policy.timeout is not None:
