@@ -12,6 +12,7 @@ from .context import TaskRun
 from .decorated import Decorated, H, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
 from .errors import ParameterError
+from .flow_graphs import tracing
 from .futures import TaskFuture, found_in, unmapped
 from .hooks import Hook
 from .results import State, failure
@@ -42,6 +43,7 @@ class Task(Decorated[P, R]):
         on_failure: Iterable[Hook] | None = None,
         on_commit: Iterable[Hook] | None = None,
         on_rollback: Iterable[Hook] | None = None,
+        viz_return_value: Any = tracing.NO_VALUE,
         **options: Any,
     ) -> None:
         hooks = {
@@ -54,7 +56,14 @@ class Task(Decorated[P, R]):
         super().__init__(fn, hooks=hooks, **options)
         self.tags = checked_tags(tags)
         self.task_run_name = task_run_name
-        self._options = {**options, "tags": tags, "task_run_name": task_run_name, **hooks}
+        self.viz_return_value = viz_return_value
+        self._options = {
+            **options,
+            "tags": tags,
+            "task_run_name": task_run_name,
+            "viz_return_value": viz_return_value,
+            **hooks,
+        }
 
     def on_running(self, hook: H) -> H:
         """A decorator: call ``hook(task, task_run, state)`` whenever a try of the task begins."""
@@ -91,6 +100,8 @@ class Task(Decorated[P, R]):
         Raises:
             CancelledRun: A task run whose result it takes, or that it waits for, did not complete.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.call(self, args, kwargs)
         return_state, wait_for = self._split(kwargs)
         _, steps = self._prepare(args, kwargs, wait_for)
         if self.is_async:
@@ -117,6 +128,8 @@ class Task(Decorated[P, R]):
         Raises:
             InvalidInput: A synchronous task has a time-out: nothing can stop it in a thread.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.submit(self, args, kwargs)
         _, wait_for = self._split(kwargs)
         return self._submit(args, kwargs, wait_for)
 
@@ -130,6 +143,8 @@ class Task(Decorated[P, R]):
         Raises:
             ParameterError: There is nothing to go through, or lengths differ.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.map(self, args, kwargs)
         _, wait_for = self._split(kwargs)
         named = {**{f"argument {number}": value for number, value in enumerate(args, 1)}, **kwargs}
         columns = {name: _column(value) for name, value in named.items()}
@@ -258,6 +273,7 @@ def task(
     on_failure: Iterable[Hook] | None = None,
     on_commit: Iterable[Hook] | None = None,
     on_rollback: Iterable[Hook] | None = None,
+    viz_return_value: Any = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
@@ -285,6 +301,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         on_failure: When it has FAILED, after its last try.
         on_commit: Called with the run's transaction when that is committed.
         on_rollback: The same, when it is rolled back.
+        viz_return_value: What it seems to return while a flow is drawn (:meth:`Flow.visualize`).
 
     Raises:
         InvalidInput: An option has a value that cannot be used.
