@@ -13,6 +13,16 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
     from .block import Block
+    from .caching import (
+        DEFAULT,
+        FLOW_PARAMETERS,
+        INPUTS,
+        NO_CACHE,
+        RUN_ID,
+        TASK_SOURCE,
+        CachePolicy,
+        IsolationLevel,
+    )
     from .context import tags
     from .emitting import emit_event
     from .flows import Flow, flow
@@ -28,15 +38,23 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Block": "block",
+    "CachePolicy": "caching",
     "Cancelled": "results",
     "CommitMode": "transactions",
     "Completed": "results",
     "Crashed": "results",
+    "DEFAULT": "caching",
     "FAIL": "retries",
+    "FLOW_PARAMETERS": "caching",
     "Failed": "results",
     "Flow": "flows",
+    "INPUTS": "caching",
+    "IsolationLevel": "caching",
+    "NO_CACHE": "caching",
     "RETRY": "retries",
+    "RUN_ID": "caching",
     "State": "results",
+    "TASK_SOURCE": "caching",
     "Task": "tasks",
     "TaskFuture": "futures",
     "ThreadRunner": "task_runners",
@@ -61,15 +79,23 @@ _HOMES = {
 }
 
 __all__ = [
+    "DEFAULT",
     "FAIL",
+    "FLOW_PARAMETERS",
+    "INPUTS",
+    "NO_CACHE",
     "RETRY",
+    "RUN_ID",
+    "TASK_SOURCE",
     "Block",
+    "CachePolicy",
     "Cancelled",
     "CommitMode",
     "Completed",
     "Crashed",
     "Failed",
     "Flow",
+    "IsolationLevel",
     "State",
     "Task",
     "TaskFuture",

@@ -33,7 +33,8 @@ class Aside:
         return await value if inspect.isawaitable(value) else value
 
 
-Asides = Generator[Aside, Any, T]
+#: Yields steps such as :class:`Aside`.
+Asides = Generator[Any, Any, T]
 
 
 def finish(asides: Asides[T]) -> T:

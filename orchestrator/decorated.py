@@ -7,6 +7,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import CodeType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from . import hooks as hooks_of
@@ -69,6 +70,12 @@ class Decorated(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+    @property
+    def __code__(self) -> CodeType:
+        """The code of the function: ``break load`` in a debugger stops in it."""
+        code: CodeType = self.fn.__code__
+        return code
 
     def __get__(self: D, instance: Any, owner: type | None = None) -> D:
         """A flow or task that is a method, bound as functions are."""

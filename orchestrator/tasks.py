@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Iterable, Sized
+from datetime import timedelta
 from typing import Any, Literal, TypeVar, overload
 
-from . import context, parameters
+from . import caching, context, keeping, kept_calls, parameters
 from .context import TaskRun
 from .decorated import Decorated, H, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
@@ -38,6 +39,12 @@ class Task(Decorated[P, R]):
         *,
         tags: Iterable[str] | None = None,
         task_run_name: str | Callable[[], str] | None = None,
+        persist_result: bool | None = None,
+        result_serializer: str = "json",
+        cache_policy: caching.CachePolicy | None = None,
+        cache_key_fn: caching.KeyFunction | None = None,
+        cache_expiration: timedelta | None = None,
+        refresh_cache: bool | None = None,
         on_running: Iterable[Hook] | None = None,
         on_completion: Iterable[Hook] | None = None,
         on_failure: Iterable[Hook] | None = None,
@@ -56,11 +63,20 @@ class Task(Decorated[P, R]):
         super().__init__(fn, hooks=hooks, **options)
         self.tags = checked_tags(tags)
         self.task_run_name = task_run_name
+        serializer = keeping.check_serializer(result_serializer, persist_result, f"task {self.name}")
+        cached = caching.chosen(self, cache_policy, cache_key_fn, cache_expiration, refresh_cache, persist_result)
+        self.keep = keeping.Keep(self, persist_result, serializer, cached)
         self.viz_return_value = viz_return_value
         self._options = {
             **options,
             "tags": tags,
             "task_run_name": task_run_name,
+            "persist_result": persist_result,
+            "result_serializer": result_serializer,
+            "cache_policy": cache_policy,
+            "cache_key_fn": cache_key_fn,
+            "cache_expiration": cache_expiration,
+            "refresh_cache": refresh_cache,
             "viz_return_value": viz_return_value,
             **hooks,
         }
@@ -172,6 +188,11 @@ class Task(Decorated[P, R]):
         tags = self.tags | context.present_tags()
         prints = self.log_prints if self.log_prints is not None else flow_run is None or flow_run.log_prints
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
+        kept = flow_run.keeping if flow_run is not None else None
+        if kept is not None or self.keep.is_asked:
+            run.kept = kept_calls.of_task_run(run, self.keep, kept, self.fn)
+            if run.kept is not None and not upstream:
+                run.kept.identify(args, kwargs)
         return run, task_steps(run, self.policy, self.fn, args, kwargs, upstream)
 
     def _run_name(self, flow_run: context.FlowRun | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -268,6 +289,12 @@ def task(
     retry_condition_fn: Callable[..., Any] | None = None,
     timeout_seconds: float | None = None,
     log_prints: bool | None = None,
+    persist_result: bool | None = None,
+    result_serializer: Literal["json", "pickle"] = "json",
+    cache_policy: caching.CachePolicy | None = None,
+    cache_key_fn: caching.KeyFunction | None = None,
+    cache_expiration: timedelta | None = None,
+    refresh_cache: bool | None = None,
     on_running: Iterable[Hook] | None = None,
     on_completion: Iterable[Hook] | None = None,
     on_failure: Iterable[Hook] | None = None,
@@ -296,6 +323,15 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         timeout_seconds: Seconds that one try may take; then it ends FAILED, ``TimedOut``.
         log_prints: Whether what it prints reaches the log, by hand; as its flow when not given. On an agent all that
             its process writes does.
+        persist_result: Whether what it returns is kept, so that a later attempt of its flow run does not run it again.
+            None: where it is small, or its run may have a later attempt; True: wherever it runs, whatever its size;
+            False: never.
+        result_serializer: ``json``, or ``pickle`` for what has no JSON form.
+        cache_policy: Which calls, across flow runs, share one result; none do when not given.
+        cache_key_fn: Gives the key of a call, of a :class:`orchestrator.caching.CacheContext` and the parameters by
+            name; calls with one key share one result. None: that call is not cached.
+        cache_expiration: How long a cached result is used. With neither policy nor function: ``DEFAULT`` is the policy.
+        refresh_cache: Whether it runs even so, and replaces what is cached.
         on_running: Functions, called with ``(task, task_run, state)`` when a try begins.
         on_completion: The same, when a run has COMPLETED.
         on_failure: When it has FAILED, after its last try.

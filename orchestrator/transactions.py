@@ -14,11 +14,13 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, TypeVar
 
+from . import keeping
 from .asides import Aside, Asides, finish, finish_async
+from .clock import to_text
 from .context import TaskRun
 from .errors import InvalidInput
 from .hooks import Hooks, check, log_failure
-from .results import State
+from .results import State, describe
 from .states import ROLLED_BACK, StateType
 
 T = TypeVar("T")
@@ -190,7 +192,20 @@ class Transaction:
                 self.state = TransactionState.ROLLED_BACK
                 yield from self._undo()
                 return False
+        yield from self._release()
         return True
+
+    def _release(self) -> Asides[None]:
+        """Let later attempts, and other runs, find what the task returned: it need not be run again."""
+        run = self._run
+        if run is None or run.kept is None:
+            return
+        rest, state = run.kept.release(), run.state
+        if state is not None and "call_key" in run.kept.told:
+            details = {**(state.details or {}), "committed": True}
+            run.put(state.type, state.name, state.message, details, to_text(state.at))
+        if rest is not None:
+            yield keeping.Aside(rest)
 
     def _roll_back(self) -> Asides[bool]:
         if not self._close(TransactionState.ROLLED_BACK):
@@ -199,15 +214,15 @@ class Transaction:
         return True
 
     def _undo(self) -> Asides[None]:
-        undone = bool(self._on_rollback)
+        why = "its transaction was rolled back"
         for hook in reversed(self._on_rollback):
             try:
                 yield Aside(hook, (self,))
             except Exception as error:
-                undone = False
+                why = f"its transaction was rolled back; a hook for that raised {describe(error)}"
                 log_failure("on_rollback", hook, error)
-        if undone and self._run is not None:
-            self._run.put(StateType.COMPLETED, ROLLED_BACK, "what it did was undone, with its transaction")
+        if self._run is not None:
+            self._run.put(StateType.COMPLETED, ROLLED_BACK, why)
         for part in reversed(self._staged):
             yield from part._roll_back()
 
@@ -240,6 +255,8 @@ def around(steps: Any, hooks: Hooks | None, run: TaskRun) -> Any:
     """
     part = Transaction(run=run)
     part._begin()
+    if run.kept is not None:
+        run.kept.hold()
     try:
         state: State = yield from steps
     except GeneratorExit:

@@ -20,6 +20,7 @@ DOCS = Path(__file__).parents[2] / "docs"
         ("retries.md", ["nightly() == 3 or 1 / 0"]),
         ("hooks.md", ["nightly(return_state=True).type.value == 'FAILED' or 1 / 0"]),
         ("transactions.md", ["[load(3), load(0)] == [True, False] or 1 / 0"]),
+        ("results.md", ["daily()", "expensive('2026-02-03')"]),
     ],
 )
 def test_examples_run(page: str, calls: list[str], tmp_path: Path) -> None:

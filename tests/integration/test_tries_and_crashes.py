@@ -19,7 +19,7 @@ from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Deployment, Event, FlowRun, TaskRun, WorkQueue
 from orchestrator.server.schemas.reports import read_batches
 from orchestrator.server.services import ticks
-from orchestrator.server.services.running import claims, reports, runs, waiting
+from orchestrator.server.services.running import claims, kept_results, reports, runs, waiting
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 
@@ -244,6 +244,33 @@ def test_a_task_that_was_undone_says_so() -> None:
     assert report(*both) == []
     with db.reading() as session:
         assert session.get_one(TaskRun, other).state_name == "RolledBack"
+
+
+def test_what_is_committed_is_kept_from_then_on() -> None:
+    run_id, _ = held()
+    key = uuid7()
+
+    def committed(call_key: str, kind: str = "COMPLETED") -> dict[str, Any]:
+        item = task_of(run_id, kind, kind.capitalize(), key) | {"call_key": call_key, "result": {"value": 1}}
+        return {**item, "state": {**item["state"], "details": {"committed": True}}}
+
+    assert report(task_of(run_id, "RUNNING", "Running", key), task_of(run_id, "COMPLETED", "Completed", key)) == []
+    assert kept(run_id) == []
+    assert report(committed("abc")) == []
+    assert report(committed("def")) == ["terminal"]
+    assert report(committed("def", "FAILED")) == ["terminal"]
+    assert kept(run_id) == ["abc"]
+    with db.reading() as session:
+        about = Event.resource_id == f"orchestrator.task-run.{key}"
+        events = session.scalars(select(Event.event).where(about).order_by(Event.id)).all()
+    assert events == ["task-run.running", "task-run.completed"]
+    assert report(task_of(run_id, "COMPLETED", "RolledBack", key)) == []
+    assert kept(run_id) == []
+
+
+def kept(run_id: uuid.UUID) -> list[str]:
+    with db.reading() as session:
+        return [item.call_key for item in kept_results.listing(session, run_id).items]
 
 
 def test_over_rest(client_as: ClientAs) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import CommitMode, flow, get_transaction, task, transaction
+from orchestrator import INPUTS, CommitMode, flow, get_transaction, task, transaction
 from orchestrator.errors import InvalidInput
 
 Reports = Callable[..., list[dict[str, Any]]]
@@ -235,6 +235,57 @@ def test_what_ends_after_its_transaction_shares_its_fate(book: Book) -> None:
         assert txn.rollback()
         one()
     assert book.lines == ["undo one"]
+
+
+@pytest.mark.parametrize("where", ["inside", "after"])
+def test_what_was_rolled_back_is_run_by_the_next_try_and_what_was_committed_is_not(
+    book: Book, reports: Reports, where: str
+) -> None:
+    calls: list[str] = []
+    tries: list[int] = []
+    write = book.task("write")
+
+    @task
+    def plain(number: int) -> int:
+        calls.append("plain")
+        return number
+
+    @flow
+    def below() -> int:
+        calls.append("subflow")
+        return 1
+
+    @flow(retries=1, retry_delay_seconds=0.001)
+    def job() -> str:
+        with transaction():
+            done = write() + str(plain(1) + below())
+            if len(calls) == 2 and where == "inside":
+                raise KeyError("late")
+        tries.append(1)
+        if len(tries) == 1 and where == "after":
+            raise KeyError("too late")
+        return done
+
+    assert job() == "write2"
+    names = [item["state"]["name"] for item in reports("task-run") if item["name"].startswith("write")]
+    if where == "inside":
+        assert book.lines == ["undo write", "commit write"]
+        assert calls == ["plain", "subflow"] * 2
+        assert names == ["Running", "Completed", "RolledBack", "Running", "Completed", "Completed"]
+    else:
+        assert book.lines == ["commit write"]
+        assert calls.count("plain") == 1
+        assert names == ["Running", "Completed", "Completed", "Cached"]
+
+
+def test_a_cache_takes_what_is_committed(book: Book, own_home: Any) -> None:
+    write = book.task("write", cache_policy=INPUTS)
+    for how in ("bad", "good", "again"):
+        with suppress(KeyError), transaction():
+            assert write() == "write"
+            if how == "bad":
+                raise KeyError
+    assert book.lines == ["undo write", "commit write"]
 
 
 def test_hooks_without_a_task() -> None:
