@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import block_store, parameters, records, result_storage, results, settings, snapshots, template_values
+from . import block_store, forks, parameters, records, result_storage, results, settings, snapshots, template_values
 from .asides import finish
 from .block import Block, use_store
 from .client import Client, patiently
+from .clock import real_time as time
 from .context import FlowRun
 from .engine import Steps, drive, drive_async
 from .errors import BlockError, CodeNotLoadable, InvalidInput, OrchestratorError, ParameterError
@@ -172,14 +172,17 @@ def _run(flow: Flow[Any, Any], run: FlowRun, announce_end: Callable[..., None]) 
         with ExitStack() as stack:
             state = yield from run_steps(flow, run, run.parameters, stack)
             ends.append((_plain(state), concluded(flow, run, state)))
-        if hooks is not None and hooks[ENDS.get(state.type, "")]:
+        if hooks is not None and hooks[ENDS.get(state.type, "")] and os.getpid() == here:
             announce_end(*ends[0])
             yield from hooks.of_flow_end(run, state)
         return state
 
+    here = os.getpid()
     try:
-        asyncio.run(drive_async(steps())) if flow.is_async else drive(steps())
+        state = asyncio.run(drive_async(steps())) if flow.is_async else drive(steps())
+        forks.leave(here, 0 if state.is_completed() else 1)
     except BaseException as error:  # KeyboardInterrupt and the like: the process ends, its supervisor says why
+        forks.leave(here, 1)
         if not ends:
             state = State(StateType.CRASHED, "", results.describe(error), details=results.details(error))
             ends.append((_plain(state), None))

@@ -265,7 +265,7 @@ def around(steps: Any, hooks: Hooks | None, run: TaskRun) -> Any:
     except BaseException:
         yield from part._end(well=False)
         raise
-    if state.is_completed and hooks is not None:
+    if state.is_completed() and hooks is not None:
         part.stage(hooks["on_commit"], hooks["on_rollback"])
-    yield from part._end(state.is_completed)
+    yield from part._end(state.is_completed())
     return state
