@@ -40,11 +40,12 @@ if TYPE_CHECKING:
     from .logs import get_run_logger
     from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
-    from .retries import exponential_backoff
+    from .retries import FAIL, RETRY, after_header, exponential_backoff
     from .serving import serve
     from .slots import concurrency, rate_limit, rate_limit_async
     from .task_runners import ThreadRunner
     from .tasks import Task, task
+    from .transactions import CommitMode, Transaction, get_transaction, transaction
     from .trigger_documents import Trigger
     from .variables import Variable
 
@@ -53,15 +54,18 @@ _HOMES = {
     "Block": "block",
     "CachePolicy": "caching",
     "Cancelled": "results",
+    "CommitMode": "transactions",
     "Completed": "results",
     "Crashed": "results",
     "DEFAULT": "caching",
+    "FAIL": "retries",
     "FLOW_PARAMETERS": "caching",
     "Failed": "results",
     "Flow": "flows",
     "INPUTS": "caching",
     "IsolationLevel": "caching",
     "NO_CACHE": "caching",
+    "RETRY": "retries",
     "RUN_ID": "caching",
     "ProcessRunner": "process_runner",
     "FutureList": "futures",
@@ -70,8 +74,10 @@ _HOMES = {
     "Task": "tasks",
     "TaskFuture": "futures",
     "ThreadRunner": "task_runners",
+    "Transaction": "transactions",
     "Trigger": "trigger_documents",
     "Variable": "variables",
+    "after_header": "retries",
     "allow_failure": "arguments",
     "as_completed": "futures",
     "concurrency": "slots",
@@ -84,12 +90,14 @@ _HOMES = {
     "exponential_backoff": "retries",
     "flow": "flows",
     "get_run_logger": "logs",
+    "get_transaction": "transactions",
     "rate_limit": "slots",
     "rate_limit_async": "slots",
     "serve": "serving",
     "quote": "arguments",
     "tags": "context",
     "task": "tasks",
+    "transaction": "transactions",
     "unmapped": "futures",
     "update_progress_artifact": "artifacts",
     "wait": "futures",
@@ -100,15 +108,18 @@ _MODULES = frozenset({"runtime"})
 
 __all__ = [
     "DEFAULT",
+    "FAIL",
     "FLOW_PARAMETERS",
     "INPUTS",
     "NO_CACHE",
+    "RETRY",
     "RUN_ID",
     "TASK_SOURCE",
     "Artifact",
     "Block",
     "CachePolicy",
     "Cancelled",
+    "CommitMode",
     "Completed",
     "Crashed",
     "Failed",
@@ -120,9 +131,11 @@ __all__ = [
     "Task",
     "TaskFuture",
     "ThreadRunner",
+    "Transaction",
     "Trigger",
     "Variable",
     "__version__",
+    "after_header",
     "allow_failure",
     "as_completed",
     "concurrency",
@@ -135,6 +148,7 @@ __all__ = [
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "get_transaction",
     "quote",
     "rate_limit",
     "rate_limit_async",
@@ -142,6 +156,7 @@ __all__ = [
     "serve",
     "tags",
     "task",
+    "transaction",
     "unmapped",
     "update_progress_artifact",
     "wait",

@@ -77,6 +77,9 @@ SUSPENDING = "Suspending"
 #: The name of a FAILED run that nobody resumed in time.
 SUSPENSION_TIMED_OUT = "SuspensionTimedOut"
 
+#: The name of a COMPLETED task run whose work was undone, with the transaction that it was part of.
+ROLLED_BACK = "RolledBack"
+
 #: The name a state takes when nobody gave one.
 DISPLAY_NAMES: dict[StateType, str] = {kind: kind.value.capitalize() for kind in StateType}
 
@@ -87,6 +90,7 @@ NAMED: dict[str, StateType] = {
     "AwaitingRetry": S.SCHEDULED,
     "Retrying": S.RUNNING,
     "Cached": S.COMPLETED,
+    ROLLED_BACK: S.COMPLETED,
     SUSPENDED: S.PAUSED,
     SUSPENDING: S.CANCELLING,
     "TimedOut": S.FAILED,

@@ -61,6 +61,7 @@ def group() -> None:
 @click.option("--rrule", help="Run by a recurrence rule (RFC 5545).")
 @click.option("--timezone", help="The schedule's time zone, such as Europe/Berlin.  [default: UTC]")
 @click.option("--anchor", help="The instant that fixes an interval's or a rule's phase.")
+@click.option("--crash-retries", type=click.IntRange(0, 100), help="How often a run that crashed is queued again.")
 @click.option("--description", help="What people read; by default the flow's docstring.")
 @click.option("--version", help="A version of your own, such as a commit.")
 @click.option("-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
@@ -225,6 +226,8 @@ def _set_paused(deployment: str, paused: bool) -> None:
 def _read_options(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as keys of a document; each checked before anything is done."""
     given: dict[str, Any] = {key: options[key] for key in ("description", "version", "work_queue") if options[key]}
+    if options["crash_retries"] is not None:
+        given["crash_retries"] = options["crash_retries"]
     if options["tags"]:
         given["tags"] = [*options["tags"]]
     if parameters := read_parameters(options["params"], options["params_json"]):

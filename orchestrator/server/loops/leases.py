@@ -48,7 +48,8 @@ ORDER BY r.id LIMIT %(batch)s FOR NO KEY UPDATE OF r SKIP LOCKED"""
 
 _UNANSWERED = f"""
 SELECT r.id, r.state_name, r.state_message, {BY_HAND} AS is_by_hand FROM flow_run r
-WHERE r.state_type = 'CANCELLING' AND r.state_at < %(before)s
+WHERE r.state_type = 'CANCELLING'
+    AND r.state_at < CASE WHEN {BY_HAND} THEN %(before)s::timestamptz ELSE %(before_hooks)s END
 ORDER BY r.id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED"""
 
 _NOT_RESUMED = """
@@ -65,7 +66,9 @@ def step(session: Session, now: datetime) -> int:
     for row in fetch(session, _LAPSED, {"now": now, "up": up, **leases, "batch": BATCH}):
         moved += _move(session, row.id, _lost(row, now) if row.is_by_hand else _after_lapse(row, now), now)
     before = now - current().stop_grace - CANCEL_MARGIN
-    for row in fetch(session, _UNANSWERED, {"before": before, "batch": BATCH}):
+    # An agent answers once the hooks for the cancel were called.
+    before_hooks = before - current().hook_timeout
+    for row in fetch(session, _UNANSWERED, {"before": before, "before_hooks": before_hooks, "batch": BATCH}):
         moved += _move(session, row.id, _unanswered(row, now), now)
     for row in fetch(session, _NOT_RESUMED, {"now": now, "batch": BATCH}):
         message = f"Nobody resumed it by {_when(row.suspended_until)}."

@@ -17,7 +17,9 @@ from .flow_run import (
     AcceptRepeat,
     AcceptReturnOfLost,
     RejectCancelledOfSuspending,
+    RejectCrashWithinBudget,
     RejectEndOfHeld,
+    RejectRetryOfCancelled,
     RejectStopOfWaiting,
     RejectSuspensionOfHeld,
     RejectSuspensionOfWaiting,
@@ -38,10 +40,12 @@ FLOW_RUN: tuple[Rule, ...] = (
     RejectCancelledOfSuspending(),
     RejectStopOfWaiting(),
     RejectEndOfHeld(),
+    RejectRetryOfCancelled(),
     AbortWhileStopping(),
     AbortMissingArrow(),
     AbortUnclaimed(),
     AbortCancelled(),
+    RejectCrashWithinBudget(),
     WaitUntilDue(),
 )
 

@@ -54,6 +54,10 @@ class FlowRunSchema(Strict):
     snapshot = fields.String(required=True, allow_none=True)
     parent_flow_run_id = fields.UUID(required=True, allow_none=True)
     parent_task_run_id = fields.UUID(required=True, allow_none=True)
+    tries = fields.Integer(
+        required=True, metadata={"description": "Tries that were over when it last began to wait for another one."}
+    )
+    crashes = fields.Integer(required=True, metadata={"description": "How often it was queued again after a crash."})
     created_by = fields.Nested(ActorSchema, required=True, allow_none=True)
     result = Mapping(required=True, allow_none=True)
     waiting_reason = fields.Nested(

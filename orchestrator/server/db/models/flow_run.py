@@ -33,6 +33,10 @@ class FlowRun(Base):
     #: The fencing token: raised by each claim; 0 until the first. Reports of lower attempts are refused.
     attempt: Mapped[int] = mapped_column(server_default="0", default=0)
 
+    #: How often its code was begun before it last waited for another try; how often it was queued again after a crash.
+    tries: Mapped[int] = mapped_column(server_default="0", default=0)
+    crashes: Mapped[int] = mapped_column(server_default="0", default=0)
+
     parameters: Mapped[Json]
     tags: Mapped[Tags]
     work_queue_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("work_queue.id", ondelete="RESTRICT"))

@@ -242,6 +242,7 @@ def describe(item: RunRow) -> records.FlowRun:
         parameters=run.parameters, tags=run.tags, work_queue=item.work_queue_name, priority=run.priority, due=run.due,
         slot=run.slot, started=run.started, ended=run.ended, created=run.created, agent_id=run.agent_id,
         snapshot=run.snapshot, parent_flow_run_id=run.parent_flow_run_id, parent_task_run_id=run.parent_task_run_id,
+        tries=run.tries, crashes=run.crashes,
         created_by=records.Actor.read(run.created_by) if run.created_by else None, result=run.result,
     )  # fmt: skip
 

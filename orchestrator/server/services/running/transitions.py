@@ -20,9 +20,10 @@ from ....states import ACTIVE, LOST, SUSPENDING, TERMINAL, StateType, is_over
 from ... import hints
 from ...config import current, lease_by_hand
 from ...db.json_text import json_text
-from ...db.models import FlowRun, WorkQueue
+from ...db.models import Deployment, FlowRun, WorkQueue
 from ...db.session import after_commit
 from ...rules import policy
+from ...rules.flow_run import RejectCrashWithinBudget
 from ...rules.move import Decision, Effect, Facts, Move
 from ..configuring import slots
 from ..internal import FLOW_ID
@@ -31,11 +32,16 @@ from .task_states import ENDED_WITH_RUN, end_unfinished
 
 S = StateType
 
+CRASH_RETRIED = RejectCrashWithinBudget.code
+
 #: Columns that a change may touch.
 _CHANGED = (
     "state_type", "state_name", "state_message", "state_at", "started", "ended", "lease_until", "agent_id",
-    "cancel_asked", "suspended_until", "due", "hinted", "hints", "result",
+    "cancel_asked", "suspended_until", "due", "hinted", "hints", "result", "tries", "crashes",
 )  # fmt: skip
+
+#: Whether somebody wants a run that ended to be tried anew: with all its retries.
+_ANEW = f"(r.state_type IN ({TERMINAL_TYPES}) AND %(type)s = 'SCHEDULED')"
 
 _APPLY = f"""
 WITH moved AS (
@@ -55,7 +61,9 @@ WITH moved AS (
         due = coalesce(%(due)s::timestamptz, r.due),
         hinted = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE r.hinted END,
         hints = CASE WHEN %(type)s = 'SCHEDULED' THEN 0 ELSE r.hints END,
-        result = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE coalesce(%(result)s::jsonb, r.result) END
+        result = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE coalesce(%(result)s::jsonb, r.result) END,
+        tries = CASE WHEN {_ANEW} THEN 0 ELSE greatest(r.tries, %(tries)s::int) END,
+        crashes = CASE WHEN {_ANEW} THEN 0 ELSE r.crashes + %(crashed)s::int END
     WHERE r.id = %(id)s AND r.state_type = %(before)s AND r.attempt = %(attempt)s
     RETURNING r.*, %(details)s::jsonb AS details, %(stamp)s::timestamptz AS stamp
 ),
@@ -95,6 +103,7 @@ def apply(
     result: dict[str, Any] | None = None,
     due: datetime | None = None,
     until: datetime | None = None,
+    tries: int | None = None,
 ) -> Change:
     """Move a flow run, if the rules let it.
 
@@ -103,13 +112,15 @@ def apply(
         result: Inline result or reference, kept with an end.
         due: For SCHEDULED: not to start before.
         until: For a suspension: when it ends, badly, if nobody resumes the run before.
+        tries: How often its code was begun, over all attempts, as its process tells it.
 
     Raises:
         NotFound: There is no such run.
         TransitionRefused: A rule said WAIT or ABORT; ``code`` tells why.
     """
     run = locked(session, run_id)
-    decision = policy.decide(Move(_facts(run), proposed, attempt, now))
+    is_asked = attempt is None and actor.type != "server"
+    decision = policy.decide(Move(_facts(session, run, proposed), proposed, attempt, now, is_asked))
     if decision.effect in (Effect.ABORT, Effect.WAIT):
         raise TransitionRefused(f"flow run {run.name}: {decision.message}", decision.rule, decision.code)
     if decision.is_repeat:
@@ -117,7 +128,8 @@ def apply(
     state = decision.state or proposed
     was_active = S(run.state_type) in ACTIVE
     by_hand_until = now + lease_by_hand() if attempt is not None else None
-    _write(session, run, state, actor, now, result, {"due": due, "until": until, "by_hand_until": by_hand_until})
+    more = {"due": decision.due or due, "until": until, "by_hand_until": by_hand_until, "tries": tries}
+    _write(session, run, state, actor, now, result, {**more, "crashed": decision.code == CRASH_RETRIED})
     _settle(session, run, was_active, now)
     return Change(run, decision)
 
@@ -154,8 +166,14 @@ def locked(session: Session, run_id: uuid.UUID) -> FlowRun:
     return run
 
 
-def _facts(run: FlowRun) -> Facts:
+def _facts(session: Session, run: FlowRun, proposed: State) -> Facts:
+    retries = 0
+    if proposed.type is S.CRASHED and run.deployment_id is not None:
+        retries = session.scalar(select(Deployment.crash_retries).where(Deployment.id == run.deployment_id)) or 0
     return Facts(
+        crash_retries=retries,
+        crashes=run.crashes,
+        crash_delay_s=current().crash_retry_delay.total_seconds(),
         type=S(run.state_type),
         name=run.state_name,
         message=run.state_message,
@@ -175,7 +193,7 @@ def _write(
     actor: Actor,
     now: datetime,
     result: dict[str, Any] | None,
-    times: dict[str, datetime | None],
+    more: dict[str, Any],
 ) -> None:
     details = dict(state.details or {})
     if actor.type not in ("run", "agent", "process"):
@@ -185,7 +203,7 @@ def _write(
         _APPLY,
         {
             "id": run.id, "before": run.state_type, "attempt": run.attempt, "type": state.type.value,
-            "name": state.name, "message": state.message, "at": state.at, "stamp": now, **times,
+            "name": state.name, "message": state.message, "at": state.at, "stamp": now, **more,
             "details": json_text(details) if details else None,
             "result": None if result is None else json_text(result),
         },
@@ -206,9 +224,10 @@ def _settle(session: Session, run: FlowRun, was_active: bool, now: datetime) -> 
     if kind in ACTIVE or not (was_active or kind in TERMINAL):
         return
     [after] = fetch(session, _AFTER, {"id": run.id, "queue": run.work_queue_id, "now": now})
-    if after.unfinished and is_over(kind, run.state_name):
-        end_with(session, [run.id], kind, now)
-    if after.holds_slots and is_over(kind, run.state_name):
+    is_queued_again = kind is S.SCHEDULED and run.work_queue_id is not None
+    if after.unfinished and (is_queued_again or is_over(kind, run.state_name)):
+        end_with(session, [run.id], S.CRASHED if is_queued_again else kind, now)
+    if after.holds_slots and (is_queued_again or is_over(kind, run.state_name)):
         slots.end_with(session, [run.id])
     if was_active and after.next_run is not None:
         # A limited queue has room again; hints that came while it was full were spent in vain.
