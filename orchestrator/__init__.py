@@ -15,23 +15,30 @@ if TYPE_CHECKING:
     from .block import Block
     from .context import tags
     from .emitting import emit_event
+    from .errors import FlowPauseTimedOut, InputTimedOut
     from .flows import Flow, flow
     from .futures import TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
+    from .pausing import pause_flow_run, resume_flow_run, suspend_flow_run
     from .results import Cancelled, Completed, Crashed, Failed, State
     from .retries import exponential_backoff
+    from .run_inputs import AutomaticRunInput, RunInput, receive_input, send_input
     from .task_runners import ThreadRunner
     from .tasks import Task, task
     from .trigger_documents import Trigger
     from .variables import Variable
 
 _HOMES = {
+    "AutomaticRunInput": "run_inputs",
     "Block": "block",
     "Cancelled": "results",
     "Completed": "results",
     "Crashed": "results",
     "Failed": "results",
     "Flow": "flows",
+    "FlowPauseTimedOut": "errors",
+    "InputTimedOut": "errors",
+    "RunInput": "run_inputs",
     "State": "results",
     "Task": "tasks",
     "TaskFuture": "futures",
@@ -46,6 +53,11 @@ _HOMES = {
     "exponential_backoff": "retries",
     "flow": "flows",
     "get_run_logger": "logs",
+    "pause_flow_run": "pausing",
+    "receive_input": "run_inputs",
+    "resume_flow_run": "pausing",
+    "send_input": "run_inputs",
+    "suspend_flow_run": "pausing",
     "tags": "context",
     "task": "tasks",
     "unmapped": "futures",
@@ -53,12 +65,16 @@ _HOMES = {
 }
 
 __all__ = [
+    "AutomaticRunInput",
     "Block",
     "Cancelled",
     "Completed",
     "Crashed",
     "Failed",
     "Flow",
+    "FlowPauseTimedOut",
+    "InputTimedOut",
+    "RunInput",
     "State",
     "Task",
     "TaskFuture",
@@ -74,6 +90,11 @@ __all__ = [
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "pause_flow_run",
+    "receive_input",
+    "resume_flow_run",
+    "send_input",
+    "suspend_flow_run",
     "tags",
     "task",
     "unmapped",

@@ -18,6 +18,7 @@ from .settings import Settings
 from .states import StateType
 
 if TYPE_CHECKING:
+    from .awaiting import Waits
     from .futures import TaskFuture
     from .result_storage import ResultStorage
     from .results import State
@@ -61,6 +62,8 @@ class FlowRun:
     ended: State | None = None
     #: Futures of submitted tasks that are not done.
     pending: set[TaskFuture[Any]] = field(default_factory=set)
+    #: How far it is with asking people and reading messages; made when it does so first.
+    waits: Waits | None = None
     _numbers: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -24,7 +24,7 @@ from .logs import get_run_logger
 from .results import State
 from .retries import Retries
 from .states import StateType
-from .timeouts import Alarm, Terminated, TimeIsUp
+from .timeouts import Alarm, Leave, Terminated, TimeIsUp
 
 _S = StateType
 
@@ -201,6 +201,8 @@ def _attempt(call: Call, run: TaskRun | FlowRun, what: str) -> Steps:
         return results.failure(TimedOut(f"{what} took longer than {call.timeout:g} s"))
     except Exception as error:
         return results.failure(error)
+    except Leave as leave:
+        return State(leave.kind, leave.name, leave.message)
     except Terminated:
         _report_end(run, State(_S.CRASHED, "", "the process was told to end (SIGTERM)", details={"signal": "SIGTERM"}))
         raise
@@ -277,6 +279,7 @@ def flow_steps(
     tries = 0
     while True:
         tries += 1
+        run.waits = None  # it asks and listens from the beginning
         state = yield from _attempt(call, run, f"flow run {run.name}")
         yield from _settled(run, state)
         if state.type is not _S.FAILED or tries > retries.most:
