@@ -52,10 +52,14 @@ FAMILY = Family(
         _state("failed", "Its code raised an error, or ran into its time-out; or nobody resumed it in time."),
         _state("crashed", "Its process or its agent was lost."),
         _state("cancelled", "It was stopped, or never started."),
-        action(
+        EventFacts(
             "answered",
-            "Somebody answered what it asked; or nobody did in time, and its default holds: an operation then.",
-            after="the question's `key` and `description`, and the `answer`",
+            "What it asked was answered: by somebody, or by its default, when nobody did in time.",
+            payload={
+                "by": "who: `{type, id, name}`; the event is of kind `action` if that was a person",
+                "after": "the question's `key` and `description`, and the `answer`",
+                "default": "whether the default holds",
+            },
         ),
         action(
             "message-sent", "Somebody sent it a message; what runs send is not told.", after="`key_prefix`, `value`"

@@ -90,7 +90,8 @@ _CHAIN = """CASE WHEN m.chain_step IS NULL THEN '[]'::jsonb ELSE jsonb_build_arr
             'resource.role', 'chain-step')) END"""
 
 #: Types of actors that stand for people: what they do is an action.
-PEOPLE = "'api-key', 'user'"
+PEOPLE_TYPES = ("api-key", "user")
+PEOPLE = ", ".join(f"'{name}'" for name in PEOPLE_TYPES)
 
 #: Who asked for a change: its details say so, or it is the making of the run.
 _ASKED = """SELECT CASE WHEN m.details ? 'by' THEN jsonb_build_object('by', m.details->'by')

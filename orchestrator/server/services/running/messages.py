@@ -18,6 +18,7 @@ from ... import answers
 from ...db.models import FlowMessage
 from ...db.session import after_commit
 from ..recording.announcements import announce, resource
+from ..statements import PEOPLE_TYPES
 from .runs import get
 from .transitions import locked
 
@@ -25,8 +26,6 @@ from .transitions import locked
 MESSAGE_MAX, MESSAGES_MAX = 64 * 1024, 10_000
 #: Messages that one answer holds.
 PAGE = 100
-#: Types of actors whose messages are recorded: what runs tell each other is theirs.
-_PEOPLE = ("api-key", "user")
 
 
 def send(
@@ -66,7 +65,7 @@ def send(
     )  # fmt: skip
     session.add(made)
     session.flush()
-    if actor.type in _PEOPLE:
+    if actor.type in PEOPLE_TYPES:  # what runs tell each other is theirs
         about, said = resource("flow-run", run.id, run.name), {"key_prefix": made.key_prefix, "value": value}
         announce(session, "flow-run.message-sent", about, actor, now, after=said)
     after_commit(session, answers.wake)

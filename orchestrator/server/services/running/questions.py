@@ -27,7 +27,8 @@ from ...db.models.flow_question import ANSWERED, PENDING, TIMED_OUT, WITHDRAWN
 from ...db.session import after_commit
 from .. import json_schemas
 from ..recording import events
-from ..recording.announcements import announce, resource
+from ..recording.announcements import differing, resource
+from ..statements import PEOPLE_TYPES
 from .transitions import apply, locked, pending_question
 
 S = StateType
@@ -139,8 +140,7 @@ def settle(session: Session, run: FlowRun, given: Any, actor: Actor, now: dateti
         if question is None:
             return False
     _close(session, question, ANSWERED, actor, now, checked(wanted, given) if wanted is not None else None)
-    after = {"key": question.key, "answer": question.answer, "description": question.description}
-    announce(session, "flow-run.answered", resource("flow-run", run.id, run.name), actor, now, after=after)
+    _announce(session, run, question, actor, now)
     return True
 
 
@@ -152,7 +152,8 @@ def checked(schema: Mapping[str, Any], given: Any) -> dict[str, Any]:
         raise InvalidInput("input: Must be an object", {"input": ["Must be an object of the fields that are asked."]})
     if len(dumps(given)) > ANSWER_MAX:
         raise InvalidInput(f"input: Takes more than {ANSWER_MAX:,} bytes", {"input": ["Is too large."]})
-    errors = json_schemas.problems(schema, given)
+    listed = {key: value for key, value in schema.items() if key != "additionalProperties"}
+    errors = json_schemas.problems(listed, given)
     known = schema.get("properties", {})
     if known and schema.get("additionalProperties", False) is False:
         errors |= {name: [f"Is not asked for; {', '.join(known)} are."] for name in given if name not in known}
@@ -184,7 +185,7 @@ def expire(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> 
     ):
         answer = question.default if question.schema is not None else None
         _close(session, question, ANSWERED, actor, now, answer)
-        _tell_default(session, run, question, actor, now)
+        _announce(session, run, question, actor, now)
         return True
     if question is not None:
         _close(session, question, TIMED_OUT, actor, now)
@@ -221,11 +222,12 @@ def _close(
     after_commit(session, answers.wake)
 
 
-def _tell_default(session: Session, run: FlowRun, question: FlowQuestion, actor: Actor, now: datetime) -> None:
-    payload = {"by": actor.write(), "after": {"key": question.key, "answer": question.answer, "default": True}}
+def _announce(session: Session, run: FlowRun, question: FlowQuestion, actor: Actor, now: datetime) -> None:
+    after = {"key": question.key, "answer": question.answer, "description": question.description}
+    payload = {"by": actor.write(), **differing(None, after), "default": actor.type == "server"}
+    kind = "action" if actor.type in PEOPLE_TYPES else "operation"
     about = resource("flow-run", run.id, run.name)
-    told = events.EventRecord("flow-run.answered", about, [], payload, occurred=now, kind="operation")
-    events.record(session, [told], now)
+    events.record(session, [events.EventRecord("flow-run.answered", about, [], payload, occurred=now, kind=kind)], now)
 
 
 def _make_room(session: Session, run: FlowRun, asked: Asked) -> None:

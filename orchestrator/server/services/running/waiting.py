@@ -68,8 +68,8 @@ def _paused(facts: Any, question: FlowQuestion | None) -> WaitingReason:
         told = f", and fails at {until} if it is not" if until else ""
         return WaitingReason("suspended", f"It waits until it is resumed{told}.")
     what = "resumes it" if question.schema is None else "answers"
-    then = f"goes on with its default at {until} if nobody does" if question.has_default else f"fails at {until}"
-    told = f"It waits until somebody {what}{f', and {then}' if until else ''}."
+    then = "goes on with its default" if question.has_default else "fails"
+    told = f"It waits until somebody {what}{f', and {then} at {until} if nobody does' if until else ''}."
     return WaitingReason("asks", told)
 
 
