@@ -4,14 +4,43 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from typing import Protocol
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
 
 
+class Clock(Protocol):
+    """What may stand in for the computer's clock in tests."""
+
+    def now(self) -> datetime:
+        """The present instant, aware."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass without waiting."""
+
+
+_used: Clock | None = None
+
+
+def use(clock: Clock | None) -> Clock | None:
+    """Take the time from a clock, in this whole process; None: from the computer's. Returns the one before."""
+    global _used
+    before, _used = _used, clock
+    return before
+
+
 def now() -> datetime:
     """The present instant, aware, in UTC."""
-    return datetime.now(timezone.utc)
+    return datetime.now(timezone.utc) if _used is None else _used.now()
+
+
+def left_to_wait(seconds: float) -> float:
+    """How long somebody has to wait who wants to wait so many seconds: 0 where another clock lets them pass at once."""
+    if _used is None:
+        return seconds
+    _used.sleep(seconds)
+    return 0.0
 
 
 def to_text(instant: datetime) -> str:

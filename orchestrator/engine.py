@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from . import context, results
+from . import clock, context, results
 from .clock import now, to_text
 from .context import FlowRun, TaskRun
 from .errors import TimedOut
@@ -60,10 +60,10 @@ class Sleep:
         self.seconds = seconds
 
     def run(self) -> None:
-        time.sleep(self.seconds)
+        time.sleep(clock.left_to_wait(self.seconds))
 
     async def run_async(self) -> None:
-        await asyncio.sleep(self.seconds)
+        await asyncio.sleep(clock.left_to_wait(self.seconds))
 
 
 class Wait:

@@ -15,6 +15,7 @@ from .context import FlowRun
 from .decorated import Decorated, P, R, fill
 from .engine import Steps, abandon, drive, drive_async, flow_steps
 from .errors import InvalidInput, ParameterError
+from .flow_graphs import FlowGraph, graph_of, tracing
 from .logs import captured, get_run_logger
 from .results import State
 from .retries import Delays
@@ -74,6 +75,8 @@ class Flow(Decorated[P, R]):
         Raises:
             ParameterError: The arguments do not fit the signature or its type hints.
         """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            return tracer.call(self, args, kwargs)
         return_state, _ = self._split(kwargs)
         if self.is_async:
             return self._call_async(args, kwargs, return_state)
@@ -84,6 +87,17 @@ class Flow(Decorated[P, R]):
             with timeouts.termination():
                 state = drive(self._steps(args, kwargs))
         return state if return_state else state.result()
+
+    def visualize(self, *args: Any, **kwargs: Any) -> FlowGraph:
+        """The graph of its tasks and subflows, none of which is run; a notebook shows it as a picture.
+
+        The flow's own function is called, with stand-ins for what tasks return; arguments that are not given are
+        stood in for, too. Where it needs to know more, its source is read instead, and the graph's ``note`` says why.
+
+        Raises:
+            InvalidInput: It needs to know what a task returns, and there is no source to read.
+        """
+        return graph_of(self, args, kwargs)
 
     async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool) -> Any:
         state = await drive_async(self._steps(args, kwargs))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import sys
 import threading
@@ -48,8 +49,41 @@ def get_run_logger() -> RunLogger:
     return RunLogger(logging.getLogger(name), {"flow_run": run, "task_run": task})
 
 
+#: What every record has, and what ours carry beside: anything else came with ``extra={...}``.
+_USUAL = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "flow_run", "task_run"}
+#: Characters of one extra field that are shown.
+FIELD_MAX = 500
+
+
+class LineFormatter(logging.Formatter):
+    """Shows the extra fields of a record behind its message: ``loaded | table=orders rows=3``."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The message, with the fields."""
+        text = super().formatMessage(record)
+        names = vars(record).keys() - _USUAL
+        if not names:
+            return text
+        return f"{text} | {' '.join(f'{name}={_shown(vars(record)[name])}' for name in vars(record) if name in names)}"
+
+
+def _shown(value: Any) -> str:
+    """A field's value: as it is where it is one word, else in quotes; never an exception."""
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+        if isinstance(value, str) and (not text or any(letter.isspace() or letter in '"=|' for letter in text)):
+            text = json.dumps(text, ensure_ascii=False)
+    except Exception:
+        text = f"<{type(value).__name__}>"
+    return text if len(text) <= FIELD_MAX else f"{text[:FIELD_MAX]}... [{len(text) - FIELD_MAX} characters dropped]"
+
+
 class RunHandler(logging.Handler):
     """Turns log records into log items of the run that they belong to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(LineFormatter())
 
     def emit(self, record: logging.LogRecord) -> None:
         """Report a record; records outside of runs, and those of the reporter itself, are none of its business."""
@@ -171,7 +205,7 @@ class _Terminal(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFormatter(logging.Formatter("%(asctime)s | %(levelname)-7s | %(message)s", "%H:%M:%S"))
+        self.setFormatter(LineFormatter("%(asctime)s | %(levelname)-7s | %(message)s", "%H:%M:%S"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, unless an agent watches the run: what it reads from standard error would come twice."""

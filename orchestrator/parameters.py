@@ -6,8 +6,7 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import pydantic
@@ -24,13 +23,28 @@ _CONFIG = pydantic.ConfigDict(arbitrary_types_allowed=True, extra="forbid", vali
 _STAR = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
-@dataclass(frozen=True)
 class _Shape:
     """A function's signature and the pydantic model of it (field ``p0``, ``p1`` ... by alias: any name is allowed)."""
 
-    signature: inspect.Signature
-    model: type[pydantic.BaseModel]
-    fields: dict[str, str]
+    def __init__(self, fn: Callable[..., Any], bound: bool) -> None:
+        signature = inspect.signature(fn)
+        if bound:
+            signature = signature.replace(parameters=list(signature.parameters.values())[1:])
+        self.signature = signature
+        self.fields = {name: f"p{number}" for number, name in enumerate(signature.parameters)}
+        self._fn = fn
+
+    @cached_property
+    def model(self) -> type[pydantic.BaseModel]:
+        """Made when it is needed: it costs more than a small flow."""
+        hints = _hints(self._fn, self.signature)
+        definitions: dict[str, Any] = {}
+        for name, parameter in self.signature.parameters.items():
+            default = parameter.default
+            if parameter.kind in _STAR:
+                default = () if parameter.kind is inspect.Parameter.VAR_POSITIONAL else {}
+            definitions[self.fields[name]] = (hints[name], _field(name, default))
+        return pydantic.create_model("Parameters", __config__=_CONFIG, **definitions)
 
 
 def json_schema(fn: Callable[..., Any]) -> dict[str, Any]:
@@ -83,6 +97,8 @@ def validate(fn: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str,
         ParameterError: With the messages of each field that does not fit.
     """
     shape = _shape(fn)
+    if not shape.fields and not parameters:
+        return {}
     try:
         model = shape.model.model_validate(dict(parameters))
     except pydantic.ValidationError as error:
@@ -134,20 +150,7 @@ def _shape(fn: Callable[..., Any]) -> _Shape:
 
 @lru_cache(maxsize=4096)
 def _shape_of(fn: Callable[..., Any], bound: bool) -> _Shape:
-    signature = inspect.signature(fn)
-    if bound:
-        signature = signature.replace(parameters=list(signature.parameters.values())[1:])
-    hints = _hints(fn, signature)
-    definitions: dict[str, Any] = {}
-    fields: dict[str, str] = {}
-    for number, (name, parameter) in enumerate(signature.parameters.items()):
-        fields[name] = f"p{number}"
-        default = parameter.default
-        if parameter.kind in _STAR:
-            default = () if parameter.kind is inspect.Parameter.VAR_POSITIONAL else {}
-        definitions[f"p{number}"] = (hints[name], _field(name, default))
-    model = pydantic.create_model("Parameters", __config__=_CONFIG, **definitions)
-    return _Shape(signature, model, fields)
+    return _Shape(fn, bound)
 
 
 def _field(name: str, default: Any) -> Any:

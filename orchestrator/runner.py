@@ -70,7 +70,8 @@ def run_job(
     except OrchestratorError as error:
         return records.State(StateType.CRASHED, message=f"the code cannot be fetched: {error}"), None
     else:
-        time.sleep(max(0.0, job.starts_in_ms / 1000 - (time.monotonic() - received)))
+        if (left := job.starts_in_ms / 1000 - (time.monotonic() - received)) > 0:
+            time.sleep(left)
         if job.state.type is not StateType.RUNNING:
             confirm_running()
         if flow.policy.timeout is not None:

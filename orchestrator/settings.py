@@ -132,20 +132,28 @@ class Resolved:
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Resolve all settings now. Raises SettingsError, naming the setting, for a value that cannot be read."""
-    return Settings(**{item.name: item.value for item in resolve(environ)})
+    environ = os.environ if environ is None else environ
+    active, profile = _profile(environ)
+    given = [item for item in fields(Settings) if item.name in profile or environ.get(PREFIX + item.name.upper())]
+    return Settings(**{item.name: _resolve_one(item, environ, profile, active).value for item in given})
 
 
 def resolve(environ: Mapping[str, str] | None = None) -> list[Resolved]:
     """As :func:`load`, with the source of each value."""
     environ = os.environ if environ is None else environ
+    active, profile = _profile(environ)
+    return [_resolve_one(item, environ, profile, active) for item in fields(Settings)]
+
+
+def _profile(environ: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """The active profile: its name and its values. Raises SettingsError."""
     home = Path(environ.get(PREFIX + "HOME") or Settings.home).expanduser()
     document = read_profiles(home)
     active = environ.get(PREFIX + "PROFILE") or str(document.get("active", "default"))
     profiles = document.get("profiles", {})
     if active not in profiles and environ.get(PREFIX + "PROFILE"):
         raise SettingsError(f"{PREFIX}PROFILE names the profile {active!r}, which {home / 'profiles.toml'} lacks")
-    profile = {**profiles.get(active, {}), "home": str(home), "profile": active}
-    return [_resolve_one(item, environ, profile, active) for item in fields(Settings)]
+    return active, {**profiles.get(active, {}), "home": str(home), "profile": active}
 
 
 def _resolve_one(item: Any, environ: Mapping[str, str], profile: Mapping[str, Any], active: str) -> Resolved:

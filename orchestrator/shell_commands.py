@@ -11,14 +11,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, BinaryIO
 
-from . import emitting
+from . import emitting, tracking
 from .errors import OrchestratorError
 from .ids import uuid7
+from .shell_runs import ShellRun
 
 #: Characters of the output that are kept: its end, where the reason stands.
 OUTPUT_MAX = 10_000
@@ -40,7 +41,8 @@ class Told:
         name: What the command is called.
         resource_id: Id of what its events are about.
         arguments: Whether its arguments are told: they may hold secrets.
-        output: Whether the end of its output is told.
+        output: Whether its output is told: its lines in the run's log, its end in the last event.
+        run: Whether it is a flow run, beside the events.
         labels: Further labels of the resource.
     """
 
@@ -48,6 +50,7 @@ class Told:
     resource_id: str
     arguments: bool = False
     output: bool = True
+    run: bool = True
     labels: Mapping[str, str] | None = None
 
 
@@ -58,7 +61,8 @@ def told_of(command: Sequence[str], name: str | None = None, resource_id: str | 
 
 
 def watch(command: Sequence[str], told: Told) -> int:
-    """Run a command, its input, output and signals passed through, and tell of its start and end.
+    """Run a command, its input, output and signals passed through, and tell of it: as a flow run, whose log its output
+    is, and by events of its start and end.
 
     That it cannot be told of is one line on stderr: the command runs all the same. Where the output is a terminal the
     command has it for itself, and its end is not kept.
@@ -70,9 +74,10 @@ def watch(command: Sequence[str], told: Told) -> int:
     facts: dict[str, Any] = {"run": run, "program": command[0]}
     if told.arguments:
         facts["arguments"] = list(command[1:])
-    tail = _Tail()
+    observed = _observed(told, facts)
+    tail = _Tail(observed.output if observed is not None else None)
     with _Signals() as signals:
-        _tell("shell.started", told, facts)
+        _tell("shell.started", told, facts, observed)
         try:
             with _outputs(told.output, tail) as (out, err):
                 process = subprocess.Popen(list(command), stdout=out, stderr=err)
@@ -89,7 +94,9 @@ def watch(command: Sequence[str], told: Told) -> int:
             facts["signal"] = signal.Signals(-code).name
         if text := tail.text():
             facts["output"] = text
-        _tell("shell.completed" if code == 0 else "shell.failed", told, facts)
+        _tell("shell.completed" if code == 0 else "shell.failed", told, facts, observed)
+        if observed is not None:
+            observed.end(code, facts.get("error", ""))
     return code
 
 
@@ -110,11 +117,23 @@ def leave_like(code: int) -> int:
     return 128 - code
 
 
-def _tell(event: str, told: Told, facts: Mapping[str, Any]) -> None:
+def _observed(told: Told, facts: Mapping[str, Any]) -> ShellRun | None:
+    """The command as a flow run; None where nobody is told, or it is not wanted."""
+    parameters = {name: facts[name] for name in ("program", "arguments") if name in facts}
+    try:
+        sink = tracking.present_sink() if told.run else None
+        return None if sink is None else ShellRun(sink, told.name, parameters, told.output)
+    except (OrchestratorError, OSError) as error:
+        print(f"orchestrator: the command is no flow run: {error}", file=sys.stderr)
+        return None
+
+
+def _tell(event: str, told: Told, facts: Mapping[str, Any], observed: ShellRun | None) -> None:
     labels = {"resource.id": told.resource_id, "resource.name": told.name, "resource.kind": "shell.command"}
     try:
         about = {**labels, "host": socket.gethostname(), "user": getpass.getuser(), **(told.labels or {})}
-        emitting.emit_event(event, about, payload=facts)
+        related = [observed.related] if observed is not None else []
+        emitting.emit_event(event, about, payload=facts, related=related)
     except (OrchestratorError, OSError, KeyError) as error:
         print(f"orchestrator: {event} is not told: {error}", file=sys.stderr)
 
@@ -154,19 +173,20 @@ class _Signals:
 
 
 class _Tail:
-    """Passes output on as it comes, and keeps its end."""
+    """Passes output on as it comes, tells of it, and keeps its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str, bytes], None] | None = None) -> None:
         self._kept = b""
+        self._tell = tell
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._ends: list[int] = []
 
-    def pipe(self, onto: BinaryIO) -> int:
-        """The writing end of a pipe whose content goes to ``onto``."""
+    def pipe(self, onto: BinaryIO, name: str) -> int:
+        """The writing end of a pipe whose content goes to ``onto``, and is told of by the stream's name."""
         reading, writing = os.pipe()
         self._ends.append(writing)
-        thread = threading.Thread(target=self._copy, args=(reading, onto.fileno()), daemon=True)
+        thread = threading.Thread(target=self._copy, args=(reading, onto.fileno(), name), daemon=True)
         thread.start()
         self._threads.append(thread)
         return writing
@@ -188,11 +208,13 @@ class _Tail:
         with self._lock:
             return self._kept.decode("utf-8", "replace").replace("\0", "")[-OUTPUT_MAX:]
 
-    def _copy(self, reading: int, onto: int) -> None:
+    def _copy(self, reading: int, onto: int, name: str) -> None:
         with open(reading, "rb", buffering=0) as source:
             while chunk := source.read(64 * 1024):
                 with self._lock:
                     self._kept = (self._kept + chunk)[-4 * OUTPUT_MAX :]
+                    if self._tell is not None:
+                        self._tell(name, chunk)
                 try:
                     while chunk:
                         chunk = chunk[os.write(onto, chunk) :]
@@ -205,8 +227,8 @@ def _outputs(wanted: bool, tail: _Tail) -> Iterator[tuple[int | None, int | None
     """What the command gets as stdout and stderr: ours, or pipes; one for both where both are the same file."""
     out, err = sys.stdout.buffer, sys.stderr.buffer
     try:
-        first = tail.pipe(out) if wanted and not out.isatty() else None
-        second = tail.pipe(err) if wanted and not err.isatty() and not _same(out, err) else None
+        first = tail.pipe(out, "stdout") if wanted and not out.isatty() else None
+        second = tail.pipe(err, "stderr") if wanted and not err.isatty() and not _same(out, err) else None
         yield first, second if second is not None else (first if _same(out, err) else None)
     finally:
         tail.close_writers()

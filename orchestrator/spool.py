@@ -5,6 +5,7 @@
 <root>/<hash of the API's address>/refused.jsonl    what the server would not take, and why
 <root>/<hash of the API's address>/<owner>/lock     held while the owner lives
 <root>/<hash of the API's address>/<owner>/00000001.jsonl   segments, one batch a line
+<root>/<hash of the API's address>/<owner>/journal      what the owner had in memory (:mod:`.journal`)
 ```
 A folder whose lock can be taken belongs to a process that is gone: whoever takes the lock may replay and remove it.
 Reports lie below the address they were meant for, so that changing the profile never sends them elsewhere.
@@ -23,6 +24,8 @@ from pathlib import Path
 from typing import IO
 
 from . import serializers
+from .journal import FILE as JOURNAL
+from .journal import Journal, left
 
 try:
     import fcntl
@@ -32,6 +35,8 @@ except ImportError:  # Windows
 
 #: A segment is closed at this size, in bytes; delivered segments are removed as a whole.
 SEGMENT = 4 * 1024 * 1024
+#: Items of a journal that make one batch.
+JOURNAL_BATCH = 100
 REFUSED = "refused.jsonl"
 
 
@@ -75,6 +80,10 @@ class Spool:
         self._segments: list[Path] = []
         self._number = 0
         self._offset = self._peeked = 0
+        self._journal: Journal | None = None
+        #: Of a process that is gone: what it had in memory, behind what is in the segments; and how much was peeked at.
+        self._rest: list[Batch] = []
+        self._rest_peeked = 0
         #: Bytes on disk that are not yet delivered.
         self.size = 0
         #: Lines that could not be read back: cut off when their writer was killed.
@@ -97,8 +106,21 @@ class Spool:
         """The owner's folder; None before anything was written."""
         return self._folder
 
+    @property
+    def parent(self) -> Path:
+        """The folder of all that is meant for one API."""
+        return self._parent
+
     def __bool__(self) -> bool:
-        return bool(self._segments)
+        return bool(self._segments or self._rest)
+
+    def journal(self, producer: uuid.UUID) -> Journal:
+        """A journal beside the segments, for what is still in memory. Raises OSError where it cannot be made."""
+        if self._folder is None:
+            self._claim()
+        assert self._folder is not None
+        self._journal = Journal(self._folder / JOURNAL, producer)
+        return self._journal
 
     def append(self, batches: list[Batch]) -> None:
         """Write batches behind all others and wait until the disk has them. Raises OSError; then nothing was added."""
@@ -127,29 +149,41 @@ class Spool:
             if batches:
                 return batches
             self._drop_segment()
-        return []
+        self._rest_peeked = 0
+        for batch in self._rest:
+            most_items -= len(batch.items)
+            if self._rest_peeked and most_items < 0:
+                break
+            self._rest_peeked += 1
+        return self._rest[: self._rest_peeked]
 
     def done(self) -> None:
         """The batches of the last :meth:`peek` are delivered."""
+        if self._rest_peeked:
+            self._rest, self._rest_peeked = self._rest[self._rest_peeked :], 0
+            return
         self.size -= self._peeked - self._offset
         self._offset = self._peeked
 
     def close(self) -> None:
         """Give the folder up: removed when all is delivered, else left for another process to replay."""
         self._close_writer()
-        if self._folder is not None and not self._segments:
+        unsettled = len(self._journal) if self._journal is not None else len(self._rest)
+        if self._journal is not None:
+            self._journal.close()
+        if self._folder is not None and not self._segments and not unsettled:
             shutil.rmtree(self._folder, ignore_errors=True)
         if self._lock is not None:
             self._lock.close()
-        self._lock = self._folder = None
-        self._segments = []
+        self._lock = self._folder = self._journal = None
+        self._segments, self._rest = [], []
 
     def abandon(self) -> None:
         """Forget the folder without touching it: after a fork it is the parent's."""
         self._close_writer()
         if self._lock is not None:
             self._lock.close()
-        self._lock = self._folder = None
+        self._lock = self._folder = self._journal = None
         self._segments, self._offset, self._peeked, self.size, self._number = [], 0, 0, 0, 0
 
     def _read(self, segment: Path, most_items: int, most_bytes: int) -> list[Batch]:
@@ -229,6 +263,11 @@ class Spool:
         self._segments = sorted(folder.glob("*.jsonl"))
         self._number = int(self._segments[-1].stem) if self._segments else 0
         self.size = sum(segment.stat().st_size for segment in self._segments)
+        producer, first, items = left(folder / JOURNAL)
+        self._rest = [
+            Batch(producer, first + start, items[start : start + JOURNAL_BATCH])
+            for start in range(0, len(items), JOURNAL_BATCH)
+        ]
         return True
 
 
@@ -251,7 +290,9 @@ def kept(root: Path) -> list[Kept]:
         for folder in sorted(target.parent.iterdir()):
             if folder.is_dir() and not folder.name.startswith("."):
                 size = sum(segment.stat().st_size for segment in folder.glob("*.jsonl"))
-                found.append(Kept(target.read_text("utf-8").strip(), folder, size, alive=folder not in free))
+                size += sum(map(len, left(folder / JOURNAL)[2]))
+                if size:
+                    found.append(Kept(target.read_text("utf-8").strip(), folder, size, alive=folder not in free))
         for spool in free.values():
             spool.close()
     return found

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator import reporting, settings
+from orchestrator import reporting
 from orchestrator.clock import now
 from orchestrator.server.app import create_app
 from orchestrator.server.db import session
@@ -54,6 +54,5 @@ def api(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     monkeypatch.setenv("ORCHESTRATOR_API_URL", running.url)
     monkeypatch.setenv("ORCHESTRATOR_API_KEY", key)
     yield running
-    reporting.process_reporter(settings.load()).close(5)
-    reporting._default.clear()
+    reporting.finish(5)
     running.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from .. import reporting, settings
@@ -21,7 +23,8 @@ def group() -> None:
 @click.option("--resource", metavar="ID", help="Id of what the events are about; shell.HOST.NAME when left out.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label of the resource; repeatable.")
 @click.option("--arguments", is_flag=True, help="Tell the command's arguments, too; they may hold secrets.")
-@click.option("--no-output", is_flag=True, help="Do not tell the end of its output.")
+@click.option("--no-output", is_flag=True, help="Do not tell its output.")
+@click.option("--no-run", is_flag=True, help="Tell of it by events only; it is no flow run.")
 def watch(
     command: tuple[str, ...],
     name: str | None,
@@ -29,14 +32,17 @@ def watch(
     labels: tuple[str, ...],
     arguments: bool,
     no_output: bool,
+    no_run: bool,
 ) -> int:
     """Run COMMAND: its output, exit code and signals stay as they are.
 
-    Events tell of it: shell.started, then shell.completed or shell.failed with its duration, its exit code and the end
-    of its output. They are kept on disk while the server is away.
+    It is a flow run: its output is the run's log, its exit code decides the state. Events tell of it, too:
+    shell.started, then shell.completed or shell.failed with its duration, its exit code and the end of its output.
+    All of that is kept on disk while the server is away.
     """
     pairs = dict(_label(text) for text in labels)
-    told = commands.told_of(command, name, resource, arguments=arguments, output=not no_output, labels=pairs)
+    options: dict[str, Any] = {"arguments": arguments, "output": not no_output, "run": not no_run, "labels": pairs}
+    told = commands.told_of(command, name, resource, **options)
     found = _settings()
     code = commands.watch(command, told)
     if found is not None:

@@ -86,8 +86,12 @@ def take_wakes(taker: Callable[[str], bool] | None) -> None:
 
 def wake(loop: str) -> None:
     """Hint the services to step a loop now. Of many wakes at once, a few are sent, the last of them after the last."""
-    if _taker is not None and _taker(loop):
-        return
+    if _taker is None or not _taker(loop):
+        wake_again(loop)
+
+
+def wake_again(loop: str) -> None:
+    """As :func:`wake`, for a loop that could not do all yet: it steps again a little later, not at once."""
     publisher = _current()
     if publisher is not None:
         publisher.wake(loop)

@@ -26,5 +26,5 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[dict
 
         yield arrived
         if os.environ.get("ORCHESTRATOR_API_URL") == server.url:
-            reporting.process_reporter(settings.load()).close(5)
-        reporting._default.clear()
+            reporting.finish(5)
+        reporting.finish(0)

@@ -17,7 +17,7 @@ import pytest
 
 from orchestrator import reporting, spool
 from orchestrator.client import Client
-from orchestrator.reporting import Reporter
+from orchestrator.reporting import Reporter, outbox
 
 from ..polling import free_port, until
 from .reports_server import ReportsServer
@@ -185,7 +185,7 @@ KILLED = """
 import sys, time
 from pathlib import Path
 from orchestrator.client import Client
-from orchestrator.reporting import Reporter
+from orchestrator.reporting import Reporter, outbox
 reporter = Reporter(Client(sys.argv[1]), Path(sys.argv[2]), spool_max=10_000_000)
 for number in range(1000):
     reporter.put({"kind": "log", "flow_run_id": "r", "attempt": 1, "message": str(number)})
@@ -361,7 +361,7 @@ FORKING = """
 import os, sys
 from pathlib import Path
 from orchestrator.client import Client
-from orchestrator.reporting import Reporter
+from orchestrator.reporting import Reporter, outbox
 reporter = Reporter(Client(sys.argv[1]), Path(sys.argv[2]), spool_max=10_000_000)
 reporter.keep("of the parent")
 for number in range(100):
@@ -414,12 +414,12 @@ def test_the_end_waits_as_long_as_a_slow_api_goes_on(
             timeouts.append(timeout)
             return self.is_set()
 
-    class Mark(reporting._Mark):
+    class Mark(outbox.Mark):
         def __init__(self) -> None:
             super().__init__()
             self.passed = OneAnswerLong()
 
-    monkeypatch.setattr(reporting, "_Mark", Mark)
+    monkeypatch.setattr("orchestrator.reporting.reporter.Mark", Mark)
     assert reporter.close(0.6)
     assert numbers(server) == list(range(1000))
     assert timeouts[:9] == [0.6] * 9, "of each the API was slow enough to use all"
@@ -437,3 +437,160 @@ def test_the_same_reporter_serves_a_process_until_the_api_changes(
     second = reporting.process_reporter(settings.load())
     assert second is not first
     second.close(0)
+
+
+KILLED_AT_ONCE = """
+import os, sys
+from pathlib import Path
+from orchestrator.client import Client
+from orchestrator.reporting import Reporter
+reporter = Reporter(Client(sys.argv[1]), Path(sys.argv[2]), spool_max=10_000_000)
+for number in range(int(sys.argv[3])):
+    reporter.put({"kind": "log", "flow_run_id": "r", "attempt": 1, "message": str(number)})
+os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.parametrize("count", [1, 700, 5000])
+def test_what_was_put_before_a_kill_arrives_once_and_in_order(
+    make: Callable[..., Reporter], server: ReportsServer, tmp_path: Path, count: int
+) -> None:
+    command = [sys.executable, "-c", KILLED_AT_ONCE, server.url, str(tmp_path / "spool"), str(count)]
+    assert subprocess.run(command, timeout=60).returncode == -signal.SIGKILL
+    reporter = make(server.url)
+    reporter.put(log_item(9_999_999))
+    assert reporter.flush(10)
+    assert reporter.close(10), "the end of a short process looks for what others left"
+    assert [number for number in numbers(server) if number != 9_999_999] == list(range(count))
+    assert spool.kept(tmp_path / "spool") == []
+
+
+def test_a_server_that_hangs_holds_up_nobody_and_fills_no_memory(
+    make: Callable[..., Reporter], server: ReportsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.reporting.reporter.MEMORY_ITEMS", 1000)
+    hanging, most = threading.Event(), 0
+    server.fail = lambda body: None if hanging.wait(60) else 503
+    reporter = make(server.url)
+    for number in range(20_000):
+        reporter.put(log_item(number))
+        most = max(most, reporter.waiting)
+    until(lambda: reporter._spool.size > 0, "what is too much to be on disk while the call still hangs")
+    assert server.items == []
+    assert most < 15_000
+    hanging.set()
+    until(lambda: reporter.flush(5))
+    assert numbers(server) == list(range(20_000))
+
+
+FULL_DISK = """
+import resource, sys, threading
+from pathlib import Path
+from orchestrator.client import Client
+from orchestrator.reporting import Reporter
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, resource.RLIM_INFINITY))
+reporter = Reporter(Client(sys.argv[1]), Path(sys.argv[2]), spool_max=10_000_000)
+for number in range(3000):
+    reporter.put({"kind": "log", "flow_run_id": "r", "attempt": 1, "message": str(number)})
+assert not reporter.flush(10)
+print("away", flush=True)
+sys.stdin.readline()
+while not reporter.flush(5):
+    pass
+reporter.put({"kind": "log", "flow_run_id": "r", "attempt": 1, "message": "3000"})
+assert reporter.close(10)
+"""
+
+
+def test_a_full_disk_loses_nothing_while_the_process_lives(tmp_path: Path) -> None:
+    port = free_port()
+    child = subprocess.Popen(
+        [sys.executable, "-c", FULL_DISK, f"http://127.0.0.1:{port}", str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert child.stdin is not None
+    assert child.stdout is not None
+    assert child.stdout.readline() == "away\n"
+    with ReportsServer(port) as server:
+        child.communicate("go on\n", timeout=60)
+        assert child.returncode == 0
+        assert numbers(server) == list(range(3001))
+
+
+def test_what_the_disk_does_not_take_is_bounded_in_memory_and_counted(
+    make: Callable[..., Reporter], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.reporting.overflow.HELD_BYTES", 50_000)
+    monkeypatch.setattr("orchestrator.reporting.overflow.SPILL_BATCHES", 1)
+    (tmp_path / "spool").write_text("a file where a folder should be")
+    port = free_port()
+    reporter = make(f"http://127.0.0.1:{port}")
+    for number in range(3000):
+        reporter.put(log_item(number))
+    assert not reporter.flush(10)
+    assert sum(len(item) for batch in reporter._overflow.held for item in batch.items) <= 50_000
+    with ReportsServer(port) as server:
+        until(lambda: reporter.flush(5) and any("dropped" in str(item["message"]) for item in server.items))
+        arrived = [int(item["message"]) for item in server.items if item["message"].isdigit()]
+        assert arrived == sorted(arrived)
+        notice = next(item["message"] for item in server.items if "dropped" in item["message"])
+        assert notice.startswith(f"{3000 - len(arrived)} reports")
+
+
+def test_clocks_that_jump_change_nothing(
+    make: Callable[..., Reporter], server: ReportsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    real, shift = time.time, [0.0]
+    monkeypatch.setattr(time, "time", lambda: real() + shift[0])
+    reporter = make(server.url)
+    for number, jump in enumerate([0, 86400, -86400 * 365, 10**9, -(10**8)]):
+        shift[0] = jump
+        reporter.put(log_item(number))
+        assert reporter.flush(10)
+    assert numbers(server) == [0, 1, 2, 3, 4]
+
+
+def test_a_signal_handler_may_report_in_the_midst_of_a_report(
+    make: Callable[..., Reporter], server: ReportsServer
+) -> None:
+    reporter = make(server.url)
+    box = reporter._outbox
+    seen: list[Any] = []
+
+    class Journal:
+        """Interrupted while it writes, as by a signal."""
+
+        def add(self, data: bytes) -> bool:
+            if not seen:
+                seen.append(data)
+                reporter.put(log_item(1))
+            return True
+
+        def __len__(self) -> int:
+            return 0
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args: seen.append(name)
+
+    reporter.put(log_item(0))
+    assert reporter.flush(5)
+    box.journal = Journal()  # type: ignore[assignment]
+    reporter.put(log_item(2))
+    assert reporter.flush(5)
+    assert sorted(numbers(server)) == [0, 1, 2]
+    assert "spoil" in seen
+    box.journal = None
+
+
+def test_finish_closes_the_reporter_of_the_process(server: ReportsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestrator import settings
+
+    monkeypatch.setenv("ORCHESTRATOR_API_URL", server.url)
+    reporter = reporting.process_reporter(settings.load())
+    reporter.put(log_item(1))
+    assert reporting.finish(10)
+    assert numbers(server) == [1]
+    assert reporting.process_reporter(settings.load()) is not reporter
+    assert reporting.finish(0)

@@ -20,6 +20,7 @@ from orchestrator.errors import NotFound, OrchestratorError
 from orchestrator.ids import time_of, uuid7, uuid7_from
 from orchestrator.interfaces import Elsewhere, LaunchSpec, ProcessHost, Running
 from orchestrator.masking import Masks
+from orchestrator.output_lines import Budget, Lines
 from orchestrator.records import Job, State
 from orchestrator.states import TERMINAL, StateType
 
@@ -29,7 +30,6 @@ from .following import Following
 from .hosting import Host
 from .inbox import PULL, Inbox
 from .launcher import Child, Launcher, LaunchFailed
-from .output import Budget, Lines
 from .verdict import Ask, Facts, verdict
 
 log = logging.getLogger("orchestrator.agent")
@@ -168,7 +168,7 @@ class Supervision:
             run_id=job.id,
             attempt=job.attempt,
             name=job.name,
-            env={**around.env, "ORCHESTRATOR_API_KEY": job.token},
+            env={**around.env, "ORCHESTRATOR_API_KEY": job.token, "ORCHESTRATOR_RUN_ID": str(job.id)},
             remote_env=self._remote_environment(),
             grace_s=around.grace_s,
         )

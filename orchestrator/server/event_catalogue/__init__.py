@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import lru_cache
 
 from .facts import EventFacts, Family
 
@@ -39,6 +40,7 @@ _KEPT_FREE = frozenset(
 )
 
 
+@lru_cache(maxsize=10_000)
 def is_reserved(name: str) -> bool:
     """Whether an event's name belongs to the server alone: nobody else may write into the audit trail, nor set off
     what waits for the server's own events.

@@ -93,5 +93,6 @@ def _step(name: str, loop: ModuleType, now: datetime) -> int | None:
 
 
 def _note(name: str, now: datetime, began: float, error: str | None) -> None:
-    with database.transaction() as session:
+    # No transaction that holds the event lock: readers of events would wait for it.
+    with database.reading() as session:
         ticks.record(session, name, now, (time.perf_counter() - began) * 1000, error=error)

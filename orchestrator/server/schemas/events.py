@@ -78,7 +78,8 @@ def read_event(raw: Any) -> EventIn:
 def _check_resources(event: EventIn) -> None:
     if not event.resource.get("resource.id"):
         raise Refusal("invalid", 'resource: give it an id, as in {"resource.id": "s3.bucket.sales"}')
-    if len(event.resource["resource.id"].encode()) > ID_MAX:
+    name = event.resource["resource.id"]
+    if len(name) * 4 > ID_MAX and len(name.encode()) > ID_MAX:
         raise Refusal("invalid", f"resource: its resource.id has more than {ID_MAX:,} bytes: name it more shortly")
     for index, related in enumerate(event.related):
         for label in ("resource.id", "resource.role"):

@@ -21,8 +21,10 @@ from sqlalchemy.orm import Session
 from .... import triggers
 from ....triggers import Outcome, Seen, stamp
 from ....triggers.conditions import Metric
+from ... import hints
 from ...config import current
 from ...db.json_text import json_text
+from ...db.session import after_commit
 from ..recording import event_cursor
 from ..statements import execute, fetch
 from . import trigger_firings, trigger_index, trigger_metrics
@@ -93,6 +95,8 @@ def step(session: Session, now: datetime, batch: int) -> int:
     if not trigger_index.last(session).known and _skip(session, now):
         return 0
     rows = event_cursor.take(session, READER, COLUMNS, batch, now)
+    if len(rows) < batch and event_cursor.is_behind(session, READER):
+        after_commit(session, hints.wake_again, "triggers")
     seen = [Seen.of(row.id, row.event, row.occurred, row.received, row.resource, row.related) for row in rows]
     work = _read(session, seen, now)
     due = _judge(session, work) if len(rows) < batch else 0

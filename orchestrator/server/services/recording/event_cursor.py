@@ -51,6 +51,9 @@ _NEXT = """
 SELECT {columns}, xid::text::bigint AS written_by FROM event
 WHERE (xid, id) > (%(xid)s::text::xid8, %(id)s) AND xid < %(bound)s::text::xid8 AND id > %(floor)s
 ORDER BY xid, id LIMIT %(limit)s"""
+_UNREAD = """
+SELECT 1 FROM event e, event_cursor c
+WHERE c.reader = %(reader)s AND (e.xid, e.id) > (c.xid, c.event_id) AND e.id > c.floor LIMIT 1"""
 _NEXT_BY_ID = "SELECT {columns} FROM event WHERE id > %(id)s ORDER BY id LIMIT %(limit)s"
 
 
@@ -85,6 +88,13 @@ def skip(session: Session, reader: str, now: datetime) -> None:
         _move(session, reader, _cluster(session), _bound(session), _NIL, now, floor)
 
 
+def is_behind(session: Session, reader: str) -> bool:
+    """Whether there are events that the reader, which just took some, could not read, because a transaction that began
+    earlier, and may write none itself, was not over. Nobody wakes readers when it is.
+    """
+    return bool(session.info.get("event_holders") and fetch(session, _UNREAD, {"reader": reader}))
+
+
 def moved(session: Session, reader: str) -> datetime | None:
     """When a reader's cursor was moved last; None: it has none."""
     found = fetch(session, "SELECT at FROM event_cursor WHERE reader = %(reader)s", {"reader": reader})
@@ -112,7 +122,9 @@ def _bound(session: Session) -> int:
     """All events of transactions with lower ids are there, or never will be."""
     row = fetch(session, _WHERE, {})[0]
     ahead: int = row.ahead
-    return min([ahead, *(_whole(xid, ahead) for xid in row.holders)])
+    bound = min([ahead, *(_whole(xid, ahead) for xid in row.holders)])
+    session.info["event_holders"] = bound < ahead
+    return bound
 
 
 def _whole(xid: int, near: int) -> int:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from ....errors import NotFound
-from ....ids import time_of, uuid7, uuid7_floor
+from ....ids import time_of, uuid7, uuid7_each, uuid7_floor
 from ...config import current
 from ...db.json_text import json_text
 from ...db.models import Event
@@ -143,8 +143,8 @@ def store(session: Session, events: Sequence[EventRecord], now: datetime) -> lis
         return []
     told = {event.id: event for event in reversed(events) if event.id is not None}
     fresh = [event for event in events if event.id is None]
-    for event in fresh:
-        event.id = uuid7()
+    for event, identifier in uuid7_each(fresh):
+        event.id = identifier
     # New ids are in nobody's way, so these need no look at what is there.
     copy_rows(session, "event", _COLUMNS, [_row(event, now) for event in fresh])
     if told:
@@ -232,6 +232,10 @@ def _named(pattern: str) -> ColumnElement[bool]:
 def _row(event: EventRecord, now: datetime) -> tuple[Any, ...]:
     return (
         event.id or uuid7(), event.event, event.occurred or now, now, event.resource["resource.id"],
-        json_text(event.resource), json_text(event.related), json_text(event.payload),
-        event.follows, event.kind, event.source, json_text(event.relations),
+        json_text(event.resource), _listed(event.related), json_text(event.payload) if event.payload else "{}",
+        event.follows, event.kind, event.source, _listed(event.relations),
     )  # fmt: skip
+
+
+def _listed(items: Sequence[Any]) -> str:
+    return json_text(items) if items else "[]"

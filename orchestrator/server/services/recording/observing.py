@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -293,12 +293,7 @@ def _link(seen: Seen, source: str | None, target: str | None, role: str, at: dat
 def _deployments(session: Session, events: Sequence[Observed]) -> dict[str, str | None]:
     """The deployments of the flow runs that events name, both as resources."""
     begin = f"{OWN}flow-run."
-    named = {
-        labels["resource.id"]
-        for event in events
-        for labels in (event.resource, *event.related, *_ends(event))
-        if labels["resource.id"].startswith(begin)
-    }
+    named = {name for event in events for name in _names(event) if name.startswith(begin)}
     if not named:
         return {}
     found: dict[str, str | None] = dict.fromkeys(named)
@@ -311,9 +306,13 @@ def _deployments(session: Session, events: Sequence[Observed]) -> dict[str, str 
     return found
 
 
-def _ends(event: Observed) -> list[dict[str, str]]:
-    told = getattr(event, "relations", ())
-    return [{"resource.id": one[end]} for one in told for end in ("source", "target") if one.get(end)]
+def _names(event: Observed) -> Iterator[str]:
+    """The ids of all resources that an event names."""
+    yield event.resource["resource.id"]
+    for labels in event.related:
+        yield labels["resource.id"]
+    for relation in getattr(event, "relations", ()):
+        yield from filter(None, (relation.get("source"), relation["target"]))
 
 
 def _uuid(text: str) -> uuid.UUID | None:

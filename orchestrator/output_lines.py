@@ -1,4 +1,4 @@
-"""What a run's processes write to stdout and stderr, as lines of its log."""
+"""What processes write to stdout and stderr, as lines of a run's log."""
 
 from __future__ import annotations
 
