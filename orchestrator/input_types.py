@@ -64,12 +64,12 @@ def input_type(kind: Any) -> InputType[Any]:
         first = str(error).strip().splitlines()[0]
         raise InvalidInput(f"{name_of(kind)} cannot be asked for, since it has no JSON schema: {first}") from None
     if is_object(kind):
-        return InputType(adapter, _flat(schema), False, _description(kind))
+        return InputType(adapter, _in_order(_flat(schema)), False, _description(kind))
     inner = {"title": "Answer", **{key: value for key, value in schema.items() if key != "$defs"}}
     whole: dict[str, Any] = {"type": "object", "properties": {VALUE: inner}, "required": [VALUE]}
     if "$defs" in schema:
         whole["$defs"] = schema["$defs"]
-    return InputType(adapter, {**whole, "additionalProperties": False}, True, "")
+    return InputType(adapter, _in_order({**whole, "additionalProperties": False}), True, "")
 
 
 def is_object(kind: Any) -> bool:
@@ -114,6 +114,14 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
     if not reference.startswith("#/$defs/"):
         return schema
     return {**schema["$defs"][reference.removeprefix("#/$defs/")], "$defs": schema["$defs"]}
+
+
+def _in_order(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with places for its fields: where it is kept, their order is not."""
+    for node in (schema, *schema.get("$defs", {}).values()):
+        for position, field in enumerate(node.get("properties", {}).values()):
+            field["position"] = position
+    return schema
 
 
 def _description(kind: type) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -106,6 +107,10 @@ from orchestrator import (FlowPauseTimedOut, RunInput, pause_flow_run, receive_i
 """
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "human-input.md"
+EXAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
 @pytest.fixture(scope="module")
 def project(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     """Deployments of all flows of the project, in a queue of one run at a time; the queue's name."""
@@ -114,10 +119,16 @@ def project(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> str:
     file = folder / "flow.py"
     file.write_text(HEAD + file.read_text())
     stack.client.post("work-queues", {"name": name, "concurrency_limit": 1})
-    for flow in ("job", "aside", "quick", "listening", "asking", "impatient"):
-        words = ["deployment", "build", f"./flow.py:{flow}", "-n", name, "-q", name, "-o", f"{flow}.yaml", "--apply"]
-        built = stack.cli(*words, cwd=folder)
-        assert built.returncode == 0, built.stderr
+    (folder / "page.py").write_text("\n".join(EXAMPLE.findall(PAGE.read_text("utf-8"))))
+    words = ["deployment", "build", "./flow.py:job", "-n", name, "-q", name, "-o", "job.yaml", "--apply"]
+    built = stack.cli(*words, cwd=folder)
+    assert built.returncode == 0, built.stderr
+    storage = stack.client.get(f"deployments/job/{name}")["storage"]
+    place = {key: storage[key] for key in ("block", "path", "snapshot")}
+    for flow in ("aside", "quick", "listening", "asking", "impatient", "load", "guess", "collect", "tell"):
+        file_name = "page.py" if flow in ("load", "guess", "collect", "tell") else "flow.py"
+        body = {"flow": flow, "name": name, "entrypoint": f"{file_name}:{flow}", "storage": place, "work_queue": name}
+        stack.client.post("deployments", body)
     return name
 
 
@@ -226,6 +237,27 @@ def test_nobody_answers_in_time(stack: Stack, runs: Runs) -> None:
     assert [(item["state"], item["answer"]) for item in asked] == [
         ("answered", {"value": 4}), ("timed-out", None), ("timed-out", None),
     ]  # fmt: skip
+
+
+def test_the_examples_of_the_page_run(stack: Stack, runs: Runs) -> None:
+    def start(flow: str, **parameters: Any) -> str:
+        return str(stack.client.post(f"deployments/{flow}/{runs.name}/runs", {"parameters": parameters})["id"])
+
+    def answer(run: str, state: str, given: dict[str, Any]) -> None:
+        runs.wait_until(run, state)
+        stack.client.post(f"flow-runs/{run}/resume", {"input": given})
+
+    stack.client.patch(f"work-queues/{runs.name}", {"concurrency_limit": 2})
+    load, collect = start("load", rows=41), start("collect")
+    answer(load, "Paused", {"decision": "load", "limit": 40})
+    answer(load, "Suspended", {"value": "good"})
+    start("tell", run_id=collect)
+    assert stack.wait_for_run(collect)["result"] == {"value": ["Ada"]}
+    guess = start("guess")
+    answer(guess, "Paused", {"value": 3})
+    assert stack.wait_for_run(guess)["result"] == {"value": 3}
+    ended = stack.wait_for_run(load)
+    assert (ended["result"], ended["attempt"]) == ({"value": "loaded 40, which is good"}, 2)
 
 
 BY_HAND = """

@@ -73,6 +73,13 @@ class RunPage:
         return self.run.state_type in TERMINAL
 
     @property
+    def asked(self) -> list[str]:
+        """The fields that it asks for, in their order."""
+        schema = (self.question.schema if self.question is not None else None) or {}
+        fields = schema.get("properties", {})
+        return sorted(fields, key=lambda name: fields[name].get("position", len(fields)))
+
+    @property
     def can_cancel(self) -> bool:
         """Whether cancelling would still do something."""
         return not self.over and (self.run.state_type != StateType.CANCELLING or self.run.state_name == SUSPENDING)
