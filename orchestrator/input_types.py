@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+import types
 import typing
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -20,6 +21,8 @@ T = TypeVar("T")
 #: The one field of an answer whose type is no object by itself.
 VALUE = "value"
 _NONE = type(None)
+#: What may be anything, or one of several types.
+_OPEN = (Any, object, types.UnionType)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,8 @@ def is_object(kind: Any) -> bool:
     """Whether a type has fields of its own: a pydantic model, a dataclass or a typed dict."""
     if not inspect.isclass(kind):
         return False
-    return issubclass(kind, pydantic.BaseModel) or dataclasses.is_dataclass(kind) or typing.is_typeddict(kind)
+    is_typed_dict = issubclass(kind, dict) and hasattr(kind, "__required_keys__")  # of typing or typing_extensions
+    return issubclass(kind, pydantic.BaseModel) or dataclasses.is_dataclass(kind) or is_typed_dict
 
 
 def key_prefix(kind: Any) -> str:
@@ -89,7 +93,7 @@ def key_prefix(kind: Any) -> str:
         found = {key_prefix(type(value)) for value in typing.get_args(kind)}
         if len(found) == 1:
             return found.pop()
-    if inspect.isclass(origin or kind):
+    if inspect.isclass(origin or kind) and (origin or kind) not in _OPEN:
         name = "none" if kind is _NONE else (origin or kind).__name__.lower()
         return re.sub(r"\W", "-", name) + "-auto"
     raise InvalidInput(f"{name_of(kind)} may be of several types: say which messages are meant by key_prefix='...'")

@@ -23,7 +23,14 @@ SCHEMA = {
     "type": "object",
     "properties": {
         "decision": {"position": 0, "enum": ["load it", "leave it"], "title": "Decision", "type": "string"},
-        "limit": {"position": 1, "default": 500, "minimum": 1, "title": "Limit", "type": "integer", "description": "Most rows."},
+        "limit": {
+            "position": 1,
+            "default": 500,
+            "minimum": 1,
+            "title": "Limit",
+            "type": "integer",
+            "description": "Most rows.",
+        },
         "reason": {"position": 2, "anyOf": [{"type": "string"}, {"type": "null"}], "default": None, "title": "Reason"},
     },
     "required": ["decision"],

@@ -40,6 +40,7 @@ NO_EVENT = {
     "POST /ping/{token}": "is an event itself",
     "POST /ping/{token}/{verb}": "is an event itself",
     "POST /reports": "what processes tell of themselves: events of runs",
+    "POST /flow-runs/{run_id}/questions": "a process: flow-run.paused",
     "POST /agents": "a process: agent.started",
     "DELETE /agents/{agent_id}": "a process: agent.stopped",
     "POST /agents/{agent_id}/heartbeat": "a process that is alive",
@@ -169,6 +170,7 @@ def _runs(story: Story) -> None:
     run = story("POST", "deployments/etl/daily/runs", {}, "flow-run.scheduled")["id"]
     story("POST", f"flow-runs/{run}/suspend", {"until": "2099-01-01T00:00:00Z"}, "flow-run.paused")
     story("POST", f"flow-runs/{run}/resume", None, "flow-run.scheduled")
+    story("POST", f"flow-runs/{run}/messages", {"value": "hello"}, "flow-run.message-sent")
     story("POST", f"flow-runs/{run}/cancel", None, "flow-run.cancelled")
     story("POST", f"flow-runs/{run}/retry", None, "flow-run.scheduled")
     again = story("POST", f"flow-runs/{run}/rerun", None, "flow-run.scheduled")["id"]

@@ -145,7 +145,7 @@ def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> s
     """One sentence that says why the run is where it is; empty when the state's own message says it all."""
     if run.state_type in (StateType.SCHEDULED, StateType.PAUSED):
         reason = waiting.why(session, run.id, now)
-        return "" if reason is None else reason.message
+        return "" if reason is None or reason.code == "asks" else reason.message  # what it asks is a panel of its own
     if run.state_type == StateType.PENDING:
         return f"The agent {context.agent.name} is preparing the code." if context.agent else "About to start."
     if run.state_type == StateType.CANCELLING and not (run.work_queue_id or run.parent_flow_run_id):
