@@ -17,7 +17,7 @@ OrchestratorError                the root; its text is one line that names the f
   CodeNotLoadable                an entrypoint does not import
   JobFailed                      work that another system was told to do failed
   RunError                       a run did not complete
-    FailedRun  CrashedRun  CancelledRun  TimedOut
+    FailedRun  CrashedRun  CancelledRun  TimedOut  UnfinishedRun
       FlowPauseTimedOut          nobody answered a paused flow in time
       InputTimedOut              no message came in time
 ```
@@ -138,3 +138,7 @@ class FlowPauseTimedOut(TimedOut):
 
 class InputTimedOut(TimedOut, TimeoutError):
     """No message came in time."""
+
+
+class UnfinishedRun(RunError):
+    """The run has not ended."""

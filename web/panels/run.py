@@ -13,7 +13,17 @@ from sqlalchemy.orm import Session
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
 from orchestrator.serializers import loads
-from orchestrator.server.db.models import Artifact, Block, Event, FlowQuestion, FlowRun, FlowRunState, Hold, Log
+from orchestrator.server.db.models import (
+    Artifact,
+    Block,
+    Event,
+    FlowQuestion,
+    FlowRun,
+    FlowRunState,
+    Hold,
+    Log,
+    TaskRun,
+)
 from orchestrator.server.services.acting import actions, holds
 from orchestrator.server.services.acting.actions import ActionFilter, ActionRow
 from orchestrator.server.services.configuring import block_lookup
@@ -38,6 +48,9 @@ TABS = {
     "events": "Events",
 }
 
+#: Most results of tasks on one page.
+RESULTS_MAX = 100
+
 LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 
 
@@ -58,6 +71,8 @@ class RunPage:
     actions: list[tuple[ActionRow, Block | None]] = field(default_factory=list)
     #: The block that keeps the result, where one does and it was not deleted.
     result_block: Block | None = None
+    #: Task runs that kept a result, at most :data:`RESULTS_MAX`.
+    results: list[TaskRun] = field(default_factory=list)
     #: Those in force that hold its deployment, while it waits.
     holds: list[Hold] = field(default_factory=list)
     #: What it asks, and waits to be told.
@@ -136,6 +151,7 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
     elif tab == "inputs":
         page.result_block = _result_block(session, run)
         page.questions = questions.listing(session, run_id)
+        page.results = run_details.results(session, run, RESULTS_MAX)
     elif tab == "events":
         page.events = events.listing(session, EventFilter(resource_id=f"orchestrator.flow-run.{run_id}"), 100).items
     return page
