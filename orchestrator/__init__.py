@@ -35,12 +35,15 @@ if TYPE_CHECKING:
     )
     from .context import tags
     from .emitting import emit_event
+    from .errors import FlowPauseTimedOut, InputTimedOut
     from .flows import Flow, flow
     from .futures import FutureList, TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
+    from .pausing import pause_flow_run, resume_flow_run, suspend_flow_run
     from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
     from .retries import FAIL, RETRY, after_header, exponential_backoff
+    from .run_inputs import AutomaticRunInput, RunInput, receive_input, send_input
     from .serving import serve
     from .slots import concurrency, rate_limit, rate_limit_async
     from .task_runners import ThreadRunner
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Artifact": "artifacts",
+    "AutomaticRunInput": "run_inputs",
     "Block": "block",
     "CachePolicy": "caching",
     "Cancelled": "results",
@@ -69,6 +73,9 @@ _HOMES = {
     "RUN_ID": "caching",
     "ProcessRunner": "process_runner",
     "FutureList": "futures",
+    "FlowPauseTimedOut": "errors",
+    "InputTimedOut": "errors",
+    "RunInput": "run_inputs",
     "State": "results",
     "TASK_SOURCE": "caching",
     "Task": "tasks",
@@ -95,6 +102,11 @@ _HOMES = {
     "rate_limit_async": "slots",
     "serve": "serving",
     "quote": "arguments",
+    "pause_flow_run": "pausing",
+    "receive_input": "run_inputs",
+    "resume_flow_run": "pausing",
+    "send_input": "run_inputs",
+    "suspend_flow_run": "pausing",
     "tags": "context",
     "task": "tasks",
     "transaction": "transactions",
@@ -116,6 +128,7 @@ __all__ = [
     "RUN_ID",
     "TASK_SOURCE",
     "Artifact",
+    "AutomaticRunInput",
     "Block",
     "CachePolicy",
     "Cancelled",
@@ -124,9 +137,12 @@ __all__ = [
     "Crashed",
     "Failed",
     "Flow",
+    "FlowPauseTimedOut",
     "FutureList",
+    "InputTimedOut",
     "IsolationLevel",
     "ProcessRunner",
+    "RunInput",
     "State",
     "Task",
     "TaskFuture",
@@ -149,11 +165,16 @@ __all__ = [
     "flow",
     "get_run_logger",
     "get_transaction",
+    "pause_flow_run",
     "quote",
     "rate_limit",
     "rate_limit_async",
+    "receive_input",
+    "resume_flow_run",
     "runtime",
+    "send_input",
     "serve",
+    "suspend_flow_run",
     "tags",
     "task",
     "transaction",

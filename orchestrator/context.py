@@ -19,6 +19,7 @@ from .settings import Settings
 from .states import StateType
 
 if TYPE_CHECKING:
+    from .awaiting import Waits
     from .futures import TaskFuture
     from .keeping import Keeping
     from .kept_calls import Kept
@@ -70,6 +71,8 @@ class FlowRun:
     ended: State | None = None
     #: Futures of submitted tasks that are not done.
     pending: set[TaskFuture[Any]] = field(default_factory=set)
+    #: How far it is with asking people and reading messages; made when it does so first.
+    waits: Waits | None = None
     _numbers: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -27,7 +27,7 @@ from .logs import get_run_logger
 from .results import State
 from .retries import Retries
 from .states import StateType
-from .timeouts import Alarm, Terminated, TimeIsUp
+from .timeouts import Alarm, Leave, Terminated, TimeIsUp
 from .trying import again
 
 _S = StateType
@@ -236,6 +236,8 @@ def _attempt(call: Call, run: TaskRun | FlowRun, what: str) -> Steps:
         return results.failure(TimedOut(f"{what} took longer than {call.timeout:g} s"))
     except Exception as error:
         return results.failure(error)
+    except Leave as leave:
+        return State(leave.kind, leave.name, leave.message)
     except Terminated:
         _report_end(run, State(_S.CRASHED, "", "the process was told to end (SIGTERM)", details={"signal": "SIGTERM"}))
         raise
@@ -315,6 +317,7 @@ def flow_steps(
     call = Call(fn, args, kwargs, None if outside else policy.timeout)
     while True:
         run.tries += 1
+        run.waits = None  # it asks and listens from the beginning
         if policy.hooks is not None:
             yield from policy.hooks.calls("on_running", run, State(_S.RUNNING))
         state = yield from _attempt(call, run, f"flow run {run.name}")

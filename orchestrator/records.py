@@ -109,8 +109,9 @@ class Reference(Record):
 
 #: Codes of :class:`WaitingReason`; the first that applies is told.
 WAITING_CODES = (
-    "suspended", "not-queued", "no-deployment", "not-due", "deployment-not-ready", "deployment-paused", "queue-paused",
-    "limit-full", "held", "no-agent-on-queue", "agents-offline", "agents-full", "broker-down", "any-moment",
+    "asks", "suspended", "not-queued", "no-deployment", "not-due", "deployment-not-ready", "deployment-paused",
+    "queue-paused", "limit-full", "held", "no-agent-on-queue", "agents-offline", "agents-full", "broker-down",
+    "any-moment",
 )  # fmt: skip
 
 

@@ -28,7 +28,7 @@ class StateType(str, Enum):
     SCHEDULED = "SCHEDULED"  #: known, waiting for its time or for an agent
     PENDING = "PENDING"  #: claimed by an agent (or about to start by hand); code is being prepared
     RUNNING = "RUNNING"  #: user code is executing
-    PAUSED = "PAUSED"  #: waiting for a person; as Suspended without any process
+    PAUSED = "PAUSED"  #: waiting for a person; its process stays, unless it is Suspended
     CANCELLING = "CANCELLING"  #: asked to stop; processes are being taken down
     COMPLETED = "COMPLETED"  #: the code returned
     FAILED = "FAILED"  #: the code raised, or ran over its time
@@ -98,6 +98,11 @@ NAMED: dict[str, StateType] = {
     LOST: S.CRASHED,
     "Skipped": S.CANCELLED,
 }
+
+
+def is_held(kind: StateType, name: str) -> bool:
+    """Tell whether a process is busy with a run in this state: it occupies a slot, and has a lease."""
+    return kind in ACTIVE or (kind is S.PAUSED and name != SUSPENDED)
 
 
 def is_over(kind: StateType, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from .flow_run import watch_run
 from .output import confirm, console, emit, fail, limit_option, note, output_option, yes_option
 from .references import deployment_id
 from .times import INSTANT
+from .values import read_parameters
 
 _COLUMNS = {
     "address": "Deployment",
@@ -250,25 +250,6 @@ def _read_options(options: dict[str, Any]) -> dict[str, Any]:
             )
         given["results"] = {"block": found[1], "path": found[2] or ""}
     return given
-
-
-def read_parameters(pairs: tuple[str, ...], document: str | None, option: str = "--param") -> dict[str, Any]:
-    """Values of ``KEY=VALUE`` pairs, each JSON where it is JSON and text where not, laid over a JSON object."""
-    try:
-        values = json.loads(document) if document else {}
-    except ValueError as error:
-        raise click.BadParameter(f"this is no JSON: {error}", param_hint=f"{option}s") from None
-    if not isinstance(values, dict):
-        raise click.BadParameter("give a JSON object, such as '{\"limit\": 5}'", param_hint=f"{option}s")
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint=option)
-        try:
-            values[key] = json.loads(text)
-        except ValueError:
-            values[key] = text
-    return values
 
 
 def _read_schedule(options: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """Takes back what silent agents hold, gives up runs whose own process is silent, ends cancels and suspensions that
-nobody answered, fails what nobody resumed in time, and takes back slots of limits that are not renewed.
+nobody answered, moves on what nobody resumed in time, and takes back slots of limits that are not renewed.
 
 A lapsed lease counts only once the API itself has been up for a full lease: while it was away, nobody could renew.
 A run whose code may have begun becomes CRASHED. One that was still PENDING is queued again, since RUNNING is confirmed
@@ -18,10 +18,11 @@ from sqlalchemy.orm import Session
 from ...clock import to_text
 from ...errors import TransitionRefused
 from ...records import Actor, State
-from ...states import LOST, SUSPENDED, SUSPENDING, SUSPENSION_TIMED_OUT, StateType
+from ...states import LOST, SUSPENDED, SUSPENDING, StateType
 from ..config import current, lease_by_hand
 from ..services import ticks
 from ..services.configuring import slots
+from ..services.running import questions
 from ..services.running.transitions import apply
 from ..services.statements import BY_HAND, fetch
 
@@ -53,7 +54,7 @@ WHERE r.state_type = 'CANCELLING'
 ORDER BY r.id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED"""
 
 _NOT_RESUMED = """
-SELECT id, suspended_until FROM flow_run WHERE suspended_until <= %(now)s AND state_type = 'PAUSED'
+SELECT id FROM flow_run WHERE suspended_until <= %(now)s AND state_type = 'PAUSED'
 ORDER BY id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED"""
 
 
@@ -71,8 +72,7 @@ def step(session: Session, now: datetime) -> int:
     for row in fetch(session, _UNANSWERED, {"before": before, "before_hooks": before_hooks, "batch": BATCH}):
         moved += _move(session, row.id, _unanswered(row, now), now)
     for row in fetch(session, _NOT_RESUMED, {"now": now, "batch": BATCH}):
-        message = f"Nobody resumed it by {_when(row.suspended_until)}."
-        moved += _move(session, row.id, State(S.FAILED, SUSPENSION_TIMED_OUT, message, now), now)
+        moved += questions.expire(session, row.id, SWEEPER, now)
     return max(moved, slots.sweep(session, now, BATCH))
 
 

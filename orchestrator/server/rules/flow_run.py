@@ -74,6 +74,17 @@ class AbortAfterEnd(Rule):
         return Decision(Effect.ABORT, self.code, f"the run is {facts.type} already")
 
 
+class AcceptRunningOfPaused(Rule):
+    """What a process said before it paused may come after that. Its run goes on once somebody says so, not earlier."""
+
+    code = "paused"
+
+    def decide(self, move: Move) -> Decision | None:
+        if move.attempt is None or not move.facts.is_paused or move.proposed.type is not S.RUNNING:
+            return None
+        return Decision(Effect.ACCEPT, self.code, is_repeat=True)
+
+
 class AbortSuspendedAttempt(Rule):
     """A suspended run is moved on by people and by the server; what its last attempt says comes too late."""
 
@@ -117,7 +128,8 @@ class RejectSuspensionOfHeld(Rule):
     code = "stop-first"
 
     def decide(self, move: Move) -> Decision | None:
-        if not move.is_suspension or move.facts.type not in (S.PENDING, S.RUNNING):
+        holds = move.facts.type in (S.PENDING, S.RUNNING) or move.facts.is_paused
+        if not move.is_suspension or not holds:
             return None
         state = _named(move, S.CANCELLING, SUSPENDING)
         return Decision(Effect.REJECT, self.code, "its processes are stopped first", state=state)
@@ -149,6 +161,20 @@ class RejectRetryOfCancelled(Rule):
         if move.facts.type is not S.CANCELLING or move.proposed.type is not S.SCHEDULED:
             return None
         state = State(S.CANCELLED, message=move.facts.message, at=move.proposed.at)
+        return Decision(Effect.REJECT, self.code, "a cancel was asked for", state=state)
+
+
+class RejectSuspendedOfCancelled(Rule):
+    """A process that ended to be suspended, while a cancel was asked for: the run is CANCELLED."""
+
+    code = "cancel-asked"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts, proposed = move.facts, move.proposed
+        ended = move.attempt is not None and (proposed.type, proposed.name) == (S.PAUSED, SUSPENDED)
+        if not ended or facts.type is not S.CANCELLING or facts.is_suspending:
+            return None
+        state = State(S.CANCELLED, "", facts.message, proposed.at, proposed.details)
         return Decision(Effect.REJECT, self.code, "a cancel was asked for", state=state)
 
 
@@ -190,7 +216,7 @@ class RejectEndOfHeld(Rule):
         facts = move.facts
         if move.attempt is not None or move.proposed.type is not S.CANCELLED or not facts.is_leased:
             return None
-        if facts.type not in (S.PENDING, S.RUNNING) and not facts.is_suspending:
+        if facts.type not in (S.PENDING, S.RUNNING) and not (facts.is_suspending or facts.is_paused):
             return None
         state = State(S.CANCELLING, message=move.proposed.message, at=move.proposed.at)
         return Decision(Effect.REJECT, self.code, "its processes are stopped first", state=state)

@@ -53,6 +53,11 @@ class Facts:
         return self.type is StateType.PAUSED and self.name == SUSPENDED
 
     @property
+    def is_paused(self) -> bool:
+        """Whether its process waits for a person."""
+        return self.type is StateType.PAUSED and self.name != SUSPENDED
+
+    @property
     def is_suspending(self) -> bool:
         """Whether its processes are taken down for it to be suspended."""
         return self.type is StateType.CANCELLING and self.name == SUSPENDING

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from ...records import WAITING_CODES
-from .base import ActorSchema, Instant, Mapping, PageQuery, ReferenceSchema, StateKind, Strict, page_of
+from .base import ActorSchema, Instant, Json, Mapping, PageQuery, ReferenceSchema, StateKind, Strict, page_of
 
 
 class StateSchema(Strict):
@@ -124,6 +124,16 @@ class SuspensionSchema(Strict):
         load_default=None,
         allow_none=True,
         metadata={"description": "When it fails unless it was resumed before; null: it waits for ever."},
+    )
+
+
+class ResumptionSchema(Strict):
+    """How a run goes on."""
+
+    input = Json(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The answer to what it asks: an object that fits the schema of its question."},
     )
 
 

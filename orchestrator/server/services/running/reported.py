@@ -31,7 +31,7 @@ from ...schemas.reports import (
 )
 from ..internal import FLOW_ID
 from ..recording import events
-from ..statements import ACTIVE_TYPES, BY_HAND, TERMINAL_TYPES, copy_rows, execute, fetch, insert_runs
+from ..statements import BY_HAND, TERMINAL_TYPES, copy_rows, execute, fetch, held, insert_runs
 from .task_states import ENDED_WITH_RUN, TaskState, write_history
 from .transitions import apply, end_with
 
@@ -62,7 +62,7 @@ SELECT id, name FROM made UNION SELECT f.id, f.name FROM flow f JOIN given USING
 #: ``is_stale``: it is held by hand, and its lease is worth a write.
 _KNOWN = f"""
 SELECT r.id, r.attempt, r.state_type, r.state_name, r.parent_flow_run_id, r.flow_id, {BY_HAND} AS is_by_hand,
-    {BY_HAND} AND r.state_type IN ('SCHEDULED', {ACTIVE_TYPES})
+    {BY_HAND} AND (r.state_type = 'SCHEDULED' OR {held("r")})
         AND coalesce(r.lease_until < %(stale)s, true) AS is_stale
 FROM flow_run r WHERE r.id = ANY(%(ids)s) ORDER BY r.id FOR NO KEY UPDATE"""
 
@@ -335,6 +335,11 @@ def inline(result: dict[str, Any] | None, most: int) -> dict[str, Any] | None:
 #: How a line that its sender has cut says by how much; that must stay, or the number would be another's.
 _SAID = re.compile(r"\[(cut: )?[\d,]+ bytes (dropped|more|cut)\]\Z")
 _SAID_MAX = 64
+
+
+def ancestors(session: Session, run_id: uuid.UUID) -> set[uuid.UUID]:
+    """The flow runs that a flow run is below; empty as long as it is not known."""
+    return {parent for _, parent in fetch(session, _ANCESTORS, {"ids": [run_id]}) if parent is not None}
 
 
 def cut(message: str, most: int) -> str:

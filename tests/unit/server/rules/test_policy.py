@@ -326,3 +326,25 @@ def test_what_is_to_be_tried_again_while_it_is_stopped_has_stopped() -> None:
     suspended = decide(S.CANCELLING, S.SCHEDULED, name=SUSPENDING, is_queued=True, new_name="AwaitingRetry")
     assert suspended.state is not None
     assert (suspended.state.type, suspended.state.name) == (S.PAUSED, SUSPENDED)
+
+
+def test_a_run_that_is_paused_goes_on_when_somebody_says_so() -> None:
+    said_before = decide(S.PAUSED, S.RUNNING)
+    assert (said_before.effect, said_before.is_repeat) == (Effect.ACCEPT, True)
+    assert decide(S.PAUSED, S.RUNNING, attempt=None).is_repeat is False
+    assert decide(S.PAUSED, S.FAILED).effect is Effect.ACCEPT
+
+
+def test_what_is_paused_is_stopped_first() -> None:
+    for after, name in ((S.PAUSED, SUSPENDING), (S.CANCELLED, "Cancelling")):
+        decision = decide(S.PAUSED, after, attempt=None, is_queued=True, is_deployed=True, is_leased=True)
+        assert decision.effect is Effect.REJECT
+        assert decision.state is not None
+        assert (decision.state.type, decision.state.name) == (S.CANCELLING, name)
+
+
+def test_a_cancel_takes_precedence_over_a_suspension_of_its_own() -> None:
+    decision = decide(S.CANCELLING, S.PAUSED, new_name=SUSPENDED)
+    assert decision.state is not None
+    assert decision.state.type is S.CANCELLED
+    assert decide(S.CANCELLING, S.PAUSED, name=SUSPENDING, new_name=SUSPENDED).state.name == SUSPENDED  # type: ignore[union-attr]
