@@ -194,6 +194,8 @@ class Worker:
         function = function_of(found)
         if not callable(function):
             raise CodeNotLoadable(f"{place.module} has no {place.qualname} in a task's process")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            return streams.whole(function, inspect.isasyncgenfunction(function))
         return function  # type: ignore[no-any-return]
 
     def _unpickled(self, data: bytes) -> Any:
