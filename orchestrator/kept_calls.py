@@ -62,15 +62,14 @@ class Kept:
         """The steps of a task run, unless its result is known already; then that, and its result is kept."""
         found: State | None = None
         if self.call and self._shelf.has_earlier():
-            look = partial(self._from_earlier)
-            found = (yield Aside(look)) if self._needs_waiting() else look()
-        if found is None and self._keep.caching is not None:
-            self._cached = self._key(args, kwargs)
-            if self._cached is not None:
-                found = yield from self._from_cache()
-        if found is not None:
-            return found
+            found = (yield Aside(self._from_earlier)) if self._needs_waiting() else self._from_earlier()
         try:
+            if found is None and self._keep.caching is not None:
+                self._cached = self._key(args, kwargs)
+                if self._cached is not None:
+                    found = yield from self._from_cache()
+            if found is not None:
+                return found
             state: State = yield from attempts
             if state.type is StateType.COMPLETED:
                 yield from self._kept(state)
