@@ -50,7 +50,7 @@ class Kept:
             return
         own = getattr(self._fn, "__self__", None)
         try:
-            inputs = fingerprints.of([own, args, kwargs], None if self._keep.is_asked else INPUTS_MAX)
+            inputs = fingerprints.of([own, list(args), kwargs], None if self._keep.is_asked else INPUTS_MAX)
         except NotExact as error:
             self._unknown(error)
             return
