@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+    from . import runtime
+    from .artifacts import (
+        Artifact,
+        create_image_artifact,
+        create_link_artifact,
+        create_markdown_artifact,
+        create_progress_artifact,
+        create_table_artifact,
+        update_progress_artifact,
+    )
     from .block import Block
     from .caching import (
         DEFAULT,
@@ -28,14 +37,18 @@ if TYPE_CHECKING:
     from .flows import Flow, flow
     from .futures import TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
+    from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
     from .retries import exponential_backoff
+    from .slots import concurrency, rate_limit, rate_limit_async
+    from .serving import serve
     from .task_runners import ThreadRunner
     from .tasks import Task, task
     from .trigger_documents import Trigger
     from .variables import Variable
 
 _HOMES = {
+    "Artifact": "artifacts",
     "Block": "block",
     "CachePolicy": "caching",
     "Cancelled": "results",
@@ -49,6 +62,7 @@ _HOMES = {
     "IsolationLevel": "caching",
     "NO_CACHE": "caching",
     "RUN_ID": "caching",
+    "ProcessRunner": "process_runner",
     "State": "results",
     "TASK_SOURCE": "caching",
     "Task": "tasks",
@@ -57,18 +71,28 @@ _HOMES = {
     "Trigger": "trigger_documents",
     "Variable": "variables",
     "as_completed": "futures",
+    "concurrency": "slots",
+    "create_image_artifact": "artifacts",
     "create_link_artifact": "artifacts",
     "create_markdown_artifact": "artifacts",
+    "create_progress_artifact": "artifacts",
     "create_table_artifact": "artifacts",
     "emit_event": "emitting",
     "exponential_backoff": "retries",
     "flow": "flows",
     "get_run_logger": "logs",
+    "rate_limit": "slots",
+    "rate_limit_async": "slots",
+    "serve": "serving",
     "tags": "context",
     "task": "tasks",
     "unmapped": "futures",
+    "update_progress_artifact": "artifacts",
     "wait": "futures",
 }
+
+#: Public modules.
+_MODULES = frozenset({"runtime"})
 
 __all__ = [
     "DEFAULT",
@@ -77,6 +101,7 @@ __all__ = [
     "NO_CACHE",
     "RUN_ID",
     "TASK_SOURCE",
+    "Artifact",
     "Block",
     "CachePolicy",
     "Cancelled",
@@ -85,6 +110,7 @@ __all__ = [
     "Failed",
     "Flow",
     "IsolationLevel",
+    "ProcessRunner",
     "State",
     "Task",
     "TaskFuture",
@@ -93,21 +119,31 @@ __all__ = [
     "Variable",
     "__version__",
     "as_completed",
+    "concurrency",
+    "create_image_artifact",
     "create_link_artifact",
     "create_markdown_artifact",
+    "create_progress_artifact",
     "create_table_artifact",
     "emit_event",
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "rate_limit",
+    "rate_limit_async",
+    "runtime",
+    "serve",
     "tags",
     "task",
     "unmapped",
+    "update_progress_artifact",
     "wait",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if (home := _HOMES.get(name)) is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{home}", __name__), name)

@@ -175,6 +175,17 @@ def task_steps(
     return _finish(run, state)
 
 
+def entered(
+    run: TaskRun, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None
+) -> Steps:
+    """One try of a task run, in a process that its flow's runner gave the call to; the state that it ended in."""
+    before = context.enter_task(run)
+    try:
+        return (yield from _attempt(Call(fn, args, kwargs, timeout), run, f"task run {run.name}"))
+    finally:
+        context.leave_task(before)
+
+
 def _task_attempts(run: TaskRun, policy: Policy, call: Call) -> Steps:
     retries = policy.retries
     while True:

@@ -90,6 +90,12 @@ def bind(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any
     return dict(bound.arguments)
 
 
+def names(fn: Callable[..., Any]) -> frozenset[str] | None:
+    """The names of all parameters; None where it takes any (``**options``)."""
+    found = inspect.signature(fn).parameters.values()
+    return None if any(one.kind is one.VAR_KEYWORD for one in found) else frozenset(one.name for one in found)
+
+
 def validate(fn: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Check parameters by name against the type hints, and coerce them; defaults are filled in.
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine, Iterable, Sized
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sized
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Literal, TypeVar, overload
 
-from . import caching, context, keeping, kept_calls, parameters
+from . import caching, context, keeping, kept_calls, parameters, slots
+from .around import Told, limited, moves, telling
+from .background import BackgroundFuture, send
 from .context import TaskRun
 from .decorated import Decorated, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
@@ -44,6 +47,8 @@ class Task(Decorated[P, R]):
         cache_key_fn: caching.KeyFunction | None = None,
         cache_expiration: timedelta | None = None,
         refresh_cache: bool | None = None,
+        reads: Iterable[Told] | None = None,
+        writes: Iterable[Told] | None = None,
         viz_return_value: Any = tracing.NO_VALUE,
         **options: Any,
     ) -> None:
@@ -54,6 +59,8 @@ class Task(Decorated[P, R]):
         cached = caching.chosen(self, cache_policy, cache_key_fn, cache_expiration, refresh_cache, persist_result)
         self.keep = keeping.Keep(self, persist_result, serializer, cached)
         self.viz_return_value = viz_return_value
+        #: The resources that it reads and writes; None: none are named.
+        self.moves = moves(fn, reads, writes)
         self._options = {
             **options,
             "tags": tags,
@@ -64,6 +71,8 @@ class Task(Decorated[P, R]):
             "cache_key_fn": cache_key_fn,
             "cache_expiration": cache_expiration,
             "refresh_cache": refresh_cache,
+            "reads": reads,
+            "writes": writes,
             "viz_return_value": viz_return_value,
         }
 
@@ -108,7 +117,8 @@ class Task(Decorated[P, R]):
         more to wait for. When one of them does not complete the task is not run: it ends CANCELLED, ``UpstreamFailed``.
 
         Raises:
-            InvalidInput: A synchronous task has a time-out: nothing can stop it in a thread.
+            InvalidInput: A synchronous task has a time-out, which nothing could enforce in a thread; or it is no task
+                that the flow's runner can take elsewhere.
         """
         if tracing.active and (tracer := tracing.present()) is not None:
             return tracer.submit(self, args, kwargs)
@@ -143,7 +153,42 @@ class Task(Decorated[P, R]):
             rows.append(self._submit(positional, row, wait_for))
         return rows
 
-    def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> tuple[TaskRun, Steps]:
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> BackgroundFuture[Any]:
+        """Have the task called in the background, by whoever serves it; returns a future at once.
+
+        Arguments and the result are JSON. Whether the run is done, and what came of it, is asked of the server; nobody
+        has to keep the future.
+
+        Raises:
+            ParameterError: The arguments do not fit the signature.
+            InvalidInput: An argument has no JSON form.
+            NotFound: Nobody has served the task yet.
+            SettingsError: No API is configured.
+        """
+        return self.apply_async(args, kwargs)
+
+    def apply_async(
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, wait_for: Any = None
+    ) -> BackgroundFuture[Any]:
+        """As :meth:`delay`, with the arguments as a list and a dict.
+
+        Args:
+            args: Positional arguments.
+            kwargs: Arguments by name.
+            wait_for: Futures that are waited for before the call is sent.
+        """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            drawn: Any = tracer.submit(self, tuple(args), dict(kwargs or {}))
+            return drawn  # type: ignore[no-any-return]
+        return send(self, tuple(args), dict(kwargs or {}), self.tags, wait_for)
+
+    def _prepare(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        wait_for: Any,
+        carried: Callable[..., Any] | None = None,
+    ) -> tuple[TaskRun, Steps]:
         flow_run = context.flow_run()
         upstream = found_in(args) if args else []
         if kwargs:
@@ -159,7 +204,16 @@ class Task(Decorated[P, R]):
             run.kept = kept_calls.of_task_run(run, self.keep, kept, self.fn)
             if run.kept is not None and not upstream:
                 run.kept.identify(args, kwargs)
-        return run, task_steps(run, self.policy, self.fn, args, kwargs, upstream)
+        fn, policy = self.fn, self.policy
+        if carried is not None:  # elsewhere, where its time-out is enforced, too
+            fn, policy = carried, replace(policy, timeout=None)
+        steps = task_steps(run, policy, fn, args, kwargs, upstream)
+        if tags and flow_run is not None and flow_run.settings.api_url:
+            limits = slots.of_tags(tags, flow_run.settings)
+            steps = limited(steps, run, limits) if limits else steps
+        if self.moves is not None:
+            steps = telling(steps, run, self.moves, self.fn, args, kwargs)
+        return run, steps
 
     def _run_name(self, flow_run: context.FlowRun | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if self.task_run_name is not None:
@@ -168,22 +222,25 @@ class Task(Decorated[P, R]):
         return f"{self.name}-{flow_run.number(self.name)}" if flow_run is not None else self.name
 
     def _submit(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> TaskFuture[Any]:
-        if self.policy.timeout is not None and not self.is_async:
-            raise refuse(f"task {self.name}", "when it is submitted")
-        run, steps = self._prepare(args, kwargs, wait_for)
+        runner = _runner(context.flow_run())
+        carried = runner.carried(self.fn, self.policy.timeout, self.name)
+        is_async = self.is_async and carried is None
+        if self.policy.timeout is not None and carried is None and not is_async:
+            raise refuse(f"task {self.name}", "when it is submitted to threads")
+        run, steps = self._prepare(args, kwargs, wait_for, carried)
         future: TaskFuture[Any] = TaskFuture(run.id, run.name)
         run.put(StateType.PENDING, "Pending")
         if run.flow_run is not None:
             run.flow_run.pending.add(future)
             future.add_done_callback(run.flow_run.pending.discard)
-        loop = asyncio._get_running_loop() if self.is_async else None
+        loop = asyncio._get_running_loop() if is_async else None
         if loop is not None:
             _on_loop(loop, run, future, steps)
             return future
         here = contextvars.copy_context()
-        begin = (lambda: asyncio.run(drive_async(steps))) if self.is_async else (lambda: drive(steps))
+        begin = (lambda: asyncio.run(drive_async(steps))) if is_async else (lambda: drive(steps))
         future.prepare(Begin(run, future, begin, here))
-        _runner(run.flow_run).submit(future)
+        runner.submit(future)
         return future
 
 
@@ -247,6 +304,8 @@ def task(
     name: str | None = None,
     tags: Iterable[str] | None = None,
     task_run_name: str | Callable[[], str] | None = None,
+    reads: Iterable[Told] | None = None,
+    writes: Iterable[Told] | None = None,
     retries: int = 0,
     retry_delay_seconds: Delays = 0.0,
     retry_jitter_factor: float | None = None,
@@ -268,8 +327,11 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Args:
         fn: The function, ordinary or ``async``.
         name: Name of the task; the function's, with hyphens, when not given.
-        tags: Tags of all its runs.
+        tags: Tags of all its runs. Where there is a limit named ``tag:`` and a tag, each holds a slot of it.
         task_run_name: Names its runs: a template such as ``load {table}`` over the parameters, or a function.
+        reads: Ids of resources that it reads, templates of ids such as ``s3://raw/{day}.csv`` over the parameters, or
+            functions that take the parameters by name and give one id or several. When a run completes, an event tells.
+        writes: Likewise, what it writes.
         retries: Tries after the first.
         retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list
             (:func:`orchestrator.retries.exponential_backoff` makes one).

@@ -21,7 +21,7 @@ from ..schemas.resources import EtaQuery, EtaSchema
 from ..services.mapping import eta, suspects
 from ..services.running import claims, kept_results, runs, waiting
 from ..services.running.runs import RunFilter
-from .access import actor, bearer, needs, own_run_only, principal
+from .access import actor, bearer, needs, own_run_only, principal, started_runs_only
 from .etas import answer_eta
 from .resource import Resource, answer, answer_all, answer_page, no_content
 
@@ -50,10 +50,10 @@ def list_flow_runs(query: dict[str, Any]) -> Response:
 @needs("viewer", "agent", "run")
 @blueprint.response(200, schemas.FlowRunSchema)
 def get_flow_run(run_id: uuid.UUID) -> Response:
-    """Get a flow run."""
-    own_run_only(run_id)
+    """Get a flow run. A run's own token may get itself, and the runs that it started."""
     with reading() as session:
         run = runs.describe(runs.row(session, run_id))
+        started_runs_only(run.created_by, run_id)
         return answer(replace(run, waiting_reason=waiting.why(session, run_id, now())))
 
 

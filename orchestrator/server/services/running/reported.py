@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -91,10 +92,14 @@ RETURNING t.id"""
 _CALL = "UPDATE flow_run SET call_key = %(key)s WHERE id = %(id)s"
 
 _ARTIFACTS = """
-INSERT INTO artifact (id, key, type, description, data, flow_run_id, task_run_id, created)
-SELECT id, key, type, description, data, flow_run_id, task_run_id, at FROM json_to_recordset(%(rows)s::json) AS x(
-    id uuid, key text, type text, description text, data jsonb, flow_run_id uuid, task_run_id uuid, at timestamptz)
-ORDER BY id ON CONFLICT (id) DO NOTHING"""
+INSERT INTO artifact AS a (id, key, type, description, data, flow_run_id, task_run_id, created, updated)
+SELECT id, key, type, description, data, flow_run_id, task_run_id, at, nullif(told, at)
+FROM json_to_recordset(%(rows)s::json) AS x(id uuid, key text, type text, description text, data jsonb,
+    flow_run_id uuid, task_run_id uuid, at timestamptz, told timestamptz)
+ORDER BY id ON CONFLICT (id) DO UPDATE
+SET data = excluded.data, description = excluded.description, updated = coalesce(excluded.updated, excluded.created)
+WHERE a.type = 'progress' AND excluded.type = 'progress' AND a.flow_run_id IS NOT DISTINCT FROM excluded.flow_run_id
+    AND coalesce(excluded.updated, excluded.created) > coalesce(a.updated, a.created)"""
 
 _ANCESTORS = """
 WITH RECURSIVE line AS (
@@ -182,14 +187,14 @@ class Writer:
         events.store(self._session, taken, self._now)
 
     def artifacts(self, items: Sequence[ArtifactItem]) -> None:
-        """Insert artifacts that are new."""
-        rows = [
-            item.model_dump(exclude={"kind"})
-            for item in items
-            if item.flow_run_id is None or self._belongs(item, item.flow_run_id, None)
-        ]
+        """Insert artifacts that are new, and move on those that show a progress."""
+        rows: dict[uuid.UUID, dict[str, Any]] = {}
+        for item in items:
+            if item.flow_run_id is None or self._belongs(item, item.flow_run_id, None):
+                first = rows.get(item.id, {"at": item.at})
+                rows[item.id] = {**item.model_dump(exclude={"kind"}), "at": first["at"], "told": item.at}
         if rows:
-            execute(self._session, _ARTIFACTS, {"rows": json_text(rows)})
+            execute(self._session, _ARTIFACTS, {"rows": json_text(list(rows.values()))})
 
     def alive(self, items: Sequence[AliveItem]) -> None:
         """Take back that runs were given up as lost, since their processes speak; :meth:`flow_runs` has renewed the
@@ -310,10 +315,15 @@ def inline(result: dict[str, Any] | None, most: int) -> dict[str, Any] | None:
     return {"omitted": f"{size:,} bytes are more than ORCHESTRATOR_RESULTS_INLINE_MAX"}
 
 
+#: How a line that its sender has cut says by how much; that must stay, or the number would be another's.
+_SAID = re.compile(r"\[(cut: )?[\d,]+ bytes (dropped|more|cut)\]\Z")
+_SAID_MAX = 64
+
+
 def cut(message: str, most: int) -> str:
-    """A message of at most ``most`` bytes; what is cut off is named."""
+    """A message of at most ``most`` bytes, and what says that more was cut off, and how much."""
     encoded = message.encode("utf-8", "replace")
-    if len(encoded) <= most:
+    if len(encoded) <= most or (len(encoded) <= most + _SAID_MAX and _SAID.search(message[-_SAID_MAX:])):
         return message
     return f"{encoded[:most].decode('utf-8', 'ignore')} ... [{len(encoded) - most:,} bytes cut]"
 
