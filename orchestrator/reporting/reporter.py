@@ -136,9 +136,10 @@ class Reporter:
             self._open_journal()
         outbox = self._outbox
         kept = outbox.put(producer, data)
-        if self._idle or len(outbox) >= self._batch_items:
+        waiting = len(outbox.queue)
+        if self._idle or waiting >= self._batch_items:
             self._wake.set()
-        if not kept or len(outbox) >= MEMORY_ITEMS or outbox.size >= MEMORY_BYTES:
+        if not kept or waiting >= MEMORY_ITEMS or outbox.size >= MEMORY_BYTES:
             self._relieve()
         if self._thread is None:
             self._start()
