@@ -12,6 +12,7 @@ from .block_load import BlockLoad
 from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
+from .cached_result import CachedResult, CacheLock
 from .calendar import CalendarDays
 from .chain import Chain, ChainRun, ChainVersion
 from .deployment import Deployment
@@ -40,6 +41,7 @@ from .resource_rule import ResourceRule
 from .resource_state import ResourceState
 from .saved_form import SavedForm
 from .schedule import Schedule
+from .slot_lease import SlotLease
 from .task_run import TaskRun
 from .task_run_state import TaskRunState
 from .template_reference import TemplateReference
@@ -64,6 +66,8 @@ __all__ = [
     "BlockReference",
     "BlockSchema",
     "BlockType",
+    "CacheLock",
+    "CachedResult",
     "CalendarDays",
     "Chain",
     "ChainRun",
@@ -94,6 +98,7 @@ __all__ = [
     "ResourceState",
     "SavedForm",
     "Schedule",
+    "SlotLease",
     "TaskRun",
     "TaskRunState",
     "TemplateReference",

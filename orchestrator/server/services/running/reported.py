@@ -70,17 +70,18 @@ WITH given AS (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS x(
         id uuid, flow_run_id uuid, name text, task_key text, flow_attempt int, attempt int, state_type text,
         state_name text, state_message text, state_at timestamptz, started timestamptz, ended timestamptz,
-        tags text[], upstream jsonb, parent_id uuid)
+        tags text[], upstream jsonb, parent_id uuid, result jsonb, call_key text)
 )
 INSERT INTO task_run AS t (id, flow_run_id, name, task_key, flow_attempt, attempt, state_type, state_name,
-    state_message, state_at, started, ended, tags, upstream, parent_id, created)
+    state_message, state_at, started, ended, tags, upstream, parent_id, result, call_key, created)
 SELECT id, flow_run_id, name, task_key, flow_attempt, attempt, state_type, state_name, state_message, state_at,
-    started, ended, tags, upstream, parent_id, %(now)s FROM given ORDER BY id
+    started, ended, tags, upstream, parent_id, result, call_key, %(now)s FROM given ORDER BY id
 ON CONFLICT (id) DO UPDATE SET
     name = excluded.name, flow_attempt = excluded.flow_attempt, attempt = excluded.attempt,
     state_type = excluded.state_type, state_name = excluded.state_name, state_message = excluded.state_message,
     state_at = excluded.state_at, started = coalesce(t.started, excluded.started), ended = excluded.ended,
-    tags = excluded.tags, upstream = excluded.upstream, parent_id = excluded.parent_id
+    tags = excluded.tags, upstream = excluded.upstream, parent_id = excluded.parent_id,
+    result = excluded.result, call_key = excluded.call_key
 WHERE t.flow_run_id = excluded.flow_run_id
     AND excluded.flow_attempt >= t.flow_attempt AND excluded.attempt >= t.attempt
     AND (t.state_type NOT IN ({TERMINAL_TYPES}) OR excluded.attempt > t.attempt
@@ -88,11 +89,17 @@ WHERE t.flow_run_id = excluded.flow_run_id
         OR (t.state_message = '{ENDED_WITH_RUN}' AND excluded.state_type IN ({TERMINAL_TYPES})))
 RETURNING t.id"""
 
+_CALL = "UPDATE flow_run SET call_key = %(key)s WHERE id = %(id)s"
+
 _ARTIFACTS = """
-INSERT INTO artifact (id, key, type, description, data, flow_run_id, task_run_id, created)
-SELECT id, key, type, description, data, flow_run_id, task_run_id, at FROM json_to_recordset(%(rows)s::json) AS x(
-    id uuid, key text, type text, description text, data jsonb, flow_run_id uuid, task_run_id uuid, at timestamptz)
-ORDER BY id ON CONFLICT (id) DO NOTHING"""
+INSERT INTO artifact AS a (id, key, type, description, data, flow_run_id, task_run_id, created, updated)
+SELECT id, key, type, description, data, flow_run_id, task_run_id, at, nullif(told, at)
+FROM json_to_recordset(%(rows)s::json) AS x(id uuid, key text, type text, description text, data jsonb,
+    flow_run_id uuid, task_run_id uuid, at timestamptz, told timestamptz)
+ORDER BY id ON CONFLICT (id) DO UPDATE
+SET data = excluded.data, description = excluded.description, updated = coalesce(excluded.updated, excluded.created)
+WHERE a.type = 'progress' AND excluded.type = 'progress' AND a.flow_run_id IS NOT DISTINCT FROM excluded.flow_run_id
+    AND coalesce(excluded.updated, excluded.created) > coalesce(a.updated, a.created)"""
 
 _ANCESTORS = """
 WITH RECURSIVE line AS (
@@ -180,14 +187,14 @@ class Writer:
         events.store(self._session, taken, self._now)
 
     def artifacts(self, items: Sequence[ArtifactItem]) -> None:
-        """Insert artifacts that are new."""
-        rows = [
-            item.model_dump(exclude={"kind"})
-            for item in items
-            if item.flow_run_id is None or self._belongs(item, item.flow_run_id, None)
-        ]
+        """Insert artifacts that are new, and move on those that show a progress."""
+        rows: dict[uuid.UUID, dict[str, Any]] = {}
+        for item in items:
+            if item.flow_run_id is None or self._belongs(item, item.flow_run_id, None):
+                first = rows.get(item.id, {"at": item.at})
+                rows[item.id] = {**item.model_dump(exclude={"kind"}), "at": first["at"], "told": item.at}
         if rows:
-            execute(self._session, _ARTIFACTS, {"rows": json_text(rows)})
+            execute(self._session, _ARTIFACTS, {"rows": json_text(list(rows.values()))})
 
     def alive(self, items: Sequence[AliveItem]) -> None:
         """Take back that runs were given up as lost, since their processes speak; :meth:`flow_runs` has renewed the
@@ -207,6 +214,8 @@ class Writer:
                     self._session, item.id, _state(item.state), attempt=item.attempt, actor=PROCESS,
                     now=self._now + timedelta(microseconds=index), result=self._inline(item),
                 )  # fmt: skip
+                if item.call_key is not None:
+                    execute(self._session, _CALL, {"id": item.id, "key": item.call_key})
             except TransitionRefused as refused:
                 self._refuse(item, Refusal(refused.code, str(refused)))
             except NotFound as missing:
@@ -274,7 +283,7 @@ class Writer:
             "parameters": item.parameters, "tags": item.tags, "due": state.at,
             "lease_until": self._now + lease_by_hand() if parent is None and state.type in _HELD else None,
             "started": state.at if state.type is S.RUNNING else None,
-            "ended": state.at if state.is_terminal else None, "parent_task_run_id": item.parent_task_run_id,
+            "ended": state.at if state.is_final() else None, "parent_task_run_id": item.parent_task_run_id,
             "parent_flow_run_id": parent, "created": self._now,
             "created_by": Actor(PROCESS.type, name=item.process).write(),
             "details": state.details, "stamp": self._now + timedelta(microseconds=index),
@@ -292,12 +301,18 @@ class Writer:
         """The result as it is kept: one that is larger than the setting allows is left out, and says so."""
         if item.result is None:
             return None
-        size, most = len(json_text(item.result)), current().results_inline_max
-        if item.id in self._errands:
-            most = max(most, ERRAND_RESULT_MAX)
-        if size <= (most if "value" in item.result else REFERENCE_MAX) + len('{"value":}'):
-            return item.result
-        return {"omitted": f"{size:,} bytes are more than ORCHESTRATOR_RESULTS_INLINE_MAX"}
+        most = current().results_inline_max
+        return inline(item.result, max(most, ERRAND_RESULT_MAX) if item.id in self._errands else most)
+
+
+def inline(result: dict[str, Any] | None, most: int) -> dict[str, Any] | None:
+    """A result as it is kept: one of more than ``most`` bytes is left out, and says so."""
+    if result is None:
+        return None
+    size = len(json_text(result))
+    if size <= (most if "value" in result else REFERENCE_MAX) + len('{"value":}'):
+        return result
+    return {"omitted": f"{size:,} bytes are more than ORCHESTRATOR_RESULTS_INLINE_MAX"}
 
 
 #: How a line that its sender has cut says by how much; that must stay, or the number would be another's.
@@ -335,8 +350,9 @@ def _task_row(told: Sequence[TaskRunItem]) -> dict[str, Any]:
         "id": last.id, "flow_run_id": last.flow_run_id, "name": last.name, "task_key": last.task_key,
         "flow_attempt": last.flow_attempt, "attempt": last.attempt, "state_type": state.type.value,
         "state_name": state.name, "state_message": state.message, "state_at": state.at,
-        "started": running[0] if running else None, "ended": state.at if state.is_terminal else None,
+        "started": running[0] if running else None, "ended": state.at if state.is_final() else None,
         "tags": last.tags, "upstream": last.upstream, "parent_id": last.parent_id,
+        "result": inline(last.result, current().results_inline_max), "call_key": last.call_key,
     }  # fmt: skip
 
 
