@@ -58,6 +58,10 @@ def test_a_long_output_is_whole_and_its_end_is_kept(api: Api) -> None:
     assert len(done.stdout.splitlines()) == 200_001
     output = told()[-1]["payload"]["output"]
     assert (len(output), output[-9:]) == (10_000, "200000\nend"[-9:])
+    (run,) = Client.from_settings().pages("flow-runs")
+    lines = [line["message"] for line in Client.from_settings().pages("logs", {"flow_run_id": run["id"], "limit": 200})]
+    assert lines[:-1] == [str(number) for number in range(1, 10_001)]
+    assert lines[-1].startswith("190001 more lines of output were not kept")
 
 
 def test_one_file_for_both_keeps_the_order(api: Api, tmp_path: Path) -> None:
