@@ -17,7 +17,7 @@ BAR = (
     "a flow of 10,000 tasks takes at most 150 MB in its process; the whole idle stack (Postgres, Redis, API, beat, "
     "services, agent) at most 400 MB, shared pages counted by share, and 3 % of a core"
 )
-ROUNDS = 1
+ROUNDS = 3
 COUNT = 10_000
 #: Seconds until the stack has come to rest, and over which its use of the processor is taken.
 REST, WATCHED = 10.0, 20.0
