@@ -13,6 +13,16 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
     from .block import Block
+    from .caching import (
+        DEFAULT,
+        FLOW_PARAMETERS,
+        INPUTS,
+        NO_CACHE,
+        RUN_ID,
+        TASK_SOURCE,
+        CachePolicy,
+        IsolationLevel,
+    )
     from .context import tags
     from .emitting import emit_event
     from .flows import Flow, flow
@@ -29,13 +39,21 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Block": "block",
+    "CachePolicy": "caching",
     "Cancelled": "results",
     "Completed": "results",
     "Crashed": "results",
+    "DEFAULT": "caching",
+    "FLOW_PARAMETERS": "caching",
     "Failed": "results",
     "Flow": "flows",
     "ProcessRunner": "process_runner",
+    "INPUTS": "caching",
+    "IsolationLevel": "caching",
+    "NO_CACHE": "caching",
+    "RUN_ID": "caching",
     "State": "results",
+    "TASK_SOURCE": "caching",
     "Task": "tasks",
     "TaskFuture": "futures",
     "ThreadRunner": "task_runners",
@@ -57,12 +75,20 @@ _HOMES = {
 }
 
 __all__ = [
+    "DEFAULT",
+    "FLOW_PARAMETERS",
+    "INPUTS",
+    "NO_CACHE",
+    "RUN_ID",
+    "TASK_SOURCE",
     "Block",
+    "CachePolicy",
     "Cancelled",
     "Completed",
     "Crashed",
     "Failed",
     "Flow",
+    "IsolationLevel",
     "ProcessRunner",
     "State",
     "Task",

@@ -164,9 +164,12 @@ def task_steps(
         if (failed := _first_failed(upstream)) is not None:
             return _finish(run, failed)
         args, kwargs = resolved(args), resolved(kwargs)
+        if run.kept is not None:
+            run.kept.identify(args, kwargs)
     before = context.enter_task(run)
     try:
-        state = yield from _task_attempts(run, policy, Call(fn, args, kwargs, policy.timeout))
+        attempts = _task_attempts(run, policy, Call(fn, args, kwargs, policy.timeout))
+        state = yield from attempts if run.kept is None else run.kept.around(attempts, args, kwargs)
     finally:
         context.leave_task(before)
     return _finish(run, state)

@@ -6,9 +6,10 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sized
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Literal, TypeVar, overload
 
-from . import context, parameters
+from . import caching, context, keeping, kept_calls, parameters
 from .background import BackgroundFuture, send
 from .context import TaskRun
 from .decorated import Decorated, P, R, checked_tags, fill
@@ -39,17 +40,32 @@ class Task(Decorated[P, R]):
         *,
         tags: Iterable[str] | None = None,
         task_run_name: str | Callable[[], str] | None = None,
+        persist_result: bool | None = None,
+        result_serializer: str = "json",
+        cache_policy: caching.CachePolicy | None = None,
+        cache_key_fn: caching.KeyFunction | None = None,
+        cache_expiration: timedelta | None = None,
+        refresh_cache: bool | None = None,
         viz_return_value: Any = tracing.NO_VALUE,
         **options: Any,
     ) -> None:
         super().__init__(fn, **options)
         self.tags = checked_tags(tags)
         self.task_run_name = task_run_name
+        serializer = keeping.check_serializer(result_serializer, persist_result, f"task {self.name}")
+        cached = caching.chosen(self, cache_policy, cache_key_fn, cache_expiration, refresh_cache, persist_result)
+        self.keep = keeping.Keep(self, persist_result, serializer, cached)
         self.viz_return_value = viz_return_value
         self._options = {
             **options,
             "tags": tags,
             "task_run_name": task_run_name,
+            "persist_result": persist_result,
+            "result_serializer": result_serializer,
+            "cache_policy": cache_policy,
+            "cache_key_fn": cache_key_fn,
+            "cache_expiration": cache_expiration,
+            "refresh_cache": refresh_cache,
             "viz_return_value": viz_return_value,
         }
 
@@ -176,6 +192,11 @@ class Task(Decorated[P, R]):
         tags = self.tags | context.present_tags()
         prints = self.log_prints if self.log_prints is not None else flow_run is None or flow_run.log_prints
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
+        kept = flow_run.keeping if flow_run is not None else None
+        if kept is not None or self.keep.is_asked:
+            run.kept = kept_calls.of_task_run(run, self.keep, kept, self.fn)
+            if run.kept is not None and not upstream:
+                run.kept.identify(args, kwargs)
         if carried is not None:  # elsewhere, where its time-out is enforced, too
             return run, task_steps(run, replace(self.policy, timeout=None), carried, args, kwargs, upstream)
         return run, task_steps(run, self.policy, self.fn, args, kwargs, upstream)
@@ -274,6 +295,12 @@ def task(
     retry_jitter_factor: float | None = None,
     timeout_seconds: float | None = None,
     log_prints: bool | None = None,
+    persist_result: bool | None = None,
+    result_serializer: Literal["json", "pickle"] = "json",
+    cache_policy: caching.CachePolicy | None = None,
+    cache_key_fn: caching.KeyFunction | None = None,
+    cache_expiration: timedelta | None = None,
+    refresh_cache: bool | None = None,
     viz_return_value: Any = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
@@ -293,6 +320,15 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         timeout_seconds: Seconds that one try may take; then it ends FAILED, ``TimedOut``.
         log_prints: Whether what it prints reaches the log, by hand; as its flow when not given. On an agent all that
             its process writes does.
+        persist_result: Whether what it returns is kept, so that a later attempt of its flow run does not run it again.
+            None: where it is small, or its run may have a later attempt; True: wherever it runs, whatever its size;
+            False: never.
+        result_serializer: ``json``, or ``pickle`` for what has no JSON form.
+        cache_policy: Which calls, across flow runs, share one result; none do when not given.
+        cache_key_fn: Gives the key of a call, of a :class:`orchestrator.caching.CacheContext` and the parameters by
+            name; calls with one key share one result. None: that call is not cached.
+        cache_expiration: How long a cached result is used. With neither policy nor function: ``DEFAULT`` is the policy.
+        refresh_cache: Whether it runs even so, and replaces what is cached.
         viz_return_value: What it seems to return while a flow is drawn (:meth:`Flow.visualize`).
 
     Raises:

@@ -41,6 +41,7 @@ NOUNS: dict[str, Noun] = {
     "flow-run": Noun("flow_run", "group", "Watch, cancel, suspend and retry flow runs; read their logs."),
     "task": Noun("task", "group", "Serve tasks, for background runs."),
     "task-run": Noun("task_run", "group", "Look at the task runs of a flow run."),
+    "cached-result": Noun("cached_result", "group", "Look at results that tasks share across runs."),
     "work-queue": Noun("work_queue", "group", "Manage the queues that agents take runs from."),
     "block": Noun("block", "group", "Create and look at blocks: stored, typed configuration."),
     "variable": Noun("variable", "group", "Set and read variables: plain values by name."),

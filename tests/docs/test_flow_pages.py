@@ -18,6 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
         ("flows.md", ["load('orders', day='2026-02-03')", "report()"]),
         ("tasks.md", ["nightly()"]),
         ("runners.md", ["primes()", "send_invoice('Acme')"]),
+        ("results.md", ["daily()", "expensive('2026-02-03')"]),
     ],
 )
 def test_examples_run(page: str, calls: list[str], tmp_path: Path) -> None:
