@@ -12,6 +12,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+    from .background import BackgroundFuture
     from .block import Block
     from .caching import (
         DEFAULT,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from .variables import Variable
 
 _HOMES = {
+    "BackgroundFuture": "background",
     "Block": "block",
     "CachePolicy": "caching",
     "Cancelled": "results",
@@ -81,6 +83,7 @@ __all__ = [
     "NO_CACHE",
     "RUN_ID",
     "TASK_SOURCE",
+    "BackgroundFuture",
     "Block",
     "CachePolicy",
     "Cancelled",

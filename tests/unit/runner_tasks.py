@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator import Completed, State, context, emit_event, flow, get_run_logger, task
+from orchestrator import INPUTS, Completed, State, context, emit_event, flow, get_run_logger, task
 from orchestrator.states import StateType
 
 from ..polling import until
@@ -126,6 +126,25 @@ def talk() -> None:
 @task
 def touch(path: str) -> None:
     Path(path).touch()
+
+
+@task
+def count(path: str) -> int:
+    with open(path, "a") as file:
+        file.write("x")
+    return 1
+
+
+@task(cache_policy=INPUTS)
+def count_once(path: str) -> int:
+    with open(path, "a") as file:
+        file.write("x")
+    return 2
+
+
+@task
+def calls_count_once(path: str) -> int:
+    return count_once(path)
 
 
 @task
