@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from .artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+    from . import runtime
+    from .arguments import allow_failure, quote
+    from .artifacts import (
+        Artifact,
+        create_image_artifact,
+        create_link_artifact,
+        create_markdown_artifact,
+        create_progress_artifact,
+        create_table_artifact,
+        update_progress_artifact,
+    )
     from .background import BackgroundFuture
     from .block import Block
     from .caching import (
@@ -27,12 +37,13 @@ if TYPE_CHECKING:
     from .context import tags
     from .emitting import emit_event
     from .flows import Flow, flow
-    from .futures import TaskFuture, as_completed, unmapped, wait
+    from .futures import FutureList, TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
     from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
     from .retries import exponential_backoff
     from .serving import serve
+    from .slots import concurrency, rate_limit, rate_limit_async
     from .task_runners import ThreadRunner
     from .tasks import Task, task
     from .trigger_documents import Trigger
@@ -40,6 +51,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BackgroundFuture": "background",
+    "Artifact": "artifacts",
     "Block": "block",
     "CachePolicy": "caching",
     "Cancelled": "results",
@@ -49,11 +61,12 @@ _HOMES = {
     "FLOW_PARAMETERS": "caching",
     "Failed": "results",
     "Flow": "flows",
-    "ProcessRunner": "process_runner",
     "INPUTS": "caching",
     "IsolationLevel": "caching",
     "NO_CACHE": "caching",
     "RUN_ID": "caching",
+    "ProcessRunner": "process_runner",
+    "FutureList": "futures",
     "State": "results",
     "TASK_SOURCE": "caching",
     "Task": "tasks",
@@ -61,20 +74,31 @@ _HOMES = {
     "ThreadRunner": "task_runners",
     "Trigger": "trigger_documents",
     "Variable": "variables",
+    "allow_failure": "arguments",
     "as_completed": "futures",
+    "concurrency": "slots",
+    "create_image_artifact": "artifacts",
     "create_link_artifact": "artifacts",
     "create_markdown_artifact": "artifacts",
+    "create_progress_artifact": "artifacts",
     "create_table_artifact": "artifacts",
     "emit_event": "emitting",
     "exponential_backoff": "retries",
     "flow": "flows",
     "get_run_logger": "logs",
+    "rate_limit": "slots",
+    "rate_limit_async": "slots",
     "serve": "serving",
+    "quote": "arguments",
     "tags": "context",
     "task": "tasks",
     "unmapped": "futures",
+    "update_progress_artifact": "artifacts",
     "wait": "futures",
 }
+
+#: Public modules.
+_MODULES = frozenset({"runtime"})
 
 __all__ = [
     "DEFAULT",
@@ -83,6 +107,7 @@ __all__ = [
     "NO_CACHE",
     "RUN_ID",
     "TASK_SOURCE",
+    "Artifact",
     "BackgroundFuture",
     "Block",
     "CachePolicy",
@@ -91,6 +116,7 @@ __all__ = [
     "Crashed",
     "Failed",
     "Flow",
+    "FutureList",
     "IsolationLevel",
     "ProcessRunner",
     "State",
@@ -100,23 +126,34 @@ __all__ = [
     "Trigger",
     "Variable",
     "__version__",
+    "allow_failure",
     "as_completed",
+    "concurrency",
+    "create_image_artifact",
     "create_link_artifact",
     "create_markdown_artifact",
+    "create_progress_artifact",
     "create_table_artifact",
     "emit_event",
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "quote",
+    "rate_limit",
+    "rate_limit_async",
+    "runtime",
     "serve",
     "tags",
     "task",
     "unmapped",
+    "update_progress_artifact",
     "wait",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if (home := _HOMES.get(name)) is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{home}", __name__), name)

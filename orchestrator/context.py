@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections import Counter
@@ -167,6 +168,11 @@ def owner() -> FlowRun | None:
     return runs[0] if len(runs) == 1 else None
 
 
+def active_runs() -> list[FlowRun]:
+    """The outermost flow runs that this process executes."""
+    return list(_active.runs)
+
+
 @contextmanager
 def running(run: FlowRun) -> Iterator[None]:
     """Make a flow run the present one."""
@@ -216,6 +222,10 @@ def tags(*names: str) -> Iterator[frozenset[str]]:
 
 def _after_fork() -> None:
     _active.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def new_id() -> str:

@@ -59,21 +59,48 @@ def emit_event(
         raise InvalidInput(f"kind is {kind!r}: it has to be one of {', '.join(KINDS)}")
     moment = occurred or now()
     identifier = id or uuid7(moment)
-    document = {
-        "id": str(identifier),
-        "event": event,
-        "occurred": to_text(moment),
-        "resource": _labels(resource, "resource"),
-        "related": [_labels(one, "related") for one in related] + _present(),
-        "payload": dict(payload or {}),
-        "follows": str(follows) if follows else None,
-        "kind": kind,
-        "relations": _related(relations),
-    }
+    told = document(
+        event,
+        _labels(resource, "resource"),
+        [_labels(one, "related") for one in related] + _present(),
+        dict(payload or {}),
+        kind=kind,
+        relations=_related(relations),
+        occurred=moment,
+        id=identifier,
+        follows=follows,
+    )
     sink = tracking.present_sink()
     if sink is not None:
-        sink.put({"kind": "event", "event": document})
+        sink.put({"kind": "event", "event": told})
     return identifier
+
+
+def document(
+    event: str,
+    resource: str | dict[str, str],
+    related: list[dict[str, str]],
+    payload: dict[str, Any],
+    *,
+    kind: str = "operation",
+    relations: list[dict[str, str]],
+    occurred: datetime | None = None,
+    id: uuid.UUID | None = None,
+    follows: uuid.UUID | None = None,
+) -> dict[str, Any]:
+    """An event as it is sent, of values that are known to fit."""
+    moment = occurred or now()
+    return {
+        "id": str(id or uuid7(moment)),
+        "event": event,
+        "occurred": to_text(moment),
+        "resource": {"resource.id": resource} if isinstance(resource, str) else resource,
+        "related": related,
+        "payload": payload,
+        "follows": str(follows) if follows else None,
+        "kind": kind,
+        "relations": relations,
+    }
 
 
 def _labels(resource: str | Mapping[str, str], field: str) -> dict[str, str]:

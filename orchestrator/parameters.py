@@ -11,10 +11,11 @@ from typing import Any
 
 import pydantic
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined, to_jsonable_python
+from pydantic_core import PydanticUndefined
 
 from . import serializers
 from .errors import ParameterError
+from .jsonable import jsonable
 
 #: Largest JSON form of one parameter that is reported as it is, in bytes.
 REPORTED_MAX = 64 * 1024
@@ -90,6 +91,12 @@ def bind(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any
     return dict(bound.arguments)
 
 
+def names(fn: Callable[..., Any]) -> frozenset[str] | None:
+    """The names of all parameters; None where it takes any (``**options``)."""
+    found = inspect.signature(fn).parameters.values()
+    return None if any(one.kind is one.VAR_KEYWORD for one in found) else frozenset(one.name for one in found)
+
+
 def validate(fn: Callable[..., Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Check parameters by name against the type hints, and coerce them; defaults are filled in.
 
@@ -129,7 +136,7 @@ _PLAIN = frozenset({type(None), bool, float})
 
 def _reported(value: Any) -> Any:
     try:
-        data = serializers.dumps(value, default=to_jsonable_python)
+        data = serializers.dumps(value, default=jsonable)
     except Exception:  # any serializer of the user's own may fail in its own way
         return _short(value)
     return serializers.loads(data) if len(data) <= REPORTED_MAX else _short(value)

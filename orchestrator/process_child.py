@@ -22,7 +22,7 @@ from multiprocessing import connection
 from types import FrameType, ModuleType
 from typing import Any
 
-from . import context, loading, logs, process_runner, results
+from . import context, loading, logs, process_runner, results, streams
 from .context import FlowRun, TaskRun
 from .engine import abandon, drive, drive_async, entered
 from .errors import CodeNotLoadable, InvalidInput
@@ -194,6 +194,8 @@ class Worker:
         function = function_of(found)
         if not callable(function):
             raise CodeNotLoadable(f"{place.module} has no {place.qualname} in a task's process")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            return streams.whole(function, inspect.isasyncgenfunction(function))
         return function  # type: ignore[no-any-return]
 
     def _unpickled(self, data: bytes) -> Any:
@@ -245,10 +247,10 @@ def _ended(state: State, name: str) -> Ended:
     content = state.result(raise_on_failure=False)
     try:
         data = pickle.dumps(content, PROTOCOL)
-        if not state.is_completed:
+        if not state.is_completed():
             pickle.loads(data)  # exceptions with constructors of their own are made, and cannot be made anew
     except Exception as error:
-        if state.is_completed:
+        if state.is_completed():
             told = f"the result of {name}, a {type(content).__name__}, cannot be sent from its process"
             return _ended(results.failure(InvalidInput(f"{told}: {results.describe(error)}")), name)
         data = b""

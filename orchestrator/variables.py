@@ -5,6 +5,7 @@ They are no secrets: whoever may look at the server sees them. Secrets belong in
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -37,20 +38,50 @@ class Variable:
             return default
 
     @staticmethod
-    def set(name: str, value: Any, tags: Iterable[str] | None = None) -> None:
+    async def aget(name: str, default: Any = _NONE) -> Any:
+        """As :meth:`get`, without blocking the event loop."""
+        return await asyncio.to_thread(Variable.get, name, default)
+
+    @staticmethod
+    def set(name: str, value: Any, tags: Iterable[str] | None = None, overwrite: bool = True) -> None:
         """Set a variable, made when it is missing.
 
         Args:
             name: Letters, digits, ``_`` and ``-``; 255 at most.
             value: Anything that JSON can hold, at most 5000 characters of it.
             tags: Labels in place of those that it has; None: they stay.
+            overwrite: Whether one that exists is changed.
 
         Raises:
             InvalidInput: The name or the value cannot be used.
+            Conflict: It exists, and is not to be changed.
         """
         client = Client.from_settings()
         body = {"value": value, "tags": None if tags is None else list(tags)}
-        patiently(lambda: client.put(_path(name), body))
+        if overwrite:
+            patiently(lambda: client.put(_path(name), body))
+        else:
+            client.post("variables", {"name": name, "value": value, "tags": list(tags or ())})
+
+    @staticmethod
+    async def aset(name: str, value: Any, tags: Iterable[str] | None = None, overwrite: bool = True) -> None:
+        """As :meth:`set`, without blocking the event loop."""
+        await asyncio.to_thread(Variable.set, name, value, tags, overwrite)
+
+    @staticmethod
+    def unset(name: str) -> bool:
+        """Delete a variable; tells whether there was one."""
+        client = Client.from_settings()
+        try:
+            patiently(lambda: client.delete(_path(name)))
+        except NotFound:
+            return False
+        return True
+
+    @staticmethod
+    async def aunset(name: str) -> bool:
+        """As :meth:`unset`, without blocking the event loop."""
+        return await asyncio.to_thread(Variable.unset, name)
 
 
 def _path(name: str) -> str:

@@ -15,6 +15,7 @@ from . import access, errors, filters, headers
 from .views import (
     actions,
     agents,
+    artifacts,
     audit,
     block,
     block_form,
@@ -30,6 +31,7 @@ from .views import (
     expectations,
     firings,
     holds,
+    limits,
     login,
     pings,
     queues,
@@ -41,6 +43,7 @@ from .views import (
     tower,
     trigger_form,
     triggers,
+    variables,
     webhook,
     webhooks,
 )
@@ -78,6 +81,9 @@ PAGES = (
     expectations,
     holds,
     desk,
+    limits,
+    variables,
+    artifacts,
     audit,
 )
 

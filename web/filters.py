@@ -14,6 +14,7 @@ from flask import Flask, g, request, url_for
 from markupsafe import Markup, escape
 
 from orchestrator.clock import now
+from orchestrator.server.schemas.reports import IMAGE_URL
 from orchestrator.server.services.mapping.eta_rules import length as length_of
 from orchestrator.server.services.running.run_briefs import RunBrief
 from orchestrator.triggers.matching import selector_text
@@ -67,6 +68,7 @@ def install(app: Flask) -> None:
         longest=longest,
         height=height,
         is_web=is_web,
+        is_inline_image=is_inline_image,
         table=grids.table,
         icon_shapes=icon_shapes,
         logo=logo,
@@ -194,6 +196,12 @@ def height(run: RunBrief, most: float) -> int:
 def is_web(address: Any) -> bool:
     """Whether an address may become a link: http and https only, never a script."""
     return str(address).lower().startswith(("https://", "http://"))
+
+
+def is_inline_image(address: Any) -> bool:
+    """Whether an address holds a small image itself, of a kind that can hold no script."""
+    text = str(address)
+    return text.startswith("data:") and IMAGE_URL.match(text) is not None
 
 
 def id_part(text: str) -> str:

@@ -45,7 +45,7 @@ NOUNS: dict[str, Noun] = {
     "work-queue": Noun("work_queue", "group", "Manage the queues that agents take runs from."),
     "block": Noun("block", "group", "Create and look at blocks: stored, typed configuration."),
     "variable": Noun("variable", "group", "Set and read variables: plain values by name."),
-    "limit": Noun("limit", "group", "Look at limits of blocks, and at the runs that hold them."),
+    "limit": Noun("limit", "group", "Limit how many hold something at once, and see who does."),
     "hold": Noun("hold", "group", "Have what touches a resource wait, until it is released."),
     "desk": Noun("desk", "group", "What you watch, in plain sentences; runs with saved forms.", plural=False),
     "resource": Noun("resource", "group", "Look at what moves in the stack: buckets, tables, deployments."),

@@ -33,7 +33,7 @@ from orchestrator.web.panels import tower
 
 from ..chromium import launched
 from ..listening import Listener
-from . import blocks, desks, expected, seed, stack, triggered
+from . import blocks, desks, expected, kept, seed, stack, triggered
 
 # A computer that does other things beside may take its time.
 expect.set_options(timeout=20_000)
@@ -102,6 +102,7 @@ def serve(
             stack.add(writing, now(), seeded.deployments)
             seeded.expected = expected.add(writing, now())
             seeded.triggered = triggered.add(writing, now(), seeded.deployments)
+            kept.add(writing, now(), seeded)
             desks.add(writing, now(), seeded)
     listener.app = wrap(app) if wrap else app
     thread = threading.Thread(target=listener.serve_forever, daemon=True)

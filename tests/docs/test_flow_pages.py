@@ -16,9 +16,12 @@ DOCS = Path(__file__).parents[2] / "docs"
     ("page", "calls"),
     [
         ("flows.md", ["load('orders', day='2026-02-03')", "report()"]),
-        ("tasks.md", ["nightly()"]),
-        ("runners.md", ["primes()", "send_invoice('Acme')"]),
         ("results.md", ["daily()", "expensive('2026-02-03')"]),
+        ("tasks.md", ["nightly()", "daily()"]),
+        ("limits.md", ["load('orders')", "fetch(3)"]),
+        ("runtime.md", ["nightly()"]),
+        ("artifacts.md", ["report()"]),
+        ("runners.md", ["primes()", "send_invoice('Acme')"]),
     ],
 )
 def test_examples_run(page: str, calls: list[str], tmp_path: Path) -> None:

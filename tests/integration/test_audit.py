@@ -48,6 +48,9 @@ NO_EVENT = {
     "POST /agents/{agent_id}/heartbeat": "a process that is alive",
     "POST /agents/{agent_id}/claim": "a process: flow-run.pending",
     "PUT /blocks/{block_id}/discovery/look": "a look's own run: discovery.failed and recovered",
+    "POST /limits/acquire": "a process takes slots",
+    "POST /limits/renew": "a process holds slots for longer",
+    "DELETE /limits/slots/{request_id}": "a process gives slots back",
     "POST /blocks/{block_id}/discovery/resources": "a look's own run: resource.appeared, changed and vanished",
     "POST /blocks/{block_id}/discovery/events": "a look's own run: what it saw",
 }
@@ -109,6 +112,7 @@ def test_every_change_is_told_by_whom(app: Flask, story: Story) -> None:
     for chapter in (
         _blocks,
         _variables_and_queues,
+        _artifacts,
         _deployments,
         _runs,
         _triggers,
@@ -154,9 +158,21 @@ def _variables_and_queues(story: Story) -> None:
     key = f"cached-results/{uuid.uuid4()}"
     story("PUT", key, {"key": "k", "task_key": "m.t", "result": {"value": 1}})
     story("DELETE", key, None, "cached-result.deleted")
+    story("POST", "limits", {"name": "db", "slots": 2}, "limit.created")
+    story("PATCH", "limits/db", {"slots": 3}, "limit.updated")
+    story("DELETE", "limits/db", None, "limit.deleted")
     story("POST", "work-queues", {"name": "q"}, "work-queue.created")
     story("PATCH", "work-queues/q", {"paused": True}, "work-queue.updated")
     story("DELETE", "work-queues/q", None, "work-queue.deleted")
+
+
+def _artifacts(story: Story) -> None:
+    ids = [str(uuid7()) for _ in range(3)]
+    facts = {"kind": "artifact", "type": "markdown", "key": "k", "data": "# x", "at": now().isoformat()}
+    batch = {"producer": str(uuid.uuid4()), "first": 1, "items": [{**facts, "id": one} for one in ids]}
+    story("POST", "reports", {"batches": [batch]})
+    story("DELETE", f"artifacts/{ids[0]}", None, "artifact.deleted")
+    story("DELETE", "artifacts/keys/k", None, "artifact.deleted")
 
 
 def _deployments(story: Story) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from flask.testing import FlaskClient
 from orchestrator import Variable
 from orchestrator.cli import cli
 from orchestrator.client import Client
-from orchestrator.errors import InvalidInput, NotFound
+from orchestrator.errors import Conflict, InvalidInput, NotFound
 from orchestrator.server.services.configuring.variables import VALUE_MAX
 
 from ..api import ClientAs
@@ -62,6 +63,26 @@ def test_viewers_read_and_agents_read(editor: FlaskClient, client_as: ClientAs) 
         client = client_as(role)
         assert client.get("/api/v1/variables/x").json["value"] == 1
         assert client.put("/api/v1/variables/x", json={"value": 2}).status_code == 403
+
+
+def test_variables_are_unset_and_not_overwritten_unless_wanted(api: Api) -> None:
+    Variable.set("x", 1, overwrite=False)
+    with pytest.raises(Conflict, match="already"):
+        Variable.set("x", 2, overwrite=False)
+    assert Variable.get("x") == 1
+    assert Variable.unset("x") is True
+    assert Variable.unset("x") is False
+    assert Variable.get("x", None) is None
+
+
+def test_async_code_does_not_wait_in_the_loop(api: Api) -> None:
+    async def main() -> Any:
+        await Variable.aset("x", [1], tags=["t"])
+        found = await Variable.aget("x")
+        assert await Variable.aunset("x")
+        return [found, await Variable.aget("x", "gone")]
+
+    assert asyncio.run(main()) == [[1], "gone"]
 
 
 def test_the_sdk_and_the_command_line(api: Api) -> None:

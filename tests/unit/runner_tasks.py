@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,17 @@ def second_try(folder: str) -> int:
 @task
 async def later(value: int) -> int:
     return value * 2
+
+
+@task
+def digits(count: int) -> Iterator[int]:
+    yield from range(count)
+
+
+@task
+async def later_digits(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        yield number
 
 
 @task

@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from orchestrator import create_link_artifact, create_markdown_artifact, create_table_artifact, flow
+from orchestrator import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    flow,
+    update_progress_artifact,
+)
 from orchestrator.errors import InvalidInput
 
 Reports = Callable[..., list[dict[str, Any]]]
@@ -59,3 +67,58 @@ def test_outside_of_a_run_it_goes_to_the_configured_api(reports: Reports) -> Non
 def test_what_does_not_fit_is_refused(make: Callable[[], Any]) -> None:
     with pytest.raises(InvalidInput, match=r"key|markdown|table|link"):
         make()
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"rest"
+
+
+def test_images_lie_at_an_address_or_are_small(reports: Reports) -> None:
+    create_image_artifact("https://example.org/a.png", key="chart", description="a chart")
+    create_image_artifact(data=PNG)
+    assert [item["data"]["url"] for item in reports("artifact")] == [
+        "https://example.org/a.png",
+        "data:image/png;base64,iVBORw0KGgpyZXN0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"image_url": "javascript:alert(1)"}, "https://"),
+        ({"image_url": "data:image/svg+xml;base64,xx"}, "https://"),
+        ({"data": b"<svg onload=alert(1)>"}, "no PNG"),
+        ({"data": PNG + b"x" * 262_144}, "at most"),
+        ({"data": "text"}, "bytes of an image"),
+        ({}, "one of them"),
+        ({"image_url": "https://x", "data": PNG}, "one of them"),
+    ],
+)
+def test_other_images_are_refused(options: dict[str, Any], match: str) -> None:
+    with pytest.raises(InvalidInput, match=match):
+        create_image_artifact(**options)
+
+
+def test_a_progress_moves_on_under_its_id_and_tells_little(reports: Reports) -> None:
+    @flow
+    def outer() -> None:
+        bar = create_progress_artifact(0, key="load", description="rows")
+        for number in range(10_001):
+            update_progress_artifact(bar, number / 100)
+        update_progress_artifact(bar, 100, "all rows")
+
+    outer()
+    found = reports("artifact")
+    assert len({item["id"] for item in found}) == 1
+    assert {item["key"] for item in found} == {"load"}
+    assert 90 <= len(found) <= 200
+    assert found[-1]["data"] == 100
+    assert [item["description"] for item in found[-2:]] == ["rows", "all rows"]
+
+
+def test_a_progress_is_a_share_of_one_that_was_made_here(reports: Reports) -> None:
+    bar = create_progress_artifact(5)
+    for share in (-1, 100.5, "half", True):
+        with pytest.raises(InvalidInput, match="0 to 100"):
+            update_progress_artifact(bar, share)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput, match="made no such progress"):
+        update_progress_artifact(create_markdown_artifact("x"), 5)

@@ -138,6 +138,14 @@ def test_asynchronous_tasks(runner: TaskRunner) -> None:
     assert asyncio.run(work_async()) == [2, 3]
 
 
+def test_generators(runner: TaskRunner) -> None:
+    @flow(task_runner=runner)
+    def work() -> list[Any]:
+        return [do.digits.submit(3).result(), do.later_digits.submit(2).result()]
+
+    assert work() == [[0, 1, 2], [0, 1]]
+
+
 def test_methods(runner: TaskRunner) -> None:
     @flow(task_runner=runner)
     def work() -> list[Any]:

@@ -70,7 +70,7 @@ def set_variable(body: dict[str, Any], name: str) -> Response:
 
 
 @blueprint.route("/variables/<ref>", methods=["DELETE"])
-@needs("editor")
+@needs("editor", "run")
 @blueprint.response(204)
 def delete_variable(ref: str) -> Response:
     """Delete a variable."""

@@ -1,5 +1,5 @@
 """Takes back what silent agents hold, gives up runs whose own process is silent, ends cancels and suspensions that
-nobody answered, and fails what nobody resumed in time.
+nobody answered, fails what nobody resumed in time, and takes back slots of limits that are not renewed.
 
 A lapsed lease counts only once the API itself has been up for a full lease: while it was away, nobody could renew.
 A run whose code may have begun becomes CRASHED. One that was still PENDING is queued again, since RUNNING is confirmed
@@ -21,6 +21,7 @@ from ...records import Actor, State
 from ...states import LOST, SUSPENDED, SUSPENDING, SUSPENSION_TIMED_OUT, StateType
 from ..config import current, lease_by_hand
 from ..services import ticks
+from ..services.configuring import slots
 from ..services.running.transitions import apply
 from ..services.statements import BY_HAND, fetch
 
@@ -56,7 +57,8 @@ ORDER BY id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED"""
 
 
 def step(session: Session, now: datetime) -> int:
-    """Settle lapsed leases, unanswered cancels and suspensions that time out; returns how many runs were moved."""
+    """Settle lapsed leases, unanswered cancels and suspensions that time out; returns how many runs were
+    moved, or slots taken back."""
     moved = 0
     up = ticks.api_up_for(session, now)
     leases = {"lease": current().lease, "lease_by_hand": lease_by_hand()}
@@ -68,7 +70,7 @@ def step(session: Session, now: datetime) -> int:
     for row in fetch(session, _NOT_RESUMED, {"now": now, "batch": BATCH}):
         message = f"Nobody resumed it by {_when(row.suspended_until)}."
         moved += _move(session, row.id, State(S.FAILED, SUSPENSION_TIMED_OUT, message, now), now)
-    return moved
+    return max(moved, slots.sweep(session, now, BATCH))
 
 
 def _unanswered(row: Any, now: datetime) -> State:

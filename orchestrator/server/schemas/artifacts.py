@@ -6,7 +6,7 @@ from marshmallow import fields, validate
 
 from .base import Instant, Json, PageQuery, Strict, page_of
 
-TYPES = ("markdown", "table", "link")
+TYPES = ("markdown", "table", "link", "progress", "image")
 
 
 class ArtifactSchema(Strict):
@@ -19,11 +19,15 @@ class ArtifactSchema(Strict):
     data = Json(
         required=True,
         allow_none=True,
-        metadata={"description": "markdown: text; table: list of objects; link: `{url, text}`."},
+        metadata={
+            "description": "markdown: text; table: list of objects; link: `{url, text}`; image: `{url}`;"
+            " progress: 0 to 100."
+        },
     )
     flow_run_id = fields.UUID(required=True, allow_none=True)
     task_run_id = fields.UUID(required=True, allow_none=True)
     created = Instant(required=True)
+    updated = Instant(required=True, allow_none=True, metadata={"description": "When it was told anew."})
 
 
 class ArtifactQuery(PageQuery):
@@ -33,6 +37,7 @@ class ArtifactQuery(PageQuery):
     type = fields.String(validate=validate.OneOf(TYPES))
     flow_run_id = fields.UUID()
     task_run_id = fields.UUID()
+    latest = fields.Boolean(load_default=False, metadata={"description": "The newest of each key only."})
 
 
 ArtifactPage = page_of(ArtifactSchema)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import from_json
 
 from ...errors import InvalidInput
@@ -14,6 +15,9 @@ from .events import Refusal, explain
 
 #: Most items a request may hold, over all its batches.
 ITEMS_MAX = 20_000
+#: What addresses of images look like, and the longest, in characters: that of one that is held in it.
+IMAGE_URL = re.compile(r"https?://\S+\Z|data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}\Z")
+IMAGE_URL_MAX = 360_000
 
 Text = Annotated[str, Field(max_length=1024)]
 Tag = Annotated[str, Field(max_length=256)]
@@ -102,17 +106,34 @@ class EventItem(_Item):
 
 
 class ArtifactItem(_Item):
-    """An artifact: markdown (text), table (list of objects) or link (``{"url", "text"}``)."""
+    """An artifact: markdown (text), table (list of objects), link (``{"url", "text"}``), progress (0 to 100; told again
+    under its id it moves on) or image (``{"url"}``).
+    """
 
     kind: Literal["artifact"]
     id: uuid.UUID
     key: Text | None = None
-    type: Literal["markdown", "table", "link"]
+    type: Literal["markdown", "table", "link", "progress", "image"]
     description: str = ""
     data: Any = None
     flow_run_id: uuid.UUID | None = None
     task_run_id: uuid.UUID | None = None
     at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _fits(self) -> ArtifactItem:
+        data = self.data
+        if self.type == "progress" and not (
+            isinstance(data, (int, float)) and not isinstance(data, bool) and 0 <= data <= 100
+        ):
+            raise ValueError("the data of a progress is a number from 0 to 100")
+        if self.type == "image":
+            url = data.get("url") if isinstance(data, dict) else None
+            if not isinstance(url, str) or len(url) > IMAGE_URL_MAX or not IMAGE_URL.match(url):
+                raise ValueError(
+                    "the data of an image is an object with its url: https://, http://, or a small data: one"
+                )
+        return self
 
 
 class AliveItem(_Item):

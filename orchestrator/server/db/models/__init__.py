@@ -41,6 +41,7 @@ from .resource_rule import ResourceRule
 from .resource_state import ResourceState
 from .saved_form import SavedForm
 from .schedule import Schedule
+from .slot_lease import SlotLease
 from .task_run import TaskRun
 from .task_run_state import TaskRunState
 from .template_reference import TemplateReference
@@ -97,6 +98,7 @@ __all__ = [
     "ResourceState",
     "SavedForm",
     "Schedule",
+    "SlotLease",
     "TaskRun",
     "TaskRunState",
     "TemplateReference",

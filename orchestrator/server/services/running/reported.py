@@ -92,10 +92,14 @@ RETURNING t.id"""
 _CALL = "UPDATE flow_run SET call_key = %(key)s WHERE id = %(id)s"
 
 _ARTIFACTS = """
-INSERT INTO artifact (id, key, type, description, data, flow_run_id, task_run_id, created)
-SELECT id, key, type, description, data, flow_run_id, task_run_id, at FROM json_to_recordset(%(rows)s::json) AS x(
-    id uuid, key text, type text, description text, data jsonb, flow_run_id uuid, task_run_id uuid, at timestamptz)
-ORDER BY id ON CONFLICT (id) DO NOTHING"""
+INSERT INTO artifact AS a (id, key, type, description, data, flow_run_id, task_run_id, created, updated)
+SELECT id, key, type, description, data, flow_run_id, task_run_id, at, nullif(told, at)
+FROM json_to_recordset(%(rows)s::json) AS x(id uuid, key text, type text, description text, data jsonb,
+    flow_run_id uuid, task_run_id uuid, at timestamptz, told timestamptz)
+ORDER BY id ON CONFLICT (id) DO UPDATE
+SET data = excluded.data, description = excluded.description, updated = coalesce(excluded.updated, excluded.created)
+WHERE a.type = 'progress' AND excluded.type = 'progress' AND a.flow_run_id IS NOT DISTINCT FROM excluded.flow_run_id
+    AND coalesce(excluded.updated, excluded.created) > coalesce(a.updated, a.created)"""
 
 _ANCESTORS = """
 WITH RECURSIVE line AS (
@@ -183,14 +187,14 @@ class Writer:
         events.store(self._session, taken, self._now)
 
     def artifacts(self, items: Sequence[ArtifactItem]) -> None:
-        """Insert artifacts that are new."""
-        rows = [
-            item.model_dump(exclude={"kind"})
-            for item in items
-            if item.flow_run_id is None or self._belongs(item, item.flow_run_id, None)
-        ]
+        """Insert artifacts that are new, and move on those that show a progress."""
+        rows: dict[uuid.UUID, dict[str, Any]] = {}
+        for item in items:
+            if item.flow_run_id is None or self._belongs(item, item.flow_run_id, None):
+                first = rows.get(item.id, {"at": item.at})
+                rows[item.id] = {**item.model_dump(exclude={"kind"}), "at": first["at"], "told": item.at}
         if rows:
-            execute(self._session, _ARTIFACTS, {"rows": json_text(rows)})
+            execute(self._session, _ARTIFACTS, {"rows": json_text(list(rows.values()))})
 
     def alive(self, items: Sequence[AliveItem]) -> None:
         """Take back that runs were given up as lost, since their processes speak; :meth:`flow_runs` has renewed the
@@ -279,7 +283,7 @@ class Writer:
             "parameters": item.parameters, "tags": item.tags, "due": state.at,
             "lease_until": self._now + lease_by_hand() if parent is None and state.type in _HELD else None,
             "started": state.at if state.type is S.RUNNING else None,
-            "ended": state.at if state.is_terminal else None, "parent_task_run_id": item.parent_task_run_id,
+            "ended": state.at if state.is_final() else None, "parent_task_run_id": item.parent_task_run_id,
             "parent_flow_run_id": parent, "created": self._now,
             "created_by": Actor(PROCESS.type, name=item.process).write(),
             "details": state.details, "stamp": self._now + timedelta(microseconds=index),
@@ -346,7 +350,7 @@ def _task_row(told: Sequence[TaskRunItem]) -> dict[str, Any]:
         "id": last.id, "flow_run_id": last.flow_run_id, "name": last.name, "task_key": last.task_key,
         "flow_attempt": last.flow_attempt, "attempt": last.attempt, "state_type": state.type.value,
         "state_name": state.name, "state_message": state.message, "state_at": state.at,
-        "started": running[0] if running else None, "ended": state.at if state.is_terminal else None,
+        "started": running[0] if running else None, "ended": state.at if state.is_final() else None,
         "tags": last.tags, "upstream": last.upstream, "parent_id": last.parent_id,
         "result": inline(last.result, current().results_inline_max), "call_key": last.call_key,
     }  # fmt: skip

@@ -24,6 +24,7 @@ from ...db.models import FlowRun, WorkQueue
 from ...db.session import after_commit
 from ...rules import policy
 from ...rules.move import Decision, Effect, Facts, Move
+from ..configuring import slots
 from ..internal import FLOW_ID
 from ..statements import ACTIVE_TYPES, BY_HAND, CHANGE_RECORDED, TERMINAL_TYPES, fetch, wake_readers
 from .task_states import ENDED_WITH_RUN, end_unfinished
@@ -66,6 +67,8 @@ _AFTER = f"""
 SELECT EXISTS (SELECT 1 FROM task_run t WHERE t.flow_run_id = %(id)s AND t.state_type NOT IN ({TERMINAL_TYPES}))
     OR EXISTS (SELECT 1 FROM flow_run c WHERE c.parent_flow_run_id = %(id)s AND c.work_queue_id IS NULL
         AND c.state_type NOT IN ({TERMINAL_TYPES})) AS unfinished,
+    EXISTS (SELECT 1 FROM slot_lease s WHERE s.flow_run_id = %(id)s)
+        OR EXISTS (SELECT 1 FROM slot_lease s WHERE s.root_run_id = %(id)s) AS holds_slots,
     q.name AS queue,
     CASE WHEN q.concurrency_limit IS NOT NULL THEN (
         SELECT r.id FROM flow_run r WHERE r.work_queue_id = q.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s
@@ -205,6 +208,8 @@ def _settle(session: Session, run: FlowRun, was_active: bool, now: datetime) -> 
     [after] = fetch(session, _AFTER, {"id": run.id, "queue": run.work_queue_id, "now": now})
     if after.unfinished and is_over(kind, run.state_name):
         end_with(session, [run.id], kind, now)
+    if after.holds_slots and is_over(kind, run.state_name):
+        slots.end_with(session, [run.id])
     if was_active and after.next_run is not None:
         # A limited queue has room again; hints that came while it was full were spent in vain.
         after_commit(session, hints.run_queued, after.queue, after.next_run)
