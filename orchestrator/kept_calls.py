@@ -32,7 +32,7 @@ Steps = Generator[Any, Any, State]
 class Kept:
     """What is kept of one task run."""
 
-    __slots__ = ("_cached", "_fn", "_keep", "_keeping", "_lock", "_run", "_shelf", "call", "told")
+    __slots__ = ("_cached", "_fn", "_held", "_keep", "_keeping", "_lock", "_run", "_shelf", "_waits", "call", "told")
 
     def __init__(self, run: TaskRun, keep: Keep, keeping: Keeping | None, shelf: Shelf, fn: Callable[..., Any]) -> None:
         self._run, self._keep, self._keeping, self._shelf, self._fn = run, keep, keeping, shelf, fn
@@ -42,6 +42,18 @@ class Kept:
         self.call = ""
         #: What its report says besides its state.
         self.told: dict[str, Any] = {}
+        #: Whether a transaction decides if others may find the result; what is then to be noted.
+        self._held = False
+        self._waits: tuple[dict[str, Any], dict[str, Any]] | None = None
+
+    def hold(self) -> None:
+        """Have nobody find the result before :meth:`release`: what the task did may still be undone."""
+        self._held = True
+
+    def release(self) -> Callable[[], None] | None:
+        """What the task did stays: let others find its result; what is still to do, and may wait for the network."""
+        self._held = False
+        return None if self._waits is None else self._note(*self._waits)
 
     def identify(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Work out the key of the call, whose arguments are final."""
@@ -104,7 +116,8 @@ class Kept:
         return State(StateType.COMPLETED, "Cached", message).holding(value)
 
     def _tell(self, record: dict[str, Any]) -> None:
-        self.told = {"result": record, "call_key": self.call} if self.call else {"result": record}
+        known = self.call and not self._held
+        self.told = {"result": record, "call_key": self.call} if known else {"result": record}
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key | None:
         caching = self._keep.caching
@@ -239,6 +252,9 @@ class Kept:
     def _note(self, told: dict[str, Any], kept: dict[str, Any]) -> Callable[[], None] | None:
         if self._shelf.is_tracked:
             self._tell(told)
+        if self._held:
+            self._waits = (told, kept)
+            return None
         keeping = self._keeping
         if self.call and keeping is not None and keeping.remembers:
             if "value" in kept:

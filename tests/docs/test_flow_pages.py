@@ -16,6 +16,9 @@ DOCS = Path(__file__).parents[2] / "docs"
     ("page", "calls"),
     [
         ("flows.md", ["load('orders', day='2026-02-03')", "report()"]),
+        ("retries.md", ["nightly() == 3 or 1 / 0"]),
+        ("hooks.md", ["nightly(return_state=True).type.value == 'FAILED' or 1 / 0"]),
+        ("transactions.md", ["[load(3), load(0)] == [True, False] or 1 / 0"]),
         ("results.md", ["daily()", "expensive('2026-02-03')"]),
         ("tasks.md", ["nightly()", "daily()"]),
         ("limits.md", ["load('orders')", "fetch(3)"]),
