@@ -245,7 +245,7 @@ class Task(Decorated[P, R]):
             rows.append(self._submit(positional, row, wait_for))
         return rows
 
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> BackgroundFuture[Any]:
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> BackgroundFuture[Any]:
         """Have the task called in the background, by whoever serves it; returns a future at once.
 
         Arguments and the result are JSON. Whether the run is done, and what came of it, is asked of the server; nobody
