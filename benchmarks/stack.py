@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,28 @@ class Stack:
     api_url: str
     api_key: str
     environment: dict[str, str]
+    #: What runs it, and how that is started again.
+    process: list[subprocess.Popen[bytes]]
+    again: Callable[[], subprocess.Popen[bytes]]
+
+    @property
+    def pid(self) -> int:
+        """The process whose children are all parts."""
+        return self.process[-1].pid
+
+    def flow_environment(self) -> dict[str, str]:
+        """The environment of a process that runs flows by hand and reports here."""
+        return {**self.environment, "ORCHESTRATOR_API_URL": self.api_url, "ORCHESTRATOR_API_KEY": self.api_key}
+
+    def kill(self) -> None:
+        """Kill it, as a power cut would; its parts go with it."""
+        self.process[-1].kill()
+        self.process[-1].wait()
+
+    def start(self) -> None:
+        """Start it again on the same data and port, and wait until it is ready."""
+        self.process.append(self.again())
+        _await_ready(self.process[-1], self.environment, self.home)
 
     def client(self) -> Client:
         """A client with an admin key."""
@@ -57,16 +79,21 @@ def running(queues: Sequence[str] = (), settings: dict[str, str] | None = None) 
         if queues:
             words += ["--agent", *(word for queue in queues for word in ("-q", queue))]
         log = leaving.enter_context((home / "bench.log").open("wb"))
-        process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", *words],
-            env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-        leaving.callback(_stop, process)
+
+        def launch() -> subprocess.Popen[bytes]:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "orchestrator", *words],
+                env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+            leaving.callback(_stop, process)
+            return process
+
+        process = launch()
         _await_ready(process, environment, home)
         found = load(environment)
         if queues:
             _await_agent(Client(found.api_url, found.api_key))
-        yield Stack(home, found.api_url, found.api_key, environment)
+        yield Stack(home, found.api_url, found.api_key, environment, [process], launch)
 
 
 def _environment(home: Path, settings: dict[str, str]) -> dict[str, str]:
@@ -98,6 +125,8 @@ def _await_agent(client: Client) -> None:
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is not None:
+        return
     process.terminate()
     try:
         process.wait(60)

@@ -22,14 +22,26 @@ if TYPE_CHECKING:
         update_progress_artifact,
     )
     from .block import Block
+    from .caching import (
+        DEFAULT,
+        FLOW_PARAMETERS,
+        INPUTS,
+        NO_CACHE,
+        RUN_ID,
+        TASK_SOURCE,
+        CachePolicy,
+        IsolationLevel,
+    )
     from .context import tags
     from .emitting import emit_event
     from .flows import Flow, flow
     from .futures import TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
+    from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
     from .retries import exponential_backoff
     from .slots import concurrency, rate_limit, rate_limit_async
+    from .serving import serve
     from .task_runners import ThreadRunner
     from .tasks import Task, task
     from .trigger_documents import Trigger
@@ -38,12 +50,21 @@ if TYPE_CHECKING:
 _HOMES = {
     "Artifact": "artifacts",
     "Block": "block",
+    "CachePolicy": "caching",
     "Cancelled": "results",
     "Completed": "results",
     "Crashed": "results",
+    "DEFAULT": "caching",
+    "FLOW_PARAMETERS": "caching",
     "Failed": "results",
     "Flow": "flows",
+    "INPUTS": "caching",
+    "IsolationLevel": "caching",
+    "NO_CACHE": "caching",
+    "RUN_ID": "caching",
+    "ProcessRunner": "process_runner",
     "State": "results",
+    "TASK_SOURCE": "caching",
     "Task": "tasks",
     "TaskFuture": "futures",
     "ThreadRunner": "task_runners",
@@ -62,6 +83,7 @@ _HOMES = {
     "get_run_logger": "logs",
     "rate_limit": "slots",
     "rate_limit_async": "slots",
+    "serve": "serving",
     "tags": "context",
     "task": "tasks",
     "unmapped": "futures",
@@ -73,13 +95,22 @@ _HOMES = {
 _MODULES = frozenset({"runtime"})
 
 __all__ = [
+    "DEFAULT",
+    "FLOW_PARAMETERS",
+    "INPUTS",
+    "NO_CACHE",
+    "RUN_ID",
+    "TASK_SOURCE",
     "Artifact",
     "Block",
+    "CachePolicy",
     "Cancelled",
     "Completed",
     "Crashed",
     "Failed",
     "Flow",
+    "IsolationLevel",
+    "ProcessRunner",
     "State",
     "Task",
     "TaskFuture",
@@ -101,6 +132,7 @@ __all__ = [
     "rate_limit",
     "rate_limit_async",
     "runtime",
+    "serve",
     "tags",
     "task",
     "unmapped",

@@ -19,6 +19,8 @@ from .states import StateType
 
 if TYPE_CHECKING:
     from .futures import TaskFuture
+    from .keeping import Keeping
+    from .kept_calls import Kept
     from .result_storage import ResultStorage
     from .results import State
     from .task_runners import TaskRunner
@@ -57,6 +59,10 @@ class FlowRun:
     parent: FlowRun | None = None
     parent_task_run_id: str | None = None
     runner: TaskRunner | None = None
+    #: What it keeps of its calls; None: nothing.
+    keeping: Keeping | None = None
+    #: Key of the call that made it, for a subflow that a later attempt of the run above may find again.
+    call_key: str = ""
     #: The state that an exception which ends the process left it in.
     ended: State | None = None
     #: Futures of submitted tasks that are not done.
@@ -76,18 +82,19 @@ class FlowRun:
         if self.sink is not None:
             self.sink.put(item)
 
-    def put_state(self, state: State, result: dict[str, Any] | None = None) -> None:
-        """Report a change of the run's state."""
+    def put_state(self, state: State, result: dict[str, Any] | None = None, call_key: str = "") -> None:
+        """Report a change of the run's state; ``call_key`` is what later attempts of the run above know its call by."""
         if self.sink is not None:
             kind = {"kind": "flow-run-state", "id": self.id, "attempt": self.attempt}
-            self.sink.put({**kind, "state": state.write(), "result": result})
+            more = {"call_key": call_key} if call_key else {}
+            self.sink.put({**kind, "state": state.write(), "result": result, **more})
 
 
 class TaskRun:
     """A task run that this process executes or will execute."""
 
     __slots__ = (
-        "attempt", "flow_run", "id", "log_prints", "name", "parent", "state", "tags", "task_key", "upstream",
+        "attempt", "flow_run", "id", "kept", "log_prints", "name", "parent", "state", "tags", "task_key", "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +110,7 @@ class TaskRun:
         self.attempt = 0
         self.log_prints = log_prints
         self.state: State | None = None
+        self.kept: Kept | None = None
 
     def put(
         self, kind: StateType, name: str, message: str = "", details: dict[str, Any] | None = None, at: str = ""
@@ -112,21 +120,22 @@ class TaskRun:
         if run is None or run.sink is None:
             return
         state = {"type": kind.value, "name": name, "message": message, "at": at or to_text(now()), "details": details}
-        run.sink.put(
-            {
-                "kind": "task-run",
-                "id": self.id,
-                "flow_run_id": run.id,
-                "flow_attempt": run.attempt,
-                "name": self.name,
-                "task_key": self.task_key,
-                "attempt": self.attempt,
-                "tags": self.tags,
-                "upstream": self.upstream,
-                "parent_id": self.parent.id if self.parent is not None else None,
-                "state": state,
-            }
-        )
+        item = {
+            "kind": "task-run",
+            "id": self.id,
+            "flow_run_id": run.id,
+            "flow_attempt": run.attempt,
+            "name": self.name,
+            "task_key": self.task_key,
+            "attempt": self.attempt,
+            "tags": self.tags,
+            "upstream": self.upstream,
+            "parent_id": self.parent.id if self.parent is not None else None,
+            "state": state,
+        }
+        if self.kept is not None and self.kept.told:
+            item |= self.kept.told
+        run.sink.put(item)
 
 
 class _Active:

@@ -6,6 +6,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Iterable
+from types import CodeType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from . import timeouts
@@ -53,6 +54,12 @@ class Decorated(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+    @property
+    def __code__(self) -> CodeType:
+        """The code of the function: ``break load`` in a debugger stops in it."""
+        code: CodeType = self.fn.__code__
+        return code
 
     def __get__(self: D, instance: Any, owner: type | None = None) -> D:
         """A flow or task that is a method, bound as functions are."""

@@ -164,12 +164,26 @@ def task_steps(
         if (failed := _first_failed(upstream)) is not None:
             return _finish(run, failed)
         args, kwargs = resolved(args), resolved(kwargs)
+        if run.kept is not None:
+            run.kept.identify(args, kwargs)
     before = context.enter_task(run)
     try:
-        state = yield from _task_attempts(run, policy, Call(fn, args, kwargs, policy.timeout))
+        attempts = _task_attempts(run, policy, Call(fn, args, kwargs, policy.timeout))
+        state = yield from attempts if run.kept is None else run.kept.around(attempts, args, kwargs)
     finally:
         context.leave_task(before)
     return _finish(run, state)
+
+
+def entered(
+    run: TaskRun, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None
+) -> Steps:
+    """One try of a task run, in a process that its flow's runner gave the call to; the state that it ended in."""
+    before = context.enter_task(run)
+    try:
+        return (yield from _attempt(Call(fn, args, kwargs, timeout), run, f"task run {run.name}"))
+    finally:
+        context.leave_task(before)
 
 
 def _task_attempts(run: TaskRun, policy: Policy, call: Call) -> Steps:

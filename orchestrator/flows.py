@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, Literal, overload
 
-from . import context, names, parameters, result_storage, results, settings, timeouts, tracking
+from . import context, keeping, names, parameters, result_storage, results, settings, timeouts, tracking
 from .context import FlowRun
 from .decorated import Decorated, P, R, fill
 from .engine import Steps, abandon, drive, drive_async, flow_steps
@@ -40,12 +40,16 @@ class Flow(Decorated[P, R]):
         validate_parameters: bool = True,
         task_runner: TaskRunner | None = None,
         persist_result: bool | None = None,
+        result_serializer: str = "json",
+        durable: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(fn, **options)
         self.description = _text(description, "description") or inspect.getdoc(fn) or ""
         self.version = _text(version, "version")
         self.persist_result = persist_result
+        self.result_serializer = keeping.check_serializer(result_serializer, persist_result, f"flow {self.name}")
+        self.durable = durable
         self.flow_run_name = flow_run_name
         self.validate_parameters = validate_parameters
         self.task_runner = task_runner
@@ -57,7 +61,14 @@ class Flow(Decorated[P, R]):
             "validate_parameters": validate_parameters,
             "task_runner": task_runner,
             "persist_result": persist_result,
+            "result_serializer": result_serializer,
+            "durable": durable,
         }
+
+    @property
+    def pickles(self) -> bool:
+        """Whether its results are pickled."""
+        return self.result_serializer == "pickle"
 
     @overload
     def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
@@ -114,6 +125,9 @@ class Flow(Decorated[P, R]):
             return state
         with tracking.kept_alive(run):
             _announce(run, State(_S.RUNNING))
+            if run.call_key and (found := (yield from keeping.earlier_subflow(run, self.pickles))) is not None:
+                run.put_state(*found, run.call_key)
+                return found[0]
             try:
                 with ExitStack() as stack:
                     state = yield from run_steps(self, run, values, stack)
@@ -122,7 +136,7 @@ class Flow(Decorated[P, R]):
                 if run.ended is not None:
                     run.put_state(run.ended)
                 raise
-            run.put_state(state, result)
+            run.put_state(state, result, keeping.key_of_end(run, state, result))
         return state
 
     def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], ParameterError | None]:
@@ -142,7 +156,7 @@ class Flow(Decorated[P, R]):
         if prints is None:
             prints = parent.log_prints if parent is not None else found.log_prints
         name = fill(self.flow_run_name, values, f"flow_run_name of flow {self.name}")
-        return FlowRun(
+        run = FlowRun(
             id=context.new_id(),
             flow_name=self.name,
             name=name or names.run_name(),
@@ -156,6 +170,15 @@ class Flow(Decorated[P, R]):
             parent=parent,
             parent_task_run_id=task.id if task is not None else None,
         )
+        if parent is not None and parent.keeping is not None:
+            run.call_key = keeping.call_of_subflow(self, parent, task, values)
+        run.keeping = self.keeping_of(run)
+        return run
+
+    def keeping_of(self, run: FlowRun) -> keeping.Keeping | None:
+        """What a run of this flow keeps of its calls."""
+        retries, persist = self.policy.retries.most, self.persist_result
+        return keeping.of_flow_run(run, durable=self.durable, persist=persist, retries=retries, scope=run.call_key)
 
 
 def run_steps(flow: Flow[Any, Any], run: FlowRun, values: dict[str, Any], stack: ExitStack) -> Steps:
@@ -167,8 +190,11 @@ def run_steps(flow: Flow[Any, Any], run: FlowRun, values: dict[str, Any], stack:
     stack.enter_context(context.running(run))
     stack.enter_context(captured(run))
     args, kwargs = parameters.arguments(flow.fn, values)
+    fn = flow.fn
+    if flow.policy.retries.most and run.keeping is not None:
+        fn = run.keeping.trying(fn)
     try:
-        state = yield from flow_steps(run, flow.policy, flow.fn, args, kwargs)
+        state = yield from flow_steps(run, flow.policy, fn, args, kwargs)
     finally:
         abandon(run, "the flow run ended before it began")
         if run.runner is not None:
@@ -183,6 +209,8 @@ def concluded(flow: Flow[Any, Any], run: FlowRun, state: State) -> dict[str, Any
         log.error("flow run %s failed: %s", run.name, state.message)
     if not state.is_completed:
         return None
+    if flow.pickles:
+        return keeping.keep_pickled(run, state.result())
     elsewhere = results.Elsewhere(found.path("results", f"{run.id}.json"))
     if run.results is not None and run.sink is not None:
         # each attempt has a file of its own: one that was given up, and still goes on, spoils no other's result
@@ -237,6 +265,8 @@ def flow(
     task_runner: TaskRunner | None = None,
     log_prints: bool | None = None,
     persist_result: bool | None = None,
+    result_serializer: Literal["json", "pickle"] = "json",
+    durable: bool = True,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
@@ -258,8 +288,11 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         task_runner: Where submitted tasks run; threads when not given.
         log_prints: Whether what it prints reaches the log, by hand; the setting of that name when not given. On an
             agent all that its process writes does.
-        persist_result: False keeps nothing of the return value; True keeps even large ones where no storage block is
-            there for them, below ``ORCHESTRATOR_HOME/results``.
+        persist_result: False keeps nothing of the return value, nor of those of its tasks that do not say otherwise;
+            True keeps even large ones where no storage block is there for them, below ``ORCHESTRATOR_HOME/results``.
+        result_serializer: ``json``, or ``pickle`` for what has no JSON form.
+        durable: Whether another attempt of a run, or another try, does not run again what is finished: its tasks and
+            subflows whose results are kept.
 
     Raises:
         InvalidInput: An option has a value that cannot be used.

@@ -10,13 +10,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .background import flow_of
 from .errors import CodeNotLoadable
 from .flows import Flow
 from .results import describe
+from .tasks import Task
 
 
 def load_flow(folder: Path, entrypoint: str) -> Flow[Any, Any]:
-    """Import a flow of a project.
+    """Import a flow of a project; a task there becomes the flow of its background runs.
 
     Args:
         folder: The project's root; it becomes the first entry of ``sys.path``.
@@ -39,6 +41,22 @@ def load_flow(folder: Path, entrypoint: str) -> Flow[Any, Any]:
             raise
         raise CodeNotLoadable(_explain(entrypoint, error)) from error
     return _flow_of(module, name, entrypoint)
+
+
+def load_module(name: str, file: str) -> ModuleType:
+    """A module that another process of this program has: by its name; from its file where that name is no module's, or
+    another one's. Raises what it raises.
+    """
+    if (module := sys.modules.get(name)) is not None:
+        return module
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        spec = None
+    known = spec is not None and (
+        not file or spec.origin is None or Path(spec.origin).resolve() == Path(file).resolve()
+    )
+    return importlib.import_module(name) if known else _by_path(name, Path(file))
 
 
 def _from_file(root: Path, place: str) -> ModuleType:
@@ -91,6 +109,8 @@ def _flow_of(module: ModuleType, name: str, entrypoint: str) -> Flow[Any, Any]:
         found = getattr(found, part, None)
     if isinstance(found, Flow):
         return found
+    if isinstance(found, Task):
+        return flow_of(found)
     flows = sorted(key for key, value in vars(module).items() if isinstance(value, Flow))
     there = f"its flows are {', '.join(flows)}" if flows else "it has no flow"
     what = "is not there" if found is None else "is no flow: put @flow above it" if callable(found) else "is no flow"

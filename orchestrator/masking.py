@@ -78,6 +78,10 @@ class Masks:
         """The text, masked."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
+    def hides(self, data: bytes) -> bool:
+        """Whether there is something to mask in this JSON."""
+        return self._pattern is not None and self._pattern.search(data.decode("utf-8", "replace")) is not None
+
     def value(self, value: Any) -> Any:
         """A JSON value, masked through and through."""
         return value if self._pattern is None else self._walk(value)

@@ -1,8 +1,11 @@
-"""Memorable names for runs that nobody named."""
+"""Memorable names for runs that nobody named, and names that are given by rule."""
 
 from __future__ import annotations
 
 import random
+
+#: Flows of tasks that are served begin so, and their deployments are called so.
+TASK_FLOW, BACKGROUND = "task.", "background"
 
 # fmt: off
 _QUALITIES = """
@@ -28,3 +31,13 @@ swan swift teal tern thrush tide tundra vale walrus warbler waxwing willow wren
 def run_name() -> str:
     """Two words, such as ``brisk-heron``; not unique, ids are."""
     return f"{random.choice(_QUALITIES.split())}-{random.choice(_THINGS.split())}"
+
+
+def task_flow(task: str) -> str:
+    """The flow whose runs are the background runs of a task."""
+    return TASK_FLOW + task
+
+
+def is_background(flow: str, deployment: str) -> bool:
+    """Whether runs of a deployment are background runs of a task."""
+    return flow.startswith(TASK_FLOW) and deployment == BACKGROUND

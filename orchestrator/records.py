@@ -132,6 +132,8 @@ class TaskRun(Record):
     parent_id: uuid.UUID | None = None
     started: datetime | None = None
     ended: datetime | None = None
+    #: What it returned, or where that lies; None: nothing was kept.
+    result: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

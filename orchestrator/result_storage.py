@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from . import serializers, template_values
+from . import serializers, template_values, typed_json
 from .block import Block
 from .block_store import ApiBlockStore
 from .client import Client, patiently
-from .errors import BlockError, NotFound
+from .errors import BlockError, InvalidInput, NotFound
 from .interfaces import FileSystem, clean_path
 from .records import Results
 from .settings import Settings
@@ -49,10 +51,9 @@ class ResultStorage:
         def wanted() -> bool:
             return time.monotonic() < until
 
-        folder = template_values.resolved(self.path, lambda: client, "results.path", wanted)
-        path = f"{clean_path(str(folder)) or FOLDER}/{name}"
+        path = f"{folder_of(self, lambda: client, wanted)}/{name}"
         document = patiently(lambda: ApiBlockStore(client).load(self.ref), wanted)
-        _file_system(document).write(path, data)
+        file_system(document).write(path, data)
         return {"block": str(document["id"]), "path": path, "size": len(data)}
 
 
@@ -75,26 +76,77 @@ def read_result(run_id: uuid.UUID | str, client: Client | None = None) -> Any:
         BlockError, Unavailable, AccessDenied: Its storage block cannot be used from here.
     """
     client = client or Client.from_settings()
-    kept: dict[str, Any] | None = client.get(f"flow-runs/{run_id}")["result"]
+    return read_kept(client.get(f"flow-runs/{run_id}")["result"], f"flow run {run_id}", client)
+
+
+def read_kept(kept: dict[str, Any] | None, what: str, client: Client) -> Any:
+    """What a run returned, as JSON: in forms of :mod:`orchestrator.typed_json` where it is a task run's.
+
+    Args:
+        kept: What the run keeps of it.
+        what: The run, for messages.
+
+    Raises:
+        NotFound: It kept nothing, or what it kept is gone.
+        InvalidInput: It is a pickle, which nobody but the flow's own runs may read.
+        BlockError, Unavailable, AccessDenied: Its storage block cannot be used from here.
+    """
     if kept is None:
-        raise NotFound(f"the flow run {run_id} kept no result")
+        raise NotFound(f"the {what} kept no result")
     if "value" in kept:
         return kept["value"]
-    if "block" not in kept:
-        raise NotFound(f"the result of the flow run {run_id} was not kept: {kept.get('omitted', 'nothing says why')}")
-    try:
-        document = ApiBlockStore(client).load(kept["block"])
-    except NotFound:
-        problem = f"the storage block {kept['block']}, where the result of the flow run {run_id} lies, was deleted"
-        raise NotFound(problem) from None
-    data = _file_system(document).read(kept["path"])
+    if kept.get("serializer") == "pickle":
+        raise InvalidInput(f"the result of the {what} is a pickle: only runs of its own flow read it back")
+    if "file" in kept:
+        try:
+            data = Path(kept["file"]).read_bytes()
+        except OSError as error:
+            problem = f"the result of the {what} lies on the computer that it ran on: {error}"
+            raise NotFound(problem) from None
+    elif "block" in kept:
+        data = _from_block(kept, what, client)
+    else:
+        raise NotFound(f"the result of the {what} was not kept: {kept.get('omitted', 'nothing says why')}")
     try:
         return serializers.loads(data)
     except ValueError as error:
-        raise BlockError(f"{kept['path']} is no result any more: {error}") from None
+        raise BlockError(f"{kept.get('path') or kept['file']} is no result any more: {error}") from None
 
 
-def _file_system(document: dict[str, Any]) -> FileSystem:
+def _from_block(kept: dict[str, Any], what: str, client: Client) -> bytes:
+    try:
+        document = ApiBlockStore(client).load(kept["block"])
+    except NotFound:
+        problem = f"the storage block {kept['block']}, where the result of the {what} lies, was deleted"
+        raise NotFound(problem) from None
+    return file_system(document).read(kept["path"])
+
+
+def read_task_result(task_run_id: uuid.UUID | str, client: Client | None = None) -> Any:
+    """What a task run returned, wherever it is kept; as it was, where the modules of its classes are loaded here.
+
+    Args:
+        task_run_id: The task run.
+        client: The API; the configured one when not given.
+
+    Raises:
+        NotFound: There is no such run, it kept no result, or what it kept is gone.
+        InvalidInput: It is a pickle, or an instance of a class that is not there.
+        BlockError, Unavailable, AccessDenied: Its storage block cannot be used from here.
+    """
+    client = client or Client.from_settings()
+    kept = client.get(f"task-runs/{task_run_id}")["result"]
+    return typed_json.decode(read_kept(kept, f"task run {task_run_id}", client))
+
+
+def folder_of(storage: ResultStorage, client: Callable[[], Client], wanted: Callable[[], bool] = lambda: True) -> str:
+    """The folder of results in a storage block, its templates filled in. Raises OrchestratorError where they cannot."""
+    folder = template_values.resolved(storage.path, client, "results.path", wanted)
+    return clean_path(str(folder)) or FOLDER
+
+
+def file_system(document: dict[str, Any]) -> FileSystem:
+    """The file system that a loaded document stands for. Raises BlockError where it is none."""
     block: Any = Block.from_document(document)
     if not isinstance(block, FileSystem):
         raise BlockError(f"the block {document['type']}/{document['name']} is no file system: results need one")

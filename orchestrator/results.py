@@ -19,7 +19,7 @@ from .states import StateType
 TRACEBACK_MAX = 16_000
 
 #: Frames of these modules at the head of a traceback are ours, and of no interest to whom the code belongs.
-_OURS = frozenset({"orchestrator.engine", "orchestrator.flows", "orchestrator.tasks"})
+_OURS = frozenset(f"orchestrator.{name}" for name in ("engine", "flows", "keeping", "kept_calls", "tasks"))
 
 _NOTHING = object()
 #: Whatever can be logged to.

@@ -83,7 +83,7 @@ def run_job(
 
 
 def _flow_run(flow: Flow[Any, Any], job: Job, values: dict[str, Any], sink: Sink, found: settings.Settings) -> FlowRun:
-    return FlowRun(
+    run = FlowRun(
         id=str(job.id),
         flow_name=job.flow,
         name=job.name,
@@ -96,6 +96,9 @@ def _flow_run(flow: Flow[Any, Any], job: Job, values: dict[str, Any], sink: Sink
         supervised=True,
         log_prints=found.log_prints if flow.log_prints is None else flow.log_prints,
     )
+    if not job.entrypoint.startswith(ERRANDS):
+        run.keeping = flow.keeping_of(run)
+    return run
 
 
 def _run(flow: Flow[Any, Any], run: FlowRun) -> tuple[records.State, dict[str, Any] | None]:

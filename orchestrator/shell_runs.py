@@ -17,6 +17,8 @@ from .reporting import Reporter, Sink
 from .states import DISPLAY_NAMES, StateType
 
 INFO, WARNING = 20, 30
+#: Lines of output that are logged; the end of longer output stands in the event of the command's end.
+LINES_MAX = 10_000
 
 
 class ShellRun:
@@ -36,7 +38,7 @@ class ShellRun:
         self._budget = Budget()
         most = settings.load().log_line_max
         self._streams = {name: Lines(self._emitter(name), most, self._budget) for name in ("stdout", "stderr")}
-        self._logged = logged
+        self._logged, self._lines = logged, 0
         parent = _parent()
         sink.put(
             {
@@ -75,7 +77,10 @@ class ShellRun:
         """The command ended with a code; negative: by that signal."""
         for lines in self._streams.values():
             lines.close()
-        if notice := self._budget.notice:
+        notices = [self._budget.notice]
+        if self._lines > LINES_MAX:
+            notices.append(f"{self._lines - LINES_MAX} more lines of output were not kept: see the event of the end")
+        for notice in filter(None, notices):
             self._log("stdout", notice, WARNING)
         details: dict[str, Any] = {"exit_code": code if code >= 0 else 128 - code}
         message = error or (f"exit code {code}" if code else "")
@@ -89,7 +94,12 @@ class ShellRun:
             self._reporter.let_go(self.id)
 
     def _emitter(self, stream: str) -> Any:
-        return lambda line: self._log(stream, line, INFO)
+        def emit(line: str) -> None:
+            self._lines += 1
+            if self._lines <= LINES_MAX:
+                self._log(stream, line, INFO)
+
+        return emit
 
     def _log(self, stream: str, line: str, level: int) -> None:
         self._sink.put(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from .errors import InvalidInput
@@ -16,6 +17,11 @@ class TaskRunner(Protocol):
 
     def submit(self, future: TaskFuture[Any]) -> None:
         """Begin a future when there is room. Returns at once."""
+
+    def carried(self, fn: Callable[..., Any], timeout: float | None, name: str) -> Callable[..., Any] | None:
+        """What stands in for the function of the task ``name`` where its code runs elsewhere, ``timeout`` seconds at
+        most; None: the function itself is called. Raises InvalidInput where it cannot run there.
+        """
 
     def close(self) -> None:
         """Take nothing more; what was submitted is still begun."""
@@ -42,6 +48,10 @@ class ThreadRunner:
         self._threads: list[threading.Thread] = []
         self._idle = threading.Semaphore(0)
         self._lock = threading.Lock()
+
+    def carried(self, fn: Callable[..., Any], timeout: float | None, name: str) -> Callable[..., Any] | None:
+        """Nothing: its code runs here."""
+        return None
 
     def submit(self, future: TaskFuture[Any]) -> None:
         """Begin a future in one of the threads."""

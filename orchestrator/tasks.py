@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine, Iterable, Sized
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sized
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Literal, TypeVar, overload
 
-from . import context, parameters, slots
+from . import caching, context, keeping, kept_calls, parameters, slots
 from .around import Told, limited, moves, telling
+from .background import BackgroundFuture, send
 from .context import TaskRun
 from .decorated import Decorated, P, R, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
@@ -38,6 +41,12 @@ class Task(Decorated[P, R]):
         *,
         tags: Iterable[str] | None = None,
         task_run_name: str | Callable[[], str] | None = None,
+        persist_result: bool | None = None,
+        result_serializer: str = "json",
+        cache_policy: caching.CachePolicy | None = None,
+        cache_key_fn: caching.KeyFunction | None = None,
+        cache_expiration: timedelta | None = None,
+        refresh_cache: bool | None = None,
         reads: Iterable[Told] | None = None,
         writes: Iterable[Told] | None = None,
         viz_return_value: Any = tracing.NO_VALUE,
@@ -46,6 +55,9 @@ class Task(Decorated[P, R]):
         super().__init__(fn, **options)
         self.tags = checked_tags(tags)
         self.task_run_name = task_run_name
+        serializer = keeping.check_serializer(result_serializer, persist_result, f"task {self.name}")
+        cached = caching.chosen(self, cache_policy, cache_key_fn, cache_expiration, refresh_cache, persist_result)
+        self.keep = keeping.Keep(self, persist_result, serializer, cached)
         self.viz_return_value = viz_return_value
         #: The resources that it reads and writes; None: none are named.
         self.moves = moves(fn, reads, writes)
@@ -53,6 +65,12 @@ class Task(Decorated[P, R]):
             **options,
             "tags": tags,
             "task_run_name": task_run_name,
+            "persist_result": persist_result,
+            "result_serializer": result_serializer,
+            "cache_policy": cache_policy,
+            "cache_key_fn": cache_key_fn,
+            "cache_expiration": cache_expiration,
+            "refresh_cache": refresh_cache,
             "reads": reads,
             "writes": writes,
             "viz_return_value": viz_return_value,
@@ -99,7 +117,8 @@ class Task(Decorated[P, R]):
         more to wait for. When one of them does not complete the task is not run: it ends CANCELLED, ``UpstreamFailed``.
 
         Raises:
-            InvalidInput: A synchronous task has a time-out: nothing can stop it in a thread.
+            InvalidInput: A synchronous task has a time-out, which nothing could enforce in a thread; or it is no task
+                that the flow's runner can take elsewhere.
         """
         if tracing.active and (tracer := tracing.present()) is not None:
             return tracer.submit(self, args, kwargs)
@@ -134,7 +153,42 @@ class Task(Decorated[P, R]):
             rows.append(self._submit(positional, row, wait_for))
         return rows
 
-    def _prepare(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> tuple[TaskRun, Steps]:
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> BackgroundFuture[Any]:
+        """Have the task called in the background, by whoever serves it; returns a future at once.
+
+        Arguments and the result are JSON. Whether the run is done, and what came of it, is asked of the server; nobody
+        has to keep the future.
+
+        Raises:
+            ParameterError: The arguments do not fit the signature.
+            InvalidInput: An argument has no JSON form.
+            NotFound: Nobody has served the task yet.
+            SettingsError: No API is configured.
+        """
+        return self.apply_async(args, kwargs)
+
+    def apply_async(
+        self, args: Iterable[Any] = (), kwargs: Mapping[str, Any] | None = None, wait_for: Any = None
+    ) -> BackgroundFuture[Any]:
+        """As :meth:`delay`, with the arguments as a list and a dict.
+
+        Args:
+            args: Positional arguments.
+            kwargs: Arguments by name.
+            wait_for: Futures that are waited for before the call is sent.
+        """
+        if tracing.active and (tracer := tracing.present()) is not None:
+            drawn: Any = tracer.submit(self, tuple(args), dict(kwargs or {}))
+            return drawn  # type: ignore[no-any-return]
+        return send(self, tuple(args), dict(kwargs or {}), self.tags, wait_for)
+
+    def _prepare(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        wait_for: Any,
+        carried: Callable[..., Any] | None = None,
+    ) -> tuple[TaskRun, Steps]:
         flow_run = context.flow_run()
         upstream = found_in(args) if args else []
         if kwargs:
@@ -145,7 +199,15 @@ class Task(Decorated[P, R]):
         tags = self.tags | context.present_tags()
         prints = self.log_prints if self.log_prints is not None else flow_run is None or flow_run.log_prints
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
-        steps = task_steps(run, self.policy, self.fn, args, kwargs, upstream)
+        kept = flow_run.keeping if flow_run is not None else None
+        if kept is not None or self.keep.is_asked:
+            run.kept = kept_calls.of_task_run(run, self.keep, kept, self.fn)
+            if run.kept is not None and not upstream:
+                run.kept.identify(args, kwargs)
+        fn, policy = self.fn, self.policy
+        if carried is not None:  # elsewhere, where its time-out is enforced, too
+            fn, policy = carried, replace(policy, timeout=None)
+        steps = task_steps(run, policy, fn, args, kwargs, upstream)
         if tags and flow_run is not None and flow_run.settings.api_url:
             limits = slots.of_tags(tags, flow_run.settings)
             steps = limited(steps, run, limits) if limits else steps
@@ -160,22 +222,25 @@ class Task(Decorated[P, R]):
         return f"{self.name}-{flow_run.number(self.name)}" if flow_run is not None else self.name
 
     def _submit(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> TaskFuture[Any]:
-        if self.policy.timeout is not None and not self.is_async:
-            raise refuse(f"task {self.name}", "when it is submitted")
-        run, steps = self._prepare(args, kwargs, wait_for)
+        runner = _runner(context.flow_run())
+        carried = runner.carried(self.fn, self.policy.timeout, self.name)
+        is_async = self.is_async and carried is None
+        if self.policy.timeout is not None and carried is None and not is_async:
+            raise refuse(f"task {self.name}", "when it is submitted to threads")
+        run, steps = self._prepare(args, kwargs, wait_for, carried)
         future: TaskFuture[Any] = TaskFuture(run.id, run.name)
         run.put(StateType.PENDING, "Pending")
         if run.flow_run is not None:
             run.flow_run.pending.add(future)
             future.add_done_callback(run.flow_run.pending.discard)
-        loop = asyncio._get_running_loop() if self.is_async else None
+        loop = asyncio._get_running_loop() if is_async else None
         if loop is not None:
             _on_loop(loop, run, future, steps)
             return future
         here = contextvars.copy_context()
-        begin = (lambda: asyncio.run(drive_async(steps))) if self.is_async else (lambda: drive(steps))
+        begin = (lambda: asyncio.run(drive_async(steps))) if is_async else (lambda: drive(steps))
         future.prepare(Begin(run, future, begin, here))
-        _runner(run.flow_run).submit(future)
+        runner.submit(future)
         return future
 
 
@@ -246,6 +311,12 @@ def task(
     retry_jitter_factor: float | None = None,
     timeout_seconds: float | None = None,
     log_prints: bool | None = None,
+    persist_result: bool | None = None,
+    result_serializer: Literal["json", "pickle"] = "json",
+    cache_policy: caching.CachePolicy | None = None,
+    cache_key_fn: caching.KeyFunction | None = None,
+    cache_expiration: timedelta | None = None,
+    refresh_cache: bool | None = None,
     viz_return_value: Any = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
@@ -268,6 +339,15 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         timeout_seconds: Seconds that one try may take; then it ends FAILED, ``TimedOut``.
         log_prints: Whether what it prints reaches the log, by hand; as its flow when not given. On an agent all that
             its process writes does.
+        persist_result: Whether what it returns is kept, so that a later attempt of its flow run does not run it again.
+            None: where it is small, or its run may have a later attempt; True: wherever it runs, whatever its size;
+            False: never.
+        result_serializer: ``json``, or ``pickle`` for what has no JSON form.
+        cache_policy: Which calls, across flow runs, share one result; none do when not given.
+        cache_key_fn: Gives the key of a call, of a :class:`orchestrator.caching.CacheContext` and the parameters by
+            name; calls with one key share one result. None: that call is not cached.
+        cache_expiration: How long a cached result is used. With neither policy nor function: ``DEFAULT`` is the policy.
+        refresh_cache: Whether it runs even so, and replaces what is cached.
         viz_return_value: What it seems to return while a flow is drawn (:meth:`Flow.visualize`).
 
     Raises:

@@ -71,7 +71,8 @@ def refuse(what: str, how: str) -> InvalidInput:
     """The error for a time-out that nothing could enforce."""
     return InvalidInput(
         f"the time-out of {what} cannot be enforced {how}: nothing can stop a thread. "
-        "call it directly in the main thread, make it `async def`, or give the flow a time-out and run it on an agent"
+        "call it directly in the main thread, make it `async def`, let the flow's tasks run in processes "
+        "(task_runner=ProcessRunner()), or give the flow a time-out and run it on an agent"
     )
 
 

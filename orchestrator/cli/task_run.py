@@ -7,6 +7,7 @@ from itertools import islice
 import click
 
 from ..client import Client
+from ..result_storage import read_kept
 from ..states import StateType
 from .output import emit, limit_option, output_option
 from .references import flow_run_id
@@ -52,3 +53,14 @@ def inspect(task_run: str, output: str) -> None:
     emit(facts)
     click.echo()
     emit(states, columns={"at": "At", "type": "State", "name": "Name", "message": "Message"})
+
+
+@group.command()
+@click.argument("task_run", type=click.UUID, metavar="ID")
+@output_option
+def result(task_run: str, output: str) -> None:
+    """Print what a task run returned, wherever it is kept, as JSON."""
+    client = Client.from_settings()
+    kept = client.get(f"task-runs/{task_run}")["result"]
+    found = read_kept(kept, f"task run {task_run}", client)
+    emit(found, "json")

@@ -150,8 +150,7 @@ class Recording:
         """All log lines, in their order."""
         names = ("flow_run_id", "task_run_id", "level", "logger", "message")
         return [
-            RecordedLog(**{name: item.get(name) for name in names}, at=from_text(item["at"]))
-            for item in self._of("log")
+            RecordedLog(**{name: item[name] for name in names}, at=from_text(item["at"])) for item in self._of("log")
         ]
 
     @property

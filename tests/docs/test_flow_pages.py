@@ -16,10 +16,12 @@ DOCS = Path(__file__).parents[2] / "docs"
     ("page", "calls"),
     [
         ("flows.md", ["load('orders', day='2026-02-03')", "report()"]),
+        ("results.md", ["daily()", "expensive('2026-02-03')"]),
         ("tasks.md", ["nightly()", "daily()"]),
         ("limits.md", ["load('orders')", "fetch(3)"]),
         ("runtime.md", ["nightly()"]),
         ("artifacts.md", ["report()"]),
+        ("runners.md", ["primes()", "send_invoice('Acme')"]),
     ],
 )
 def test_examples_run(page: str, calls: list[str], tmp_path: Path) -> None:
@@ -27,7 +29,7 @@ def test_examples_run(page: str, calls: list[str], tmp_path: Path) -> None:
     assert len(blocks) == len(calls)
     for number, (block, call) in enumerate(zip(blocks, calls, strict=True)):
         script = tmp_path / f"example_{number}.py"
-        script.write_text(f"{block}\nprint('got', {call})\n")
+        script.write_text(f"{block}\nif __name__ == '__main__':\n    print('got', {call})\n")
         done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         assert "got" in done.stdout

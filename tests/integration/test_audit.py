@@ -39,6 +39,9 @@ NO_EVENT = {
     "POST /lineage": "is an event itself",
     "POST /ping/{token}": "is an event itself",
     "POST /ping/{token}/{verb}": "is an event itself",
+    "PUT /cached-results/{key_id}": "what a task of a run computed",
+    "PUT /cached-results/{key_id}/lock": "a task of a run that computes",
+    "DELETE /cached-results/{key_id}/lock": "a task of a run that has computed",
     "POST /reports": "what processes tell of themselves: events of runs",
     "POST /agents": "a process: agent.started",
     "DELETE /agents/{agent_id}": "a process: agent.stopped",
@@ -152,6 +155,9 @@ def _variables_and_queues(story: Story) -> None:
     story("POST", "variables", {"name": "v", "value": 1}, "variable.created")
     story("PUT", "variables/v", {"value": 2}, "variable.updated")
     story("DELETE", "variables/v", None, "variable.deleted")
+    key = f"cached-results/{uuid.uuid4()}"
+    story("PUT", key, {"key": "k", "task_key": "m.t", "result": {"value": 1}})
+    story("DELETE", key, None, "cached-result.deleted")
     story("POST", "limits", {"name": "db", "slots": 2}, "limit.created")
     story("PATCH", "limits/db", {"slots": 3}, "limit.updated")
     story("DELETE", "limits/db", None, "limit.deleted")

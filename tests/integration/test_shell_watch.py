@@ -127,3 +127,46 @@ def test_without_a_server_and_with_wrong_settings_it_still_runs(tmp_path: Path) 
     assert (done.returncode, b"no API is configured" in done.stderr) == (6, True)
     done = watched("sh", "-c", "exit 6", env={**os.environ, "ORCHESTRATOR_PORT": "none"})
     assert (done.returncode, b"ORCHESTRATOR_PORT" in done.stderr) == (6, True)
+
+
+def test_a_command_is_a_flow_run_with_its_output_as_log(api: Api) -> None:
+    assert watched("sh", "-c", "echo one; echo two >&2; exit 3").returncode == 3
+    client = Client.from_settings()
+    (run,) = client.pages("flow-runs")
+    assert (run["flow"]["name"], run["state"]["type"]) == ("job", "FAILED")
+    assert run["state"]["message"] == "exit code 3"
+    assert run["state"]["details"] == {"exit_code": 3}
+    assert run["started"] <= run["ended"]
+    lines = {(line["logger"], line["message"]) for line in client.pages("logs", {"flow_run_id": run["id"]})}
+    assert lines == {("stdout", "one"), ("stderr", "two")}
+    related = {one["resource.id"] for one in told()[-1]["related"]}
+    assert f"orchestrator.flow-run.{run['id']}" in related
+
+
+def test_a_signal_and_what_is_not_there_are_failures_of_the_run(api: Api) -> None:
+    watched("sh", "-c", "kill -KILL $$")
+    watched("/nowhere/at-all")
+    assert watched("true", options=("--no-run",)).returncode == 0
+    watched("sh", "-c", "echo secret", options=("--no-output",))
+    client = Client.from_settings()
+    quiet, missing, killed = client.pages("flow-runs")
+    assert killed["state"]["message"] == "ended by SIGKILL"
+    assert killed["state"]["details"] == {"exit_code": 137, "signal": "SIGKILL"}
+    assert (missing["state"]["type"], missing["state"]["details"]) == ("FAILED", {"exit_code": 127})
+    assert quiet["state"]["type"] == "COMPLETED"
+    assert list(client.pages("logs", {"flow_run_id": quiet["id"]})) == []
+
+
+def test_a_command_in_a_flow_is_a_subflow(api: Api) -> None:
+    from orchestrator import flow, reporting
+
+    @flow
+    def nightly() -> int:
+        return watched("sh", "-c", "echo inside").returncode
+
+    assert nightly() == 0
+    assert reporting.finish(10)
+    runs = {run["flow"]["name"]: run for run in Client.from_settings().pages("flow-runs")}
+    assert runs["job"]["parent_flow_run_id"] == runs["nightly"]["id"]
+    assert {run["state"]["type"] for run in runs.values()} == {"COMPLETED"}
+    assert "ORCHESTRATOR_RUN_ID" not in os.environ

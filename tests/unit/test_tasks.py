@@ -418,7 +418,7 @@ def test_options_can_be_changed() -> None:
         task(tags="one", name="x")(lambda: None)
 
 
-@pytest.mark.parametrize("option", ["persist_result", "description", "version"])
+@pytest.mark.parametrize("option", ["durable", "description", "version"])
 def test_options_that_would_do_nothing_are_not_taken(option: str) -> None:
     with pytest.raises(TypeError, match=option):
         task(**{option: "x"})(sum)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
-from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Hold, Log
+from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Hold, Log, TaskRun
 from orchestrator.server.services.acting import actions, holds
 from orchestrator.server.services.acting.actions import ActionFilter, ActionRow
 from orchestrator.server.services.configuring import block_lookup
@@ -36,6 +36,9 @@ TABS = {
     "events": "Events",
 }
 
+#: Most results of tasks on one page.
+RESULTS_MAX = 100
+
 LEVELS = {10: "DEBUG", 20: "INFO", 30: "WARNING", 40: "ERROR", 50: "CRITICAL"}
 
 
@@ -56,6 +59,8 @@ class RunPage:
     actions: list[tuple[ActionRow, Block | None]] = field(default_factory=list)
     #: The block that keeps the result, where one does and it was not deleted.
     result_block: Block | None = None
+    #: Task runs that kept a result, at most :data:`RESULTS_MAX`.
+    results: list[TaskRun] = field(default_factory=list)
     #: Those in force that hold its deployment, while it waits.
     holds: list[Hold] = field(default_factory=list)
     #: When it will be done; None once it is.
@@ -118,6 +123,7 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
         page.subflows = runs.listing(session, RunFilter(parent_flow_run_id=run_id), 100, None).items
     elif tab == "inputs":
         page.result_block = _result_block(session, run)
+        page.results = run_details.results(session, run, RESULTS_MAX)
     elif tab == "events":
         page.events = events.listing(session, EventFilter(resource_id=f"orchestrator.flow-run.{run_id}"), 100).items
     return page

@@ -22,7 +22,7 @@ from typing import Any, NoReturn, TextIO
 
 from orchestrator import masking, settings
 from orchestrator.errors import OrchestratorError
-from orchestrator.pipes import PipeSink, frames
+from orchestrator.pipes import frames
 from orchestrator.records import Job, State
 from orchestrator.runner import fetch_project, run_job
 from orchestrator.serializers import dumps, loads
@@ -31,6 +31,7 @@ from orchestrator.states import StateType
 from ..start import forget_start_folder
 from . import environments
 from .frames import CONFIRM, END, GO, JOB, MASKS, TIMEOUT, decode
+from .ordering import OrderedSink
 
 #: Exit codes: the flow completed, or it did not (its state, which was sent, says how).
 DONE, NOT_DONE = 0, 1
@@ -46,7 +47,7 @@ class Control:
         self.descriptor, self.lifeline = link.fileno(), lifeline
         self._buffer = bytearray()
         self._ready: list[bytes] = []
-        self.sink = PipeSink(link.fileno())
+        self.sink = OrderedSink(link.fileno())
         #: The infrastructure's folder; code is loaded in the run's own, and left for this one when it starts.
         self.working_dir: str | None = None
 

@@ -31,6 +31,7 @@ GO = "go"
 
 #: How frames begin that are handed on as they are, without a look inside.
 _PLAIN = tuple(f'{{"kind":"{kind}"'.encode() for kind in ("log", "task-run", "event", "artifact", "flow-run"))
+_LOG = b'{"kind":"log"'
 _MASKS = f'{{"kind":"{MASKS}"'.encode()
 
 
@@ -43,6 +44,11 @@ def encode(frame: dict[str, Any]) -> bytes:
 def is_plain_report(frame: bytes) -> bool:
     """Whether a frame is a report that the supervisor has no interest in."""
     return frame.startswith(_PLAIN)
+
+
+def is_log(frame: bytes) -> bool:
+    """Whether a frame is a log line."""
+    return frame.startswith(_LOG)
 
 
 def is_masks(frame: bytes) -> bool:

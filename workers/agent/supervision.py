@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -30,6 +31,7 @@ from .following import Following
 from .hosting import Host
 from .inbox import PULL, Inbox
 from .launcher import Child, Launcher, LaunchFailed
+from .ordering import Marked
 from .verdict import Ask, Facts, verdict
 
 log = logging.getLogger("orchestrator.agent")
@@ -102,7 +104,11 @@ class Supervision:
             name: Lines(self._emitter(name), around.line_max, self._budget, self._masks.uncut)
             for name in ("stdout", "stderr")
         }
+        self._marked = Marked(self._lines["stdout"].feed, self._passed)
         self._inbox: Inbox | None = None
+        #: Frames that were read and not attended to, and how many log lines were.
+        self._frames: deque[bytes] = deque()
+        self._logged = 0
         self._result: dict[str, Any] | None = None
         self._child: Child | None = None
         #: Whether it runs elsewhere.
@@ -282,7 +288,10 @@ class Supervision:
             if not data:
                 return False
             self._pull()
-            self._lines[name].feed(data)
+            if name == "stdout":
+                self._marked.take(data)
+            else:
+                self._lines[name].feed(data)
             if len(data) < _CHUNK:
                 return True
         return True
@@ -297,8 +306,25 @@ class Supervision:
 
     def _take_all(self, child: Child) -> None:
         assert self._inbox is not None
-        for frame in self._inbox.take():
-            self._take(frame, child)
+        self._frames.extend(self._inbox.take())
+        if any(map(wire.is_log, self._frames)):
+            # what was printed before these lines is in the pipe by now
+            self._read_output(child.out, "stdout")
+        while self._frames:
+            self._take_next(child)
+
+    def _take_next(self, child: Child) -> None:
+        frame = self._frames.popleft()
+        self._logged += wire.is_log(frame)
+        self._take(frame, child)
+
+    def _passed(self, number: int) -> None:
+        """All output before a log line was taken: now it is its turn, and that of what was said before it."""
+        if self._inbox is None or self._child is None:
+            return
+        self._frames.extend(self._inbox.take())
+        while self._logged < number and self._frames:
+            self._take_next(self._child)
 
     @staticmethod
     def _drain(selector: selectors.BaseSelector) -> None:
@@ -370,6 +396,7 @@ class Supervision:
     def _close_log(self) -> None:
         if self._facts.ask is Ask.LOST:
             return
+        self._marked.close()
         for lines in self._lines.values():
             lines.close()
         if notice := self._budget.notice:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Request, current_app, g, request
 from werkzeug.sansio.utils import host_is_trusted
 
+from ... import names
 from ...clock import now
 from ...errors import AccessDenied, NotFound
 from ...records import Actor
@@ -78,6 +79,19 @@ def own_run_only(run_id: object) -> None:
     """Raise NotFound when the request carries a run's token and ``run_id`` is another run."""
     if principal().run_id is not None and principal().run_id != run_id:
         raise NotFound(f"there is no flow run {run_id}")
+
+
+def started_runs_only(created_by: Actor | None, run_id: object) -> None:
+    """As :func:`own_run_only`; a run that the token's own run started may be seen, too."""
+    if created_by is None or created_by.type != "run" or created_by.id != str(principal().run_id):
+        own_run_only(run_id)
+
+
+def background_only(flow: str, deployment: str) -> None:
+    """Raise AccessDenied when the request carries a run's token and the deployment is not that of a served task."""
+    caller = principal()
+    if caller.run_id is not None and (caller.errand_block is not None or not names.is_background(flow, deployment)):
+        raise AccessDenied("a run's own key starts background runs of tasks alone")
 
 
 def install(app: Flask, settings: Settings) -> None:

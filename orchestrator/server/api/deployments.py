@@ -23,7 +23,7 @@ from ..services.deploying.deployments import DeploymentFilter
 from ..services.mapping import deployment_resources
 from ..services.running import runs
 from . import schedules
-from .access import actor, needs
+from .access import actor, background_only, needs
 from .resource import Resource, address, answer, check_match, no_content
 
 blueprint = Resource("deployments", "Deployments: flows that can be started by name; addressed by id or `flow/name`.")
@@ -123,17 +123,18 @@ def delete_deployment(**ref: str) -> Response:
 
 
 @blueprint.routes("/deployments/<ref>/runs", "/deployments/<kind>/<name>/runs", methods=["POST"])
-@needs("editor")
+@needs("editor", "run")
 @blueprint.arguments(schemas.RunInputSchema)
 @blueprint.response(201, FlowRunSchema)
 @blueprint.alt_response(200, schema=FlowRunSchema, success=True)
 @blueprint.doc(parameters=[_IDEMPOTENCY])
 def create_run(body: dict[str, Any], **ref: str) -> Response:
-    """Start a run of a deployment, now or later."""
+    """Start a run of a deployment, now or later. A run's own token may start background runs of tasks."""
     at, key = now(), _idempotency_key()
     body["name"] = body["name"] or names.run_name()
     with transaction() as session:
         deployment = deployments.for_run(session, address(**ref))
+        background_only(deployment.flow.name, deployment.name)
         run_id, is_new = runs.create(session, deployment, **body, actor=actor(), now=at, idempotency_key=key)
         if not is_new:
             return answer(runs.describe(runs.row(session, run_id)))

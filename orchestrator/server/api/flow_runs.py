@@ -19,9 +19,9 @@ from ..schemas.agents import JobSchema
 from ..schemas.base import PageQuery
 from ..schemas.resources import EtaQuery, EtaSchema
 from ..services.mapping import eta, suspects
-from ..services.running import claims, runs, waiting
+from ..services.running import claims, kept_results, runs, waiting
 from ..services.running.runs import RunFilter
-from .access import actor, bearer, needs, own_run_only, principal
+from .access import actor, bearer, needs, own_run_only, principal, started_runs_only
 from .etas import answer_eta
 from .resource import Resource, answer, answer_all, answer_page, no_content
 
@@ -50,10 +50,10 @@ def list_flow_runs(query: dict[str, Any]) -> Response:
 @needs("viewer", "agent", "run")
 @blueprint.response(200, schemas.FlowRunSchema)
 def get_flow_run(run_id: uuid.UUID) -> Response:
-    """Get a flow run."""
-    own_run_only(run_id)
+    """Get a flow run. A run's own token may get itself, and the runs that it started."""
     with reading() as session:
         run = runs.describe(runs.row(session, run_id))
+        started_runs_only(run.created_by, run_id)
         return answer(replace(run, waiting_reason=waiting.why(session, run_id, now())))
 
 
@@ -79,6 +79,19 @@ def list_flow_run_states(query: dict[str, Any], run_id: uuid.UUID) -> Response:
     with reading() as session:
         found = runs.states(session, run_id)
     return answer_all([present_state(item) for item in found], query)
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/kept-results")
+@needs("viewer", "run")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, schemas.KeptResultPage)
+def list_kept_results(query: dict[str, Any], run_id: uuid.UUID) -> Response:
+    """List the calls that a flow run and its subflows have finished, with what is kept of their results: what its next
+    attempt does not run again."""
+    own_run_only(run_id)
+    with reading() as session:
+        found = kept_results.listing(session, run_id, **query)
+    return answer_page(found, asdict)
 
 
 @blueprint.route("/flow-runs/<uuid:run_id>/eta")

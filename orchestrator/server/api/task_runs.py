@@ -56,7 +56,18 @@ def list_task_run_states(query: dict[str, Any], task_run_id: uuid.UUID) -> Respo
 
 def present(run: TaskRun) -> dict[str, Any]:
     """A task run as JSON."""
-    shown = ("id", "flow_run_id", "name", "task_key", "flow_attempt", "attempt", "tags", "upstream", "parent_id")
+    shown = (
+        "id",
+        "flow_run_id",
+        "name",
+        "task_key",
+        "flow_attempt",
+        "attempt",
+        "tags",
+        "upstream",
+        "parent_id",
+        "result",
+    )
     state = {
         "type": run.state_type,
         "name": run.state_name,

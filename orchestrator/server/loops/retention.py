@@ -15,6 +15,7 @@ from ..services.mapping import resource_edits
 from ..services.reacting import chains
 from ..services.receiving import deliveries
 from ..services.recording import resource_states
+from ..services.running import cached_results
 from ..services.statements import TERMINAL_TYPES, execute, fetch
 
 INTERVAL = timedelta(minutes=1)
@@ -93,6 +94,7 @@ def step(session: Session, now: datetime) -> int:
         chains.tidy(session, now),
         chains.forget(session, now - current().run_retention, BATCH),
         execute(session, _FIRINGS, {"before": uuid7_floor(now - FIRINGS), "batch": BATCH}),
+        cached_results.forget(session, now, BATCH),
         execute(session, _BUCKETS, {"before": now - KEYS, "batch": BATCH}),
     ]
     return max(gone)

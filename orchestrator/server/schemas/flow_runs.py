@@ -82,6 +82,20 @@ class FlowRunQuery(PageQuery):
     created_before = Instant()
 
 
+class KeptResultSchema(Strict):
+    """A call of a task, or of a subflow, that a flow run has finished."""
+
+    call_key = fields.String(required=True, metadata={"description": "What another attempt knows the call by."})
+    result = Mapping(required=True, metadata={"description": "As its task run keeps it."})
+    attempt = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Of the flow run; null for calls of subflows."}
+    )
+    id = fields.UUID(required=True, metadata={"description": "Its task run; its flow run, where it is a subflow."})
+
+
+KeptResultPage = page_of(KeptResultSchema)
+
+
 class StateInputSchema(Strict):
     """A state to be taken."""
 

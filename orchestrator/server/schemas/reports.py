@@ -61,6 +61,8 @@ class FlowRunStateItem(_Item):
     attempt: Annotated[int, Field(ge=0, lt=2**31)]
     state: StateIn
     result: dict[str, Any] | None = None
+    #: Of a subflow: what later attempts of the run above know its call by.
+    call_key: Annotated[str, Field(max_length=64)] | None = None
 
 
 class TaskRunItem(_Item):
@@ -77,6 +79,10 @@ class TaskRunItem(_Item):
     upstream: list[uuid.UUID] = []
     parent_id: uuid.UUID | None = None
     state: StateIn
+    #: What it returned: ``{"value"}`` or where it lies, ``{"block", "path", "size"}``.
+    result: dict[str, Any] | None = None
+    #: What later attempts of the flow run know the call by.
+    call_key: Annotated[str, Field(max_length=64)] | None = None
 
 
 class LogItem(_Item):

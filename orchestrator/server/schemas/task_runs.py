@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from .base import Instant, PageQuery, StateKind, Strict, page_of
+from .base import Instant, Mapping, PageQuery, StateKind, Strict, page_of
 from .flow_runs import StateSchema
 
 
@@ -23,6 +23,11 @@ class TaskRunSchema(Strict):
     parent_id = fields.UUID(required=True, allow_none=True)
     started = Instant(required=True, allow_none=True)
     ended = Instant(required=True, allow_none=True)
+    result = Mapping(
+        required=True,
+        allow_none=True,
+        metadata={"description": "`{value}`, `{block, path, size}`, or `{file, size}` on the computer that it ran on."},
+    )
 
 
 class TaskRunQuery(PageQuery):

@@ -12,6 +12,7 @@ from .block_load import BlockLoad
 from .block_reference import BlockReference
 from .block_schema import BlockSchema
 from .block_type import BlockType
+from .cached_result import CachedResult, CacheLock
 from .calendar import CalendarDays
 from .chain import Chain, ChainRun, ChainVersion
 from .deployment import Deployment
@@ -65,6 +66,8 @@ __all__ = [
     "BlockReference",
     "BlockSchema",
     "BlockType",
+    "CacheLock",
+    "CachedResult",
     "CalendarDays",
     "Chain",
     "ChainRun",

@@ -72,6 +72,8 @@ class FlowRun(Base):
     created_by: Mapped[Json]
     #: Inline result ``{"value": ...}`` or reference ``{"block": ..., "path": ...}``.
     result: Mapped[JsonOrNone]
+    #: Of a subflow: what later attempts of the run above know its call by.
+    call_key: Mapped[str | None]
 
     __table_args__ = (
         UniqueConstraint("schedule_id", "slot"),

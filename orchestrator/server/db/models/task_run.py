@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .base import STATE_TYPES, Base, Created, Key, Tags
+from .base import STATE_TYPES, Base, Created, JsonOrNone, Key, Tags
 
 
 class TaskRun(Base):
@@ -38,6 +38,10 @@ class TaskRun(Base):
     #: The task run that called this one, when a task calls a task.
     parent_id: Mapped[uuid.UUID | None]
     created: Mapped[Created]
+    #: Inline result ``{"value": ...}`` or reference ``{"block": ..., "path": ...}``, ``{"file": ...}``.
+    result: Mapped[JsonOrNone]
+    #: What later attempts of the flow run know the call by; None: they run it again.
+    call_key: Mapped[str | None]
 
     __table_args__ = (
         CheckConstraint(f"state_type IN ({STATE_TYPES})", name="state_type"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -69,23 +70,26 @@ WITH given AS (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS x(
         id uuid, flow_run_id uuid, name text, task_key text, flow_attempt int, attempt int, state_type text,
         state_name text, state_message text, state_at timestamptz, started timestamptz, ended timestamptz,
-        tags text[], upstream jsonb, parent_id uuid)
+        tags text[], upstream jsonb, parent_id uuid, result jsonb, call_key text)
 )
 INSERT INTO task_run AS t (id, flow_run_id, name, task_key, flow_attempt, attempt, state_type, state_name,
-    state_message, state_at, started, ended, tags, upstream, parent_id, created)
+    state_message, state_at, started, ended, tags, upstream, parent_id, result, call_key, created)
 SELECT id, flow_run_id, name, task_key, flow_attempt, attempt, state_type, state_name, state_message, state_at,
-    started, ended, tags, upstream, parent_id, %(now)s FROM given ORDER BY id
+    started, ended, tags, upstream, parent_id, result, call_key, %(now)s FROM given ORDER BY id
 ON CONFLICT (id) DO UPDATE SET
     name = excluded.name, flow_attempt = excluded.flow_attempt, attempt = excluded.attempt,
     state_type = excluded.state_type, state_name = excluded.state_name, state_message = excluded.state_message,
     state_at = excluded.state_at, started = coalesce(t.started, excluded.started), ended = excluded.ended,
-    tags = excluded.tags, upstream = excluded.upstream, parent_id = excluded.parent_id
+    tags = excluded.tags, upstream = excluded.upstream, parent_id = excluded.parent_id,
+    result = excluded.result, call_key = excluded.call_key
 WHERE t.flow_run_id = excluded.flow_run_id
     AND excluded.flow_attempt >= t.flow_attempt AND excluded.attempt >= t.attempt
     AND (t.state_type NOT IN ({TERMINAL_TYPES}) OR excluded.attempt > t.attempt
         OR excluded.flow_attempt > t.flow_attempt
         OR (t.state_message = '{ENDED_WITH_RUN}' AND excluded.state_type IN ({TERMINAL_TYPES})))
 RETURNING t.id"""
+
+_CALL = "UPDATE flow_run SET call_key = %(key)s WHERE id = %(id)s"
 
 _ARTIFACTS = """
 INSERT INTO artifact AS a (id, key, type, description, data, flow_run_id, task_run_id, created, updated)
@@ -213,6 +217,8 @@ class Writer:
                     self._session, item.id, _state(item.state), attempt=item.attempt, actor=PROCESS,
                     now=self._now + timedelta(microseconds=index), result=self._inline(item),
                 )  # fmt: skip
+                if item.call_key is not None:
+                    execute(self._session, _CALL, {"id": item.id, "key": item.call_key})
             except TransitionRefused as refused:
                 self._refuse(item, Refusal(refused.code, str(refused)))
             except NotFound as missing:
@@ -298,12 +304,23 @@ class Writer:
         """The result as it is kept: one that is larger than the setting allows is left out, and says so."""
         if item.result is None:
             return None
-        size, most = len(json_text(item.result)), current().results_inline_max
-        if item.id in self._errands:
-            most = max(most, ERRAND_RESULT_MAX)
-        if size <= (most if "value" in item.result else REFERENCE_MAX) + len('{"value":}'):
-            return item.result
-        return {"omitted": f"{size:,} bytes are more than ORCHESTRATOR_RESULTS_INLINE_MAX"}
+        most = current().results_inline_max
+        return inline(item.result, max(most, ERRAND_RESULT_MAX) if item.id in self._errands else most)
+
+
+def inline(result: dict[str, Any] | None, most: int) -> dict[str, Any] | None:
+    """A result as it is kept: one of more than ``most`` bytes is left out, and says so."""
+    if result is None:
+        return None
+    size = len(json_text(result))
+    if size <= (most if "value" in result else REFERENCE_MAX) + len('{"value":}'):
+        return result
+    return {"omitted": f"{size:,} bytes are more than ORCHESTRATOR_RESULTS_INLINE_MAX"}
+
+
+#: How a line that its sender has cut says by how much; that must stay, or the number would be another's.
+_SAID = re.compile(r"\[(cut: )?[\d,]+ bytes (dropped|more|cut)\]\Z")
+_SAID_MAX = 64
 
 
 def _made(row: Any) -> events.EventRecord:
@@ -318,9 +335,9 @@ def _made(row: Any) -> events.EventRecord:
 
 
 def cut(message: str, most: int) -> str:
-    """A message of at most ``most`` bytes; what is cut off is named."""
+    """A message of at most ``most`` bytes, and what says that more was cut off, and how much."""
     encoded = message.encode("utf-8", "replace")
-    if len(encoded) <= most:
+    if len(encoded) <= most or (len(encoded) <= most + _SAID_MAX and _SAID.search(message[-_SAID_MAX:])):
         return message
     return f"{encoded[:most].decode('utf-8', 'ignore')} ... [{len(encoded) - most:,} bytes cut]"
 
@@ -349,6 +366,7 @@ def _task_row(told: Sequence[TaskRunItem]) -> dict[str, Any]:
         "state_name": state.name, "state_message": state.message, "state_at": state.at,
         "started": running[0] if running else None, "ended": state.at if state.is_terminal else None,
         "tags": last.tags, "upstream": last.upstream, "parent_id": last.parent_id,
+        "result": inline(last.result, current().results_inline_max), "call_key": last.call_key,
     }  # fmt: skip
 
 

@@ -76,6 +76,14 @@ def timeline(
     return [TaskBrief(*row) for row in session.execute(query.order_by(TaskRun.id).limit(TIMELINE_MAX))]
 
 
+def results(session: Session, run: FlowRun, limit: int = 100) -> list[TaskRun]:
+    """The task runs of a flow run's present attempt that kept a result, in the order in which they came."""
+    query = select(TaskRun).where(
+        TaskRun.flow_run_id == run.id, TaskRun.flow_attempt == run.attempt, TaskRun.result.is_not(None)
+    )
+    return list(session.scalars(query.order_by(TaskRun.id).limit(limit)))
+
+
 def tallies(session: Session, flow_run_id: uuid.UUID) -> dict[str, int]:
     """How many artifacts and subflow runs a run has, for the marks on its tabs."""
     artifacts = select(func.count()).select_from(Artifact).where(Artifact.flow_run_id == flow_run_id)
