@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
     from .retries import exponential_backoff
-    from .slots import concurrency, rate_limit, rate_limit_async
     from .serving import serve
+    from .slots import concurrency, rate_limit, rate_limit_async
     from .task_runners import ThreadRunner
     from .tasks import Task, task
     from .trigger_documents import Trigger

@@ -101,7 +101,7 @@ def test_a_progress_moves_on_the_page_of_its_run(admin: Watched) -> None:
 def test_viewers_change_nothing(path: str, guest: Watched) -> None:
     guest.page.goto(guest.server.login_url("viewer"))
     page = guest.open(path)
-    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator(".head h1")).to_be_visible()
     names = ("New limit", "New variable", "Delete", "Take")
     assert (
         sum(page.locator("main").get_by_role(role, name=name).count() for role in ("button", "link") for name in names)
