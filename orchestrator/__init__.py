@@ -12,6 +12,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import runtime
+    from .arguments import allow_failure, quote
     from .artifacts import (
         Artifact,
         create_image_artifact,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from .context import tags
     from .emitting import emit_event
     from .flows import Flow, flow
-    from .futures import TaskFuture, as_completed, unmapped, wait
+    from .futures import FutureList, TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
     from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
@@ -63,6 +64,7 @@ _HOMES = {
     "NO_CACHE": "caching",
     "RUN_ID": "caching",
     "ProcessRunner": "process_runner",
+    "FutureList": "futures",
     "State": "results",
     "TASK_SOURCE": "caching",
     "Task": "tasks",
@@ -70,6 +72,7 @@ _HOMES = {
     "ThreadRunner": "task_runners",
     "Trigger": "trigger_documents",
     "Variable": "variables",
+    "allow_failure": "arguments",
     "as_completed": "futures",
     "concurrency": "slots",
     "create_image_artifact": "artifacts",
@@ -84,6 +87,7 @@ _HOMES = {
     "rate_limit": "slots",
     "rate_limit_async": "slots",
     "serve": "serving",
+    "quote": "arguments",
     "tags": "context",
     "task": "tasks",
     "unmapped": "futures",
@@ -109,6 +113,7 @@ __all__ = [
     "Crashed",
     "Failed",
     "Flow",
+    "FutureList",
     "IsolationLevel",
     "ProcessRunner",
     "State",
@@ -118,6 +123,7 @@ __all__ = [
     "Trigger",
     "Variable",
     "__version__",
+    "allow_failure",
     "as_completed",
     "concurrency",
     "create_image_artifact",
@@ -129,6 +135,7 @@ __all__ = [
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "quote",
     "rate_limit",
     "rate_limit_async",
     "runtime",

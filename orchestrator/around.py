@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from . import emitting, parameters
+from .arguments import resolved
 from .context import TaskRun
 from .engine import Call, Step, Steps
 from .errors import InvalidInput
-from .futures import resolved
 from .results import State
 from .slots import Slots
 from .states import StateType

@@ -19,12 +19,13 @@ from urllib.parse import quote
 from pydantic_core import to_jsonable_python
 
 from . import context, names, parameters, result_storage, results, serializers
+from .arguments import found_in, resolved
 from .client import Client
 from .clock import from_text
 from .decorated import Decorated
 from .errors import ApiUnreachable, InvalidInput, NotFound
 from .flows import Flow
-from .futures import TaskFuture, found_in, resolved
+from .futures import TaskFuture
 from .logs import get_run_logger
 from .results import State
 from .states import StateType
@@ -86,7 +87,7 @@ class BackgroundFuture(TaskFuture[R]):
             return False
         told = facts["state"]
         state = State(StateType(told["type"]), told["name"], told["message"], from_text(told["at"]), told["details"])
-        self.resolve(state.holding(self._value()) if state.is_completed else state)
+        self.resolve(state.holding(self._value()) if state.is_completed() else state)
         return True
 
     def _value(self) -> Any:

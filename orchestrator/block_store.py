@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 from . import block, masking, settings
 from .client import Client
+from .clock import real_time as time
 from .errors import BlockError, NotFound, SettingsError, TransitionRefused, Unavailable
 
 log = logging.getLogger("orchestrator.limits")

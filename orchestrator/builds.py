@@ -22,6 +22,7 @@ from typing import Any
 from . import snapshots
 from .deployments import Document, parameter_problems
 from .errors import CodeNotLoadable, InvalidInput
+from .names import BY_SOURCE
 
 #: How long importing a project may take, in seconds.
 IMPORT_TIMEOUT = 300.0
@@ -157,6 +158,8 @@ def compose(facts: FlowFacts, name: str, given: Mapping[str, Any], old: Document
         block = changes["infrastructure"]["block"] or old.infrastructure.get("block")
         overrides = {**(old.infrastructure.get("overrides") or {}), **changes["infrastructure"]["overrides"]}
         changes["infrastructure"] = {"block": block, "overrides": overrides}
+    if old and old.version.startswith(BY_SOURCE):
+        changes.setdefault("version", facts.version)
     if old and "parameters" in changes:
         changes["parameters"] = {**old.parameters, **changes["parameters"]}
     changes.update(entrypoint=facts.entrypoint, parameter_schema=facts.parameter_schema)

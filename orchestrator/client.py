@@ -6,7 +6,6 @@ import logging
 import os
 import random
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import urllib3
 
 from . import serializers, settings
 from ._version import __version__
+from .clock import real_time as time
 from .clock import to_text
 from .errors import (
     AccessDenied,

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
+import time as real
 from datetime import datetime, timedelta, timezone
 from typing import Protocol
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)")
+
+
+class real_time:
+    """The functions of :mod:`time` as they were when this was loaded: code that runs in flows may replace those."""
+
+    monotonic = staticmethod(real.monotonic)
+    sleep = staticmethod(real.sleep)
+    time = staticmethod(real.time)
+    time_ns = staticmethod(real.time_ns)
 
 
 class Clock(Protocol):

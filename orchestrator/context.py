@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -170,6 +171,11 @@ def owner() -> FlowRun | None:
     return runs[0] if len(runs) == 1 else None
 
 
+def active_runs() -> list[FlowRun]:
+    """The outermost flow runs that this process executes."""
+    return list(_active.runs)
+
+
 @contextmanager
 def running(run: FlowRun) -> Iterator[None]:
     """Make a flow run the present one."""
@@ -208,7 +214,8 @@ class Naming:
     kind: str
     #: Of the flow or the task.
     name: str
-    parameters: dict[str, Any]
+    #: Gives the values of the call.
+    parameters: Callable[[], dict[str, Any]]
 
 
 _naming: ContextVar[Naming | None] = ContextVar("orchestrator_naming", default=None)
@@ -221,7 +228,7 @@ def present_naming(kind: str) -> Naming | None:
 
 
 @contextmanager
-def naming(kind: str, name: str, parameters: dict[str, Any]) -> Iterator[None]:
+def naming(kind: str, name: str, parameters: Callable[[], dict[str, Any]]) -> Iterator[None]:
     """While a function names a run of the flow or task ``name``."""
     before = _naming.get()
     _naming.set(Naming(kind, name, parameters))
@@ -249,6 +256,10 @@ def tags(*names: str) -> Iterator[frozenset[str]]:
 
 def _after_fork() -> None:
     _active.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def new_id() -> str:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from types import CodeType
 from typing import Any, Generic, ParamSpec, TypeVar
 
-from . import timeouts
+from . import streams, timeouts
+from .clock import now
 from .engine import Policy
 from .errors import InvalidInput
+from .names import BY_SOURCE
 from .retries import Delays, Retries
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 D = TypeVar("D", bound="Decorated[Any, Any]")
 
 
@@ -24,6 +29,8 @@ class Decorated(Generic[P, R]):
 
     #: What it is called in messages: ``flow`` or ``task``.
     kind = ""
+    #: The function itself; of a method that is bound, the bound one.
+    fn: Callable[P, R]
 
     def __init__(
         self,
@@ -36,11 +43,17 @@ class Decorated(Generic[P, R]):
         timeout_seconds: float | None = None,
         log_prints: bool | None = None,
     ) -> None:
+        #: A class method or static method, where the decorator stands above that one.
+        self._descriptor: Any = fn if isinstance(fn, (classmethod, staticmethod)) else None
+        if self._descriptor is not None:
+            fn = self._descriptor.__func__
         _check_function(fn, self.kind)
         functools.update_wrapper(self, fn)  # type: ignore[arg-type]
         self.fn = fn
         self.name = _name(name, fn, self.kind)
-        self.is_async = inspect.iscoroutinefunction(fn)
+        #: Whether a call gives its items one at a time.
+        self.is_generator = inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
+        self.is_async = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
         timeout = timeouts.check(timeout_seconds, f"{self.kind} {self.name}")
         if timeout is not None and not self.is_async and not timeouts.ALARMS:
             raise timeouts.refuse(f"{self.kind} {self.name}", "on this platform")
@@ -63,15 +76,34 @@ class Decorated(Generic[P, R]):
 
     def __get__(self: D, instance: Any, owner: type | None = None) -> D:
         """A flow or task that is a method, bound as functions are."""
-        if instance is None:
+        method = self.fn if self._descriptor is None else self._descriptor
+        if (instance is None and not isinstance(method, classmethod)) or isinstance(method, staticmethod):
             return self
         bound = copy.copy(self)
-        bound.fn = self.fn.__get__(instance, owner)
+        bound.fn, bound._descriptor = method.__get__(instance, owner), None
         return bound
+
+    def __copy__(self: D) -> D:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled by its name, as functions are, where it can be found by that."""
+        found: Any = sys.modules.get(self.fn.__module__)
+        for part in self.fn.__qualname__.split("."):
+            found = getattr(found, part, None)
+        return self.fn.__qualname__ if found is self else super().__reduce_ex__(protocol)
+
+    @property
+    def whole_fn(self) -> Callable[..., Any]:
+        """What gives the value of a run at once: the function; of a generator function one that collects its items."""
+        return streams.whole(self.fn, self.is_async) if self.is_generator else self.fn
 
     def with_options(self: D, **options: Any) -> D:
         """The same function with other options; those not given stay as they are."""
-        return type(self)(self.fn, **{**self._options, **options})
+        fn = self.fn if self._descriptor is None else self._descriptor
+        return type(self)(fn, **{**self._options, **options})
 
     def _must_interrupt(self, how: str = "outside the main thread") -> None:
         if self.policy.timeout is not None and not self.is_async and not timeouts.can_interrupt():
@@ -86,15 +118,37 @@ class Decorated(Generic[P, R]):
         return bool(return_state), kwargs.pop("wait_for", None) if "wait_for" in options else None
 
 
-def fill(template: str | Callable[[], str] | None, parameters: dict[str, Any], what: str) -> str | None:
-    """A run's name from its template and the parameters. Raises InvalidInput where it cannot be filled."""
+#: What names a run: a template, or a function, which is given the parameters where it has a parameter ``parameters``.
+RunName = str | Callable[[], str] | Callable[[dict[str, Any]], str]
+#: Longest name of a run, in characters; longer ones are cut.
+NAME_MAX = 1000
+
+
+def fill(template: RunName | None, facts: dict[str, Any], parameters: Callable[[], dict[str, Any]], what: str) -> str:
+    """A run's name from its template; empty where there is none.
+
+    Args:
+        template: What names the run.
+        facts: Names beside the parameters, which go before them.
+        parameters: Gives the parameters, where they are needed.
+        what: What the template is called in messages.
+
+    Raises:
+        InvalidInput: It cannot be filled.
+    """
     if template is None:
-        return None
+        return ""
     try:
-        text = template() if callable(template) else template.format(**parameters)
+        if not callable(template):
+            text = template.format(**{"now": now(), **facts, **parameters()})
+        elif "parameters" in inspect.signature(template).parameters:
+            text = template(parameters=parameters())  # type: ignore[call-arg]
+        else:
+            text = template()  # type: ignore[call-arg]
     except (KeyError, IndexError, AttributeError, ValueError) as error:
         raise InvalidInput(f"{what} {template!r} cannot be filled from the parameters: {error!r}") from None
-    return str(text)
+    text = str(text)
+    return text if len(text) <= NAME_MAX else f"{text[: NAME_MAX - 3]}..."
 
 
 def checked_tags(tags: Iterable[str] | None) -> frozenset[str]:
@@ -108,12 +162,8 @@ def checked_tags(tags: Iterable[str] | None) -> frozenset[str]:
 
 
 def _check_function(fn: Any, kind: str) -> None:
-    if isinstance(fn, (classmethod, staticmethod)):
-        raise InvalidInput(f"put @{type(fn).__name__} above @{kind}, not below it")
     if not callable(fn) or not hasattr(fn, "__name__"):
         raise InvalidInput(f"@{kind} goes on a function, not on {fn!r}")
-    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
-        raise InvalidInput(f"{fn.__name__} is a generator: @{kind} takes functions that return (return a list)")
 
 
 def _name(name: str | None, fn: Callable[..., Any], kind: str) -> str:
@@ -123,3 +173,12 @@ def _name(name: str | None, fn: Callable[..., Any], kind: str) -> str:
     if not isinstance(found, str) or not found.strip() or "/" in found or len(found) > 200:
         raise InvalidInput(f"{found!r} is no name for a {kind}: 1 to 200 characters without a slash")
     return found
+
+
+def source_version(fn: Callable[..., Any]) -> str:
+    """A version from the file that a function is written in: ``sha-`` and twelve digits; empty where there is none."""
+    try:
+        path = inspect.getsourcefile(inspect.unwrap(fn))
+        return f"{BY_SOURCE}{hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]}" if path else ""
+    except (OSError, TypeError):  # a notebook, a REPL, a file that is gone
+        return ""

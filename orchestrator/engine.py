@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import time
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,10 +15,12 @@ from functools import partial
 from typing import Any
 
 from . import clock, context, results
+from .arguments import Upstream, bare, final, found_in, resolved
 from .clock import now, to_text
+from .clock import real_time as time
 from .context import FlowRun, TaskRun
 from .errors import TimedOut
-from .futures import TaskFuture, found_in, resolved
+from .futures import TaskFuture
 from .logs import get_run_logger
 from .results import State
 from .retries import Retries
@@ -71,8 +72,8 @@ class Wait:
 
     __slots__ = ("futures",)
 
-    def __init__(self, futures: Iterable[TaskFuture[Any] | State]) -> None:
-        self.futures = [future for future in futures if isinstance(future, TaskFuture) and not future.done()]
+    def __init__(self, upstream: Iterable[Upstream]) -> None:
+        self.futures = [one for one in map(bare, upstream) if isinstance(one, TaskFuture) and not one.done()]
 
     def run(self) -> None:
         for future in self.futures:
@@ -150,18 +151,23 @@ class Policy:
     timeout: float | None
 
 
+def waited_for(upstream: list[Upstream]) -> Generator[Step, Any, State | None]:
+    """Wait for what a run depends on; the state that the run ends in without having begun, if so it is."""
+    yield Wait(upstream)
+    return _first_failed(upstream)
+
+
 def task_steps(
     run: TaskRun,
     policy: Policy,
     fn: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    upstream: list[TaskFuture[Any] | State],
+    upstream: list[Upstream],
 ) -> Steps:
     """The life of one task run; returns its final state."""
     if upstream:
-        yield Wait(upstream)
-        if (failed := _first_failed(upstream)) is not None:
+        if (failed := (yield from waited_for(upstream))) is not None:
             return _finish(run, failed)
         args, kwargs = resolved(args), resolved(kwargs)
         if run.kept is not None:
@@ -240,30 +246,31 @@ def _report_end(run: TaskRun | FlowRun, state: State) -> None:
 
 def _concluded(value: Any) -> Steps:
     """The final state that a return value stands for."""
-    if type(value) is State:
-        return value
+    if isinstance(value, State):
+        return _returned(value)
     found = found_in(value)
     if not found:
         return results.Completed(data=value)
     yield Wait(found)
-    bad = [one for one in map(_final, found) if not one.is_completed]
+    bad = [one for one in map(final, found) if one is not None and not one.is_completed()]
     if not bad:
         return results.Completed(data=resolved(value))
     message = f"{len(bad)} of {len(found)} returned runs did not complete; the first: {bad[0].name} {bad[0].message}"
-    error = bad[0]._error or results.run_error(bad[0])
+    error = bad[0]._error if bad[0]._error is not None else results.run_error(bad[0])
     return State(_S.FAILED, "", message.rstrip()).holding(error=error)
 
 
-def _final(one: TaskFuture[Any] | State) -> State:
-    state = one if isinstance(one, State) else one.state
-    assert state is not None
-    return state
+def _returned(state: State) -> State:
+    """A returned state, which may be that of another run, or one that was made long ago, as that of this run."""
+    if state.is_final():
+        return state.anew()
+    return State(_S.FAILED, "", f"the code returned the state {state.name}, which is no end of a run")
 
 
-def _first_failed(upstream: list[TaskFuture[Any] | State]) -> State | None:
+def _first_failed(upstream: list[Upstream]) -> State | None:
     for one in upstream:
-        state = _final(one)
-        if not state.is_completed:
+        state = final(one)
+        if state is not None and not state.is_completed():
             name = one.name if isinstance(one, TaskFuture) else "a run it depends on"
             message = f"not run: {name} ended {state.name}"
             return State(_S.CANCELLED, "UpstreamFailed", f"{message}: {state.message}" if state.message else message)
@@ -310,7 +317,7 @@ def flow_steps(
 
 def _settled(run: FlowRun, state: State) -> Generator[Step, Any, None]:
     """Wait for tasks that were submitted; after a failure those that have not begun never do."""
-    if not state.is_completed:
+    if not state.is_completed():
         abandon(run, "the flow run ended before it began")
     while run.pending:
         yield Wait(list(run.pending))

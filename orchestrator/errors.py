@@ -17,7 +17,7 @@ OrchestratorError                the root; its text is one line that names the f
   CodeNotLoadable                an entrypoint does not import
   JobFailed                      work that another system was told to do failed
   RunError                       a run did not complete
-    FailedRun  CrashedRun  CancelledRun  TimedOut
+    FailedRun  CrashedRun  CancelledRun  TimedOut  UnfinishedRun
 ```
 The docstring of a class is its default message.
 """
@@ -128,3 +128,7 @@ class CancelledRun(RunError):
 
 class TimedOut(RunError):
     """The run took longer than its time-out."""
+
+
+class UnfinishedRun(RunError):
+    """The run has not ended."""

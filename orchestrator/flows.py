@@ -5,15 +5,28 @@ from __future__ import annotations
 import inspect
 import os
 import socket
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from . import context, keeping, names, parameters, result_storage, results, settings, timeouts, tracking
+from . import (
+    context,
+    forks,
+    keeping,
+    names,
+    parameters,
+    result_storage,
+    results,
+    settings,
+    streams,
+    timeouts,
+    tracking,
+)
+from .arguments import Upstream, found_in, resolved
 from .context import FlowRun
-from .decorated import Decorated, P, R, fill
-from .engine import Steps, abandon, drive, drive_async, flow_steps
+from .decorated import Decorated, P, R, RunName, fill, source_version
+from .engine import Steps, abandon, drive, drive_async, flow_steps, waited_for
 from .errors import InvalidInput, ParameterError
 from .flow_graphs import FlowGraph, graph_of, tracing
 from .logs import captured, get_run_logger
@@ -22,7 +35,10 @@ from .retries import Delays
 from .states import StateType
 from .task_runners import TaskRunner
 
+forks.heed()
 _S = StateType
+T = TypeVar("T")
+Q = ParamSpec("Q")
 
 
 class Flow(Decorated[P, R]):
@@ -36,7 +52,7 @@ class Flow(Decorated[P, R]):
         *,
         description: str | None = None,
         version: str = "",
-        flow_run_name: str | Callable[[], str] | None = None,
+        flow_run_name: RunName | None = None,
         validate_parameters: bool = True,
         task_runner: TaskRunner | None = None,
         persist_result: bool | None = None,
@@ -46,7 +62,7 @@ class Flow(Decorated[P, R]):
     ) -> None:
         super().__init__(fn, **options)
         self.description = _text(description, "description") or inspect.getdoc(fn) or ""
-        self.version = _text(version, "version")
+        self._version = _text(version, "version")
         self.persist_result = persist_result
         self.result_serializer = keeping.check_serializer(result_serializer, persist_result, f"flow {self.name}")
         self.durable = durable
@@ -70,33 +86,65 @@ class Flow(Decorated[P, R]):
         """Whether its results are pickled."""
         return self.result_serializer == "pickle"
 
-    @overload
-    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
+    @property
+    def version(self) -> str:
+        """The version that was given; else ``sha-`` and the head of the hash of the file with its function."""
+        return self._version or source_version(self.fn)
+
+    if TYPE_CHECKING:  # what a method is bound to is taken off its parameters
+
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Flow[P, R]: ...
+
+        @overload
+        def __get__(self: Flow[Concatenate[Any, Q], T], instance: object, owner: type | None = None) -> Flow[Q, T]: ...
+
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(
+        self: Flow[P, Coroutine[Any, Any, T]], /, *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> Coroutine[Any, Any, State]: ...
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def __call__(
+        self: Flow[P, AsyncIterator[T]], /, *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(self, /, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
+
+    @overload
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the flow here and now; its return value.
 
         The run is recorded where an API is configured; where none is, one line on standard error says so. Inside
         another flow it is a run of its own below that one. ``return_state=True`` gives the final state in place of the
-        value, and does not raise what the flow raised.
+        value, and does not raise what the flow raised. Arguments may be or hold futures and states, which it waits for,
+        as for those in ``wait_for``: when one does not complete, the flow run ends CANCELLED, ``UpstreamFailed``.
+
+        A generator function gives a generator: the run begins with the first item that is asked for, and goes on until
+        the body ends or the generator is closed. With ``return_state=True`` it is run to its end, and the value is the
+        list of items.
 
         Raises:
             ParameterError: The arguments do not fit the signature or its type hints.
         """
         if tracing.active and (tracer := tracing.present()) is not None:
             return tracer.call(self, args, kwargs)
-        return_state, _ = self._split(kwargs)
+        return_state, wait_for = self._split(kwargs)
+        streamed = self.is_generator and not return_state
+        steps = self._steps(args, kwargs, wait_for, streamed)
         if self.is_async:
-            return self._call_async(args, kwargs, return_state)
+            return streams.stream_async(steps) if streamed else self._call_async(steps, return_state)
         self._must_interrupt()
-        if context.flow_run() is not None:
-            state = drive(self._steps(args, kwargs))
-        else:
-            with timeouts.termination():
-                state = drive(self._steps(args, kwargs))
+        guard = nullcontext if context.flow_run() is not None else timeouts.termination
+        if streamed:
+            return streams.stream(steps, guard)
+        with guard():
+            state = drive(steps)
         return state if return_state else state.result()
 
     def visualize(self, *args: Any, **kwargs: Any) -> FlowGraph:
@@ -110,17 +158,21 @@ class Flow(Decorated[P, R]):
         """
         return graph_of(self, args, kwargs)
 
-    async def _call_async(self, args: tuple[Any, ...], kwargs: dict[str, Any], return_state: bool) -> Any:
-        state = await drive_async(self._steps(args, kwargs))
+    async def _call_async(self, steps: Steps, return_state: bool) -> Any:
+        state = await drive_async(steps)
         return state if return_state else state.result()
 
-    def _steps(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
+    def _steps(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any, streamed: bool) -> Steps:
         """The life of a run by hand, or of a subflow."""
         parent = context.flow_run()
-        values, problem = self._bound(args, kwargs)
+        upstream: list[Upstream] = found_in((args, kwargs, wait_for))
+        refused = (yield from waited_for(upstream)) if upstream else None
+        if upstream and refused is None:
+            args, kwargs = resolved(args), resolved(kwargs)
+        values, problem = self._bound(args, kwargs, refused is None)
         run = self._run(parent, values)
-        if problem is not None:
-            state = results.failure(problem).holding(run_id=run.id)
+        if refused is not None or problem is not None:
+            state = (refused or results.failure(problem)).holding(run_id=run.id)  # type: ignore[arg-type]
             _announce(run, state)
             return state
         with tracking.kept_alive(run):
@@ -130,7 +182,7 @@ class Flow(Decorated[P, R]):
                 return found[0]
             try:
                 with ExitStack() as stack:
-                    state = yield from run_steps(self, run, values, stack)
+                    state = yield from run_steps(self, run, values, stack, streamed)
                     result = concluded(self, run, state)
             except BaseException:
                 if run.ended is not None:
@@ -139,13 +191,15 @@ class Flow(Decorated[P, R]):
             run.put_state(state, result, keeping.key_of_end(run, state, result))
         return state
 
-    def _bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], ParameterError | None]:
+    def _bound(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], to_run: bool
+    ) -> tuple[dict[str, Any], ParameterError | None]:
         try:
             values = parameters.bind(self.fn, args, kwargs)
         except ParameterError as error:
             return dict(kwargs), error
         try:
-            return (parameters.validate(self.fn, values) if self.validate_parameters else values), None
+            return (parameters.validate(self.fn, values) if to_run and self.validate_parameters else values), None
         except ParameterError as error:
             return values, error
 
@@ -157,8 +211,9 @@ class Flow(Decorated[P, R]):
             prints = parent.log_prints if parent is not None else found.log_prints
         name = None
         if self.flow_run_name is not None:
-            with context.naming("flow", self.name, values):
-                name = fill(self.flow_run_name, values, f"flow_run_name of flow {self.name}")
+            facts = {"flow_name": self.name}
+            with context.naming("flow", self.name, lambda: values):
+                name = fill(self.flow_run_name, facts, lambda: values, f"flow_run_name of flow {self.name}")
         run = FlowRun(
             id=context.new_id(),
             flow_name=self.name,
@@ -184,16 +239,19 @@ class Flow(Decorated[P, R]):
         return keeping.of_flow_run(run, durable=self.durable, persist=persist, retries=retries, scope=run.call_key)
 
 
-def run_steps(flow: Flow[Any, Any], run: FlowRun, values: dict[str, Any], stack: ExitStack) -> Steps:
+def run_steps(
+    flow: Flow[Any, Any], run: FlowRun, values: dict[str, Any], stack: ExitStack, streamed: bool = False
+) -> Steps:
     """Run a flow with checked parameters as ``run``, which is RUNNING; its final state, not yet reported.
 
-    The run stays the present one until ``stack`` is closed.
+    The run stays the present one until ``stack`` is closed. The value of a generator function is the list of its items,
+    unless it is ``streamed`` to whoever drives the steps.
     """
     run.runner = flow.task_runner.fresh() if flow.task_runner is not None else None
     stack.enter_context(context.running(run))
     stack.enter_context(captured(run))
     args, kwargs = parameters.arguments(flow.fn, values)
-    fn = flow.fn
+    fn = flow.fn if streamed else flow.whole_fn
     if flow.policy.retries.most and run.keeping is not None:
         fn = run.keeping.trying(fn)
     try:
@@ -210,7 +268,7 @@ def concluded(flow: Flow[Any, Any], run: FlowRun, state: State) -> dict[str, Any
     log, found = get_run_logger(), run.settings
     if state.type is _S.FAILED:
         log.error("flow run %s failed: %s", run.name, state.message)
-    if not state.is_completed:
+    if not state.is_completed():
         return None
     if flow.pickles:
         return keeping.keep_pickled(run, state.result())
@@ -259,7 +317,7 @@ def flow(
     name: str | None = None,
     description: str | None = None,
     version: str = "",
-    flow_run_name: str | Callable[[], str] | None = None,
+    flow_run_name: RunName | None = None,
     retries: int = 0,
     retry_delay_seconds: Delays = 0.0,
     retry_jitter_factor: float | None = None,
@@ -277,12 +335,13 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a flow: ``@flow`` or ``@flow(name="Load")``.
 
     Args:
-        fn: The function, ordinary or ``async``.
+        fn: The function, ordinary or ``async``, a method, a generator function.
         name: Name of the flow; the function's, with hyphens, when not given.
         description: Of the deployments that are built of it; the docstring when not given.
-        version: Of the deployments that are built of it.
+        version: Of the deployments that are built of it; from the hash of its source file when not given.
         flow_run_name: Names its runs by hand and as a subflow: a template such as ``load {table}`` over the parameters,
-            or a function. Runs of deployments have a name before any code is loaded.
+            ``flow_name`` and ``now``, or a function, of nothing or of ``parameters``. Runs of deployments have a name
+            before any code is loaded.
         retries: Tries after the first.
         retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list.
         retry_jitter_factor: Lengthens each delay by up to this share of it, at random.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
 import uuid
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
+
+from .clock import real_time as time
 
 T = TypeVar("T")
 

@@ -291,7 +291,7 @@ def earlier_subflow(run: FlowRun, pickles: bool) -> Generator[Any, Any, tuple[St
 def key_of_end(run: FlowRun, state: State, result: dict[str, Any] | None) -> str:
     """By what a later attempt of the flow run above finds how a subflow ended; empty: not at all."""
     keeping = run.keeping
-    if not run.call_key or result is None or keeping is None or not state.is_completed:
+    if not run.call_key or result is None or keeping is None or not state.is_completed():
         return ""
     if "serializer" not in result and not typed_json.is_plain(state.result()):
         return ""  # what is kept is JSON for people: it does not give back what was returned

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TextIO
 
 from . import context
+from .clock import real_time as time
 from .clock import to_text
 from .context import FlowRun, TaskRun
 from .masking import here as masks
@@ -94,7 +95,7 @@ class RunHandler(logging.Handler):
             return
         try:
             task: TaskRun | None = getattr(record, "task_run", None) or context.task_run()
-            put_line(run, task, record.levelno, record.name, self.format(record), record.created)
+            put_line(run, task, record.levelno, record.name, self.format(record), _moment(record.created))
         except Exception:
             self.handleError(record)
 
@@ -106,6 +107,12 @@ class RunHandler(logging.Handler):
                 return False
             logger = logger.parent if logger.propagate else None
         return True
+
+
+def _moment(created: float) -> float:
+    """When a record was made; now, where it was made by a clock that code had replaced."""
+    at = time.time()
+    return created if abs(created - at) < 86_400 else at
 
 
 def _last_resort(record: logging.LogRecord) -> None:

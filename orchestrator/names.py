@@ -6,6 +6,8 @@ import random
 
 #: Flows of tasks that are served begin so, and their deployments are called so.
 TASK_FLOW, BACKGROUND = "task.", "background"
+#: Versions that nobody gave begin so; the hash of a source file follows.
+BY_SOURCE = "sha-"
 
 # fmt: off
 _QUALITIES = """

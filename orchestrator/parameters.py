@@ -11,10 +11,11 @@ from typing import Any
 
 import pydantic
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined, to_jsonable_python
+from pydantic_core import PydanticUndefined
 
 from . import serializers
 from .errors import ParameterError
+from .jsonable import jsonable
 
 #: Largest JSON form of one parameter that is reported as it is, in bytes.
 REPORTED_MAX = 64 * 1024
@@ -135,7 +136,7 @@ _PLAIN = frozenset({type(None), bool, float})
 
 def _reported(value: Any) -> Any:
     try:
-        data = serializers.dumps(value, default=to_jsonable_python)
+        data = serializers.dumps(value, default=jsonable)
     except Exception:  # any serializer of the user's own may fail in its own way
         return _short(value)
     return serializers.loads(data) if len(data) <= REPORTED_MAX else _short(value)

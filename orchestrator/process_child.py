@@ -245,10 +245,10 @@ def _ended(state: State, name: str) -> Ended:
     content = state.result(raise_on_failure=False)
     try:
         data = pickle.dumps(content, PROTOCOL)
-        if not state.is_completed:
+        if not state.is_completed():
             pickle.loads(data)  # exceptions with constructors of their own are made, and cannot be made anew
     except Exception as error:
-        if state.is_completed:
+        if state.is_completed():
             told = f"the result of {name}, a {type(content).__name__}, cannot be sent from its process"
             return _ended(results.failure(InvalidInput(f"{told}: {results.describe(error)}")), name)
         data = b""

@@ -197,7 +197,7 @@ class ProcessRunner(ThreadRunner):
             state = process.call(order, relay, task.name)
         finally:
             self._give_back(process, state is not None and state.type is not StateType.CRASHED)
-        if self._ended and not state.is_completed:
+        if self._ended and not state.is_completed():
             state = _too_late()
         if not process.is_alive:
             relay.close(state)
@@ -434,7 +434,7 @@ def _state(ended: Ended, name: str) -> State:
     except Exception as error:  # as above
         told = results.describe(error)
         return results.failure(InvalidInput(f"the result of {name} cannot be read from its process: {told}"))
-    if state.is_completed:
+    if state.is_completed():
         return state.holding(content)
     trace = (ended.details or {}).get("traceback")
     if trace and content.__cause__ is None:

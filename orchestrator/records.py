@@ -49,10 +49,45 @@ class State(Record):
         if not self.name:
             object.__setattr__(self, "name", DISPLAY_NAMES[self.type])
 
-    @property
-    def is_terminal(self) -> bool:
+    def is_final(self) -> bool:
         """Whether nothing more will happen."""
         return self.type in TERMINAL
+
+    def is_scheduled(self) -> bool:
+        """Whether the run waits for its time, an agent or its next try."""
+        return self.type is StateType.SCHEDULED
+
+    def is_pending(self) -> bool:
+        """Whether the run is about to start."""
+        return self.type is StateType.PENDING
+
+    def is_running(self) -> bool:
+        """Whether its code executes."""
+        return self.type is StateType.RUNNING
+
+    def is_paused(self) -> bool:
+        """Whether the run waits for a person."""
+        return self.type is StateType.PAUSED
+
+    def is_cancelling(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self.type is StateType.CANCELLING
+
+    def is_completed(self) -> bool:
+        """Whether the run did what was asked of it."""
+        return self.type is StateType.COMPLETED
+
+    def is_failed(self) -> bool:
+        """Whether its code raised, or ran over its time."""
+        return self.type is StateType.FAILED
+
+    def is_crashed(self) -> bool:
+        """Whether the world stopped it."""
+        return self.type is StateType.CRASHED
+
+    def is_cancelled(self) -> bool:
+        """Whether a person, a rule or another run stopped it."""
+        return self.type is StateType.CANCELLED
 
 
 @dataclass(frozen=True)

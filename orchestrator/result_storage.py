@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from . import serializers, template_values, typed_json
 from .block import Block
 from .block_store import ApiBlockStore
 from .client import Client, patiently
+from .clock import real_time as time
 from .errors import BlockError, InvalidInput, NotFound
 from .interfaces import FileSystem, clean_path
 from .records import Results

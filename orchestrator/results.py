@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
-from pydantic_core import to_jsonable_python
-
 from . import records, serializers
-from .errors import CancelledRun, CrashedRun, FailedRun, OrchestratorError, TimedOut
-from .states import StateType
+from .errors import CancelledRun, CrashedRun, FailedRun, OrchestratorError, TimedOut, UnfinishedRun
+from .jsonable import jsonable
+from .states import TERMINAL, StateType
 
 #: Longest traceback kept in a state, in characters.
 TRACEBACK_MAX = 16_000
@@ -42,13 +41,21 @@ class State(records.State):
 
         Raises:
             FailedRun, CrashedRun, CancelledRun, TimedOut: The run did not complete and raised nothing itself.
+            UnfinishedRun: The run has not ended.
         """
         if self.type is StateType.COMPLETED:
             return None if self._value is _NOTHING else self._value
-        error = self._error or run_error(self)
+        if self.type not in TERMINAL:
+            raise UnfinishedRun(f"the run is {self.name}: it has no result yet")
+        error = self._error if self._error is not None else run_error(self)
         if raise_on_failure:
             raise error
-        return error
+        return error if self._value is _NOTHING else self._value
+
+    def anew(self) -> State:
+        """The same state, of now and of no run yet; it holds what this one holds."""
+        value, error = self._value, self._error
+        return State(self.type, self.name, self.message, details=self.details).holding(value, error)
 
     def holding(self, value: Any = _NOTHING, error: BaseException | None = None, run_id: str = "") -> State:
         """Attach a value, an exception, the run's id; returns the state itself."""
@@ -60,30 +67,38 @@ class State(records.State):
             object.__setattr__(self, "run_id", run_id)
         return self
 
-    @property
-    def is_completed(self) -> bool:
-        """Whether the run did what was asked of it."""
-        return self.type is StateType.COMPLETED
-
 
 def Completed(message: str = "", *, name: str = "", data: Any = None) -> State:
     """A COMPLETED state for a flow or task to return; ``data`` is its value."""
     return State(StateType.COMPLETED, name, message).holding(data)
 
 
-def Failed(message: str = "", *, name: str = "", error: BaseException | None = None) -> State:
-    """A FAILED state for a flow or task to return; ``error`` is what its caller gets raised."""
-    return State(StateType.FAILED, name, message).holding(error=error)
+def Failed(message: str = "", *, name: str = "", error: BaseException | None = None, data: Any = None) -> State:
+    """A FAILED state for a flow or task to return.
+
+    Args:
+        message: Why, in one line.
+        name: A name of your own for it.
+        error: What its caller gets raised.
+        data: The same, where it is an exception; anything else is what ``result(raise_on_failure=False)`` gives.
+    """
+    return _ended_badly(StateType.FAILED, message, name, error, data)
 
 
-def Crashed(message: str = "", *, name: str = "", error: BaseException | None = None) -> State:
-    """A CRASHED state for a flow or task to return: the world, not the code, was at fault."""
-    return State(StateType.CRASHED, name, message).holding(error=error)
+def Crashed(message: str = "", *, name: str = "", error: BaseException | None = None, data: Any = None) -> State:
+    """A CRASHED state for a flow or task to return: the world, not the code, was at fault. As :func:`Failed`."""
+    return _ended_badly(StateType.CRASHED, message, name, error, data)
 
 
-def Cancelled(message: str = "", *, name: str = "") -> State:
-    """A CANCELLED state for a flow or task to return."""
-    return State(StateType.CANCELLED, name, message)
+def Cancelled(message: str = "", *, name: str = "", error: BaseException | None = None, data: Any = None) -> State:
+    """A CANCELLED state for a flow or task to return. As :func:`Failed`."""
+    return _ended_badly(StateType.CANCELLED, message, name, error, data)
+
+
+def _ended_badly(kind: StateType, message: str, name: str, error: BaseException | None, data: Any) -> State:
+    if error is None and isinstance(data, BaseException):
+        error, data = data, None
+    return State(kind, name, message).holding(_NOTHING if data is None else data, error)
 
 
 def failure(error: BaseException) -> State:
@@ -156,8 +171,8 @@ def keep(value: Any, most: int, log: Log, persist: bool | None, elsewhere: Elsew
     if persist is False or (most <= 0 and (value is None or not (persist or elsewhere.store))):
         return None
     try:
-        data = serializers.dumps(value, default=to_jsonable_python)
-    except Exception as error:  # to_jsonable_python runs serializers of the user's own types
+        data = serializers.dumps(value, default=jsonable)
+    except Exception as error:  # jsonable runs serializers of the user's own types
         log.warning("the result, a %s, was not stored: it has no JSON form (%s)", type(value).__name__, describe(error))
         return None
     if len(data) <= most:

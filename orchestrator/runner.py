@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import block_store, parameters, records, result_storage, results, settings, snapshots, template_values
+from . import block_store, forks, parameters, records, result_storage, results, settings, snapshots, template_values
 from .block import Block, use_store
 from .client import Client, patiently
+from .clock import real_time as time
 from .context import FlowRun
 from .engine import Steps, drive, drive_async
 from .errors import BlockError, CodeNotLoadable, InvalidInput, OrchestratorError
@@ -110,9 +110,12 @@ def _run(flow: Flow[Any, Any], run: FlowRun) -> tuple[records.State, dict[str, A
             result.append(concluded(flow, run, state))
         return state
 
+    here = os.getpid()
     try:
         state = asyncio.run(drive_async(steps())) if flow.is_async else drive(steps())
+        forks.leave(here, 0 if state.is_completed() else 1)
     except BaseException as error:  # KeyboardInterrupt and the like: the process ends, its supervisor says why
+        forks.leave(here, 1)
         return _plain(State(StateType.CRASHED, "", results.describe(error), details=results.details(error))), None
     return _plain(state), result[0] if result else None
 

@@ -88,7 +88,7 @@ class FlowRunFacts(_Facts):
     def parameters(self) -> dict[str, Any]:
         """The values that the flow was called with."""
         if (named := context.present_naming("flow")) is not None:
-            return dict(named.parameters)
+            return dict(named.parameters())
         return self._of("parameters", _dict, lambda run: dict(run.parameters), {})
 
     @property
@@ -165,7 +165,7 @@ class TaskRunFacts(_Facts):
     def parameters(self) -> dict[str, Any]:
         """The values that the task is called with, for a function that names the run; empty while the task runs."""
         named = context.present_naming("task")
-        return self._given("parameters", _dict, lambda: {} if named is None else dict(named.parameters))
+        return self._given("parameters", _dict, lambda: {} if named is None else dict(named.parameters()))
 
     @property
     def task_key(self) -> str | None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sized
+import inspect
+import io
+import os
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Literal, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from . import caching, context, keeping, kept_calls, parameters, slots
+from . import caching, context, keeping, kept_calls, parameters, slots, streams
+from .arguments import Upstream, allow_failure, bare, found_in, quote, run_id
 from .around import Told, limited, moves, telling
 from .background import BackgroundFuture, send
 from .context import TaskRun
-from .decorated import Decorated, P, R, checked_tags, fill
+from .decorated import Decorated, P, R, RunName, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
 from .errors import ParameterError
 from .flow_graphs import tracing
-from .futures import TaskFuture, found_in, unmapped
+from .futures import FutureList, TaskFuture, unmapped
 from .results import State, failure
 from .retries import Delays
 from .states import StateType
@@ -25,9 +30,12 @@ from .task_runners import TaskRunner, ThreadRunner
 from .timeouts import refuse
 
 T = TypeVar("T")
+Q = ParamSpec("Q")
 #: Tasks on event loops, which hold tasks only weakly.
 _on_loops: set[asyncio.Task[None]] = set()
 _outside: list[TaskRunner] = []
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_outside.clear)
 
 
 class Task(Decorated[P, R]):
@@ -40,7 +48,7 @@ class Task(Decorated[P, R]):
         fn: Callable[P, R],
         *,
         tags: Iterable[str] | None = None,
-        task_run_name: str | Callable[[], str] | None = None,
+        task_run_name: RunName | None = None,
         persist_result: bool | None = None,
         result_serializer: str = "json",
         cache_policy: caching.CachePolicy | None = None,
@@ -53,6 +61,8 @@ class Task(Decorated[P, R]):
         **options: Any,
     ) -> None:
         super().__init__(fn, **options)
+        #: Its docstring.
+        self.description = inspect.getdoc(self.fn) or ""
         self.tags = checked_tags(tags)
         self.task_run_name = task_run_name
         serializer = keeping.check_serializer(result_serializer, persist_result, f"task {self.name}")
@@ -60,7 +70,7 @@ class Task(Decorated[P, R]):
         self.keep = keeping.Keep(self, persist_result, serializer, cached)
         self.viz_return_value = viz_return_value
         #: The resources that it reads and writes; None: none are named.
-        self.moves = moves(fn, reads, writes)
+        self.moves = moves(self.fn, reads, writes)
         self._options = {
             **options,
             "tags": tags,
@@ -76,17 +86,41 @@ class Task(Decorated[P, R]):
             "viz_return_value": viz_return_value,
         }
 
-    @overload
-    def __call__(self, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
+    if TYPE_CHECKING:  # what a method is bound to is taken off its parameters
+
+        @overload
+        def __get__(self, instance: None, owner: type | None = None) -> Task[P, R]: ...
+
+        @overload
+        def __get__(self: Task[Concatenate[Any, Q], T], instance: object, owner: type | None = None) -> Task[Q, T]: ...
+
+        def __get__(self, instance: Any, owner: type | None = None) -> Any: ...
 
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(
+        self: Task[P, Coroutine[Any, Any, T]], /, *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> Coroutine[Any, Any, State]: ...
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    @overload
+    def __call__(
+        self: Task[P, AsyncIterator[T]], /, *args: Any, return_state: Literal[True], **kwargs: Any
+    ) -> Coroutine[Any, Any, State]: ...
+
+    @overload
+    def __call__(self, /, *args: Any, return_state: Literal[True], **kwargs: Any) -> State: ...
+
+    @overload
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the task here and now; its return value.
 
         Two more arguments are taken where the function has none of that name: ``return_state=True`` gives the final
         state in place of the value, and never raises what the task raised; ``wait_for`` lists futures to wait for.
+
+        A generator function gives a generator: the run begins with the first item that is asked for, and goes on until
+        the body ends or the generator is closed. With ``return_state=True`` it is run to its end, and the value is the
+        list of items.
 
         Raises:
             CancelledRun: A task run whose result it takes, or that it waits for, did not complete.
@@ -94,24 +128,33 @@ class Task(Decorated[P, R]):
         if tracing.active and (tracer := tracing.present()) is not None:
             return tracer.call(self, args, kwargs)
         return_state, wait_for = self._split(kwargs)
-        _, steps = self._prepare(args, kwargs, wait_for)
+        streamed = self.is_generator and not return_state
+        _, steps = self._prepare(args, kwargs, wait_for, streamed=streamed)
         if self.is_async:
-            return _result(steps, return_state)
+            return streams.stream_async(steps) if streamed else _result(steps, return_state)
         self._must_interrupt()
+        if streamed:
+            return streams.stream(steps)
         state = drive(steps)
         return state if return_state else state.result()
 
     @overload
-    def submit(self: Task[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> TaskFuture[T]: ...
+    def submit(self: Task[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[T]: ...
 
     @overload
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[R]: ...
+    def submit(self: Task[P, AsyncIterator[T]], /, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[list[T]]: ...
 
     @overload
-    def submit(self, *args: Any, **kwargs: Any) -> TaskFuture[Any]: ...
+    def submit(self: Task[P, Iterator[T]], /, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[list[T]]: ...
 
-    def submit(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task beside the flow; returns a future at once.
+    @overload
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[R]: ...
+
+    @overload
+    def submit(self, /, *args: Any, **kwargs: Any) -> TaskFuture[Any]: ...
+
+    def submit(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Run the task beside the flow; returns a future at once. The result of a generator function is a list.
 
         Arguments may be or hold futures: the task begins when they are done, and gets their results. ``wait_for`` lists
         more to wait for. When one of them does not complete the task is not run: it ends CANCELLED, ``UpstreamFailed``.
@@ -125,12 +168,25 @@ class Task(Decorated[P, R]):
         _, wait_for = self._split(kwargs)
         return self._submit(args, kwargs, wait_for)
 
-    def map(self, *args: Any, **kwargs: Any) -> list[TaskFuture[Any]]:
-        """Submit the task once for each element of the arguments.
+    @overload
+    def map(self: Task[P, Coroutine[Any, Any, T]], /, *args: Any, **kwargs: Any) -> FutureList[T]: ...
 
-        Lists and other sized collections are gone through together and have to be of one length; texts, bytes, dicts,
-        single values and what is marked :class:`unmapped` go to every call whole. A future of a collection is waited
-        for.
+    @overload
+    def map(self: Task[P, AsyncIterator[T]], /, *args: Any, **kwargs: Any) -> FutureList[list[T]]: ...
+
+    @overload
+    def map(self: Task[P, Iterator[T]], /, *args: Any, **kwargs: Any) -> FutureList[list[T]]: ...
+
+    @overload
+    def map(self, /, *args: Any, **kwargs: Any) -> FutureList[R]: ...
+
+    def map(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Submit the task once for each element of the arguments; a list of futures.
+
+        Lists, generators and whatever else can be gone through are gone through together, to their ends, and have to be
+        of one length; texts, bytes, mappings, open files, single values and what is :class:`unmapped` go to every call
+        whole. A future of a collection is waited for. ``allow_failure`` and ``quote`` around a collection are put
+        around each element.
 
         Raises:
             ParameterError: There is nothing to go through, or lengths differ.
@@ -146,7 +202,9 @@ class Task(Decorated[P, R]):
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             raise ParameterError(f"map of {self.name}: all collections have to be of one length, but {told}")
-        rows: list[TaskFuture[Any]] = []
+        if through := [named[name] for name in lengths if isinstance(bare(named[name]), (TaskFuture, State))]:
+            wait_for = [*found_in(wait_for), *through]
+        rows: FutureList[Any] = FutureList()
         for number in range(next(iter(lengths.values()))):
             row = {name: _whole(named[name]) if column is None else column[number] for name, column in columns.items()}
             positional = tuple(row.pop(f"argument {place}") for place in range(1, len(args) + 1))
@@ -188,24 +246,26 @@ class Task(Decorated[P, R]):
         kwargs: dict[str, Any],
         wait_for: Any,
         carried: Callable[..., Any] | None = None,
+        streamed: bool = False,
     ) -> tuple[TaskRun, Steps]:
         flow_run = context.flow_run()
-        upstream = found_in(args) if args else []
+        upstream: list[Upstream] = found_in(args) if args else []
         if kwargs:
             upstream += found_in(kwargs)
         if wait_for is not None:
             upstream += found_in(wait_for)
-        ids = list(dict.fromkeys(filter(None, map(_id_of, upstream)))) if upstream else []
+        ids = list(dict.fromkeys(filter(None, map(run_id, upstream)))) if upstream else []
         tags = self.tags | context.present_tags()
         prints = self.log_prints if self.log_prints is not None else flow_run is None or flow_run.log_prints
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
         run.task_name = self.name
         kept = flow_run.keeping if flow_run is not None else None
-        if kept is not None or self.keep.is_asked:
+        if (kept is not None or self.keep.is_asked) and not streamed:
             run.kept = kept_calls.of_task_run(run, self.keep, kept, self.fn)
             if run.kept is not None and not upstream:
                 run.kept.identify(args, kwargs)
-        fn, policy = self.fn, self.policy
+        fn = self.whole_fn if self.is_generator and not streamed else self.fn
+        policy = self.policy
         if carried is not None:  # elsewhere, where its time-out is enforced, too
             fn, policy = carried, replace(policy, timeout=None)
         steps = task_steps(run, policy, fn, args, kwargs, upstream)
@@ -218,9 +278,12 @@ class Task(Decorated[P, R]):
 
     def _run_name(self, flow_run: context.FlowRun | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         if self.task_run_name is not None:
-            values = parameters.bind(self.fn, args, kwargs)
-            with context.naming("task", self.name, values):
-                return fill(self.task_run_name, values, f"task_run_name of task {self.name}") or self.name
+            facts = {"task_name": self.name}
+            if flow_run is not None:
+                facts.update(flow_name=flow_run.flow_name, flow_run_name=flow_run.name, flow_run_id=flow_run.id)
+            bound = partial(parameters.bind, self.fn, args, kwargs)
+            with context.naming("task", self.name, bound):
+                return fill(self.task_run_name, facts, bound, f"task_run_name of task {self.name}") or self.name
         return f"{self.name}-{flow_run.number(self.name)}" if flow_run is not None else self.name
 
     def _submit(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> TaskFuture[Any]:
@@ -231,6 +294,7 @@ class Task(Decorated[P, R]):
             raise refuse(f"task {self.name}", "when it is submitted to threads")
         run, steps = self._prepare(args, kwargs, wait_for, carried)
         future: TaskFuture[Any] = TaskFuture(run.id, run.name)
+        future.follows(run)
         run.put(StateType.PENDING, "Pending")
         if run.flow_run is not None:
             run.flow_run.pending.add(future)
@@ -279,21 +343,28 @@ def _runner(flow_run: context.FlowRun | None) -> TaskRunner:
     return _outside[0]
 
 
-def _id_of(one: TaskFuture[Any] | State) -> str:
-    return one.task_run_id if isinstance(one, TaskFuture) else one.run_id
+_WHOLE = (unmapped, str, bytes, bytearray, Mapping, io.IOBase)
 
 
 def _column(value: Any) -> list[Any] | None:
     """What to go through in ``map``; None for what goes to every call whole."""
-    if isinstance(value, TaskFuture):
+    if isinstance(value, (allow_failure, quote)):
+        as_it_is = isinstance(value, quote) and isinstance(value.value, (TaskFuture, State))
+        inner = None if as_it_is else _column(value.value)
+        return None if inner is None else [type(value)(item) for item in inner]
+    if isinstance(value, (TaskFuture, State)):
         value = value.result()
-    if isinstance(value, (unmapped, str, bytes, bytearray, dict)) or not isinstance(value, Sized):
+    if isinstance(value, _WHOLE) or not isinstance(value, Iterable) or hasattr(type(value), "__pydantic_fields__"):
         return None
-    return list(value) if isinstance(value, Iterable) else None
+    return list(value)
 
 
 def _whole(value: Any) -> Any:
-    return value.value if isinstance(value, unmapped) else value
+    if isinstance(value, unmapped):
+        return value.value
+    if isinstance(value, (allow_failure, quote)) and isinstance(value.value, unmapped):
+        return type(value)(value.value.value)
+    return value
 
 
 @overload
@@ -305,7 +376,7 @@ def task(
     *,
     name: str | None = None,
     tags: Iterable[str] | None = None,
-    task_run_name: str | Callable[[], str] | None = None,
+    task_run_name: RunName | None = None,
     reads: Iterable[Told] | None = None,
     writes: Iterable[Told] | None = None,
     retries: int = 0,
@@ -327,10 +398,12 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a task: ``@task`` or ``@task(retries=3)``.
 
     Args:
-        fn: The function, ordinary or ``async``.
+        fn: The function, ordinary or ``async``, a method, a generator function.
         name: Name of the task; the function's, with hyphens, when not given.
         tags: Tags of all its runs. Where there is a limit named ``tag:`` and a tag, each holds a slot of it.
-        task_run_name: Names its runs: a template such as ``load {table}`` over the parameters, or a function.
+        task_run_name: Names its runs: a template such as ``load {table}`` over the parameters, ``task_name``,
+            ``flow_name``, ``flow_run_name``, ``flow_run_id`` and ``now``, or a function, of nothing or of
+            ``parameters``.
         reads: Ids of resources that it reads, templates of ids such as ``s3://raw/{day}.csv`` over the parameters, or
             functions that take the parameters by name and give one id or several. When a run completes, an event tells.
         writes: Likewise, what it writes.

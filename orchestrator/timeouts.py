@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
+from .clock import real_time as time
 from .errors import InvalidInput
 
 #: Whether this platform has timer signals.

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import random
 import threading
-import time
 import uuid
 import weakref
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import Any
 
 from .. import settings, spool
 from ..client import Client
+from ..clock import real_time as time
 from ..delivery import Away, Delivery, joined
 from ..masking import here as masks
 from ..pipes import encode

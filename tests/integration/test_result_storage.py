@@ -43,7 +43,7 @@ def small() -> int:
 def run_of(called: Callable[..., Any]) -> dict[str, Any]:
     """The run of a call, once all that it reported has arrived."""
     state = called(return_state=True)
-    assert state.is_completed
+    assert state.is_completed()
     assert reporting.process_reporter(settings.load()).flush(20)
     run: dict[str, Any] = Client.from_settings().get(f"flow-runs/{state.run_id}")
     return run

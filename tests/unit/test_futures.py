@@ -1,4 +1,4 @@
-"""Futures by themselves: who begins them, who is told, and where they are found."""
+"""Futures by themselves: who begins them, and who is told."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.context import TaskRun
 from orchestrator.errors import InvalidInput
-from orchestrator.futures import TaskFuture, as_completed, found_in, pool_thread, resolved, unmapped, wait
+from orchestrator.futures import FutureList, TaskFuture, as_completed, pool_thread, wait
 from orchestrator.results import Completed, Failed
 
 
@@ -63,8 +64,11 @@ def test_a_failure_is_raised_or_given() -> None:
 def test_a_limit_names_what_is_not_done() -> None:
     with pytest.raises(TimeoutError, match="t is not done after 0 seconds"):
         future().result(timeout=0)
-    assert not wait([done(1), future()], timeout=0)
-    assert wait([done(1), done(2)])
+    one, two = done(1), future()
+    assert wait([one, two, one], timeout=0) == ({one}, {two})
+    assert wait([one, done(2)]).not_done == set()
+    with pytest.raises(TimeoutError, match="1 of 2 task runs are not done after 0 seconds"):
+        FutureList([one, two]).result(timeout=0)
     with pytest.raises(TimeoutError, match="1 of 2 task runs are not done"):
         list(as_completed([future(), done(1)], timeout=0))
 
@@ -89,17 +93,28 @@ def test_a_blocking_wait_on_its_own_loop_is_refused() -> None:
     asyncio.run(main())
 
 
-def test_futures_and_states_are_found_and_replaced_inside_containers_only() -> None:
-    one, state = done(1), Completed(data=2)
-    value = {"a": [one, (state, "x")], "b": {one}, "c": unmapped(one), 3: None}
-    assert found_in(value) == [one, state, one]
-    found = resolved(value)
-    assert (found["a"], found["b"], found[3]) == ([1, (2, "x")], {1}, None)
-    assert found["c"] is value["c"]
+def test_a_list_of_futures_is_waited_for_and_gives_its_results() -> None:
+    late, error = future(), ValueError("no")
+    threading.Timer(0.01, lambda: late.resolve(Completed(data=2))).start()
+    some: FutureList[Any] = FutureList([done(1), late])
+    some.wait()
+    assert some.result() == [1, 2]
+    bad = future()
+    bad.resolve(Failed("no", error=error))
+    some.append(bad)
+    assert some.result(raise_on_failure=False) == [1, 2, error]
+    with pytest.raises(ValueError, match="no"):
+        some.result()
 
 
-def test_a_list_that_holds_itself_is_searched_in_finite_time() -> None:
-    circle: list[Any] = [done(1)]
-    circle.append(circle)
-    assert len(found_in(circle)) == 20
-    assert resolved(circle)[1][0] == 1
+def test_a_future_tells_its_present_state() -> None:
+    one, run = future(), TaskRun("t", "k", [], [], None, False)
+    assert one.state.is_pending()
+    one.follows(run)
+    assert one.state.is_pending()
+    assert repr(one) == "<TaskFuture t: Pending>"
+    run.attempt = 1
+    assert one.state.is_running()
+    one.resolve(Completed(data=1))
+    assert one.state.is_completed()
+    assert one.state.result() == 1

@@ -58,5 +58,5 @@ def test_a_state_is_named_as_one_likes() -> None:
 
 
 def test_ends_are_known_as_such() -> None:
-    assert STATE.is_terminal
-    assert not State(StateType.RUNNING).is_terminal
+    assert STATE.is_final()
+    assert not State(StateType.RUNNING).is_final()

@@ -67,7 +67,7 @@ def test_what_was_submitted_is_begun_after_close_and_the_threads_end() -> None:
         runner.submit(future)
     runner.close()
     gate.set()
-    assert wait(futures, 20)
+    assert not wait(futures, 20).not_done
     threads[0].join(20)
     assert not threads[0].is_alive()
 

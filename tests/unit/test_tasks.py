@@ -348,13 +348,13 @@ def test_waiting_has_a_limit() -> None:
     @flow
     def outer() -> None:
         future: TaskFuture[None] = gated.submit()
-        assert not wait([future], timeout=0.01)
+        assert wait([future], timeout=0.01).not_done == {future}
         with pytest.raises(TimeoutError, match="gated-0"):
             future.result(timeout=0.01)
         with pytest.raises(TimeoutError, match="1 of 1"):
             list(as_completed([future], timeout=0.01))
         gate.set()
-        assert wait([future], timeout=20)
+        assert wait([future], timeout=20).done == {future}
         assert "Completed" in repr(future)
 
     outer()

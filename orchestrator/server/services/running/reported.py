@@ -286,7 +286,7 @@ class Writer:
             "parameters": item.parameters, "tags": item.tags, "due": state.at,
             "lease_until": self._now + lease_by_hand() if parent is None and state.type in _HELD else None,
             "started": state.at if state.type is S.RUNNING else None,
-            "ended": state.at if state.is_terminal else None, "parent_task_run_id": item.parent_task_run_id,
+            "ended": state.at if state.is_final() else None, "parent_task_run_id": item.parent_task_run_id,
             "parent_flow_run_id": parent, "created": self._now,
             "created_by": Actor(PROCESS.type, name=item.process).write(),
             "details": state.details, "stamp": self._now + timedelta(microseconds=index),
@@ -364,7 +364,7 @@ def _task_row(told: Sequence[TaskRunItem]) -> dict[str, Any]:
         "id": last.id, "flow_run_id": last.flow_run_id, "name": last.name, "task_key": last.task_key,
         "flow_attempt": last.flow_attempt, "attempt": last.attempt, "state_type": state.type.value,
         "state_name": state.name, "state_message": state.message, "state_at": state.at,
-        "started": running[0] if running else None, "ended": state.at if state.is_terminal else None,
+        "started": running[0] if running else None, "ended": state.at if state.is_final() else None,
         "tags": last.tags, "upstream": last.upstream, "parent_id": last.parent_id,
         "result": inline(last.result, current().results_inline_max), "call_key": last.call_key,
     }  # fmt: skip

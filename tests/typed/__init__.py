@@ -1,0 +1,1 @@
+"""Examples that type checkers are run over; nothing in them is executed."""
