@@ -255,8 +255,11 @@ class Flow(Decorated[P, R]):
         prints = self.log_prints
         if prints is None:
             prints = parent.log_prints if parent is not None else found.log_prints
-        facts = {"flow_name": self.name}
-        name = fill(self.flow_run_name, facts, lambda: values, f"flow_run_name of flow {self.name}")
+        name = None
+        if self.flow_run_name is not None:
+            facts = {"flow_name": self.name}
+            with context.naming("flow", self.name, lambda: values):
+                name = fill(self.flow_run_name, facts, lambda: values, f"flow_run_name of flow {self.name}")
         run = FlowRun(
             id=context.new_id(),
             flow_name=self.name,

@@ -55,7 +55,7 @@ _CHILD = (
     "from orchestrator.process_child import main; main({handle})"
 )
 #: What of a run stays in the flow's process.
-_FLOW_STAYS = frozenset({"sink", "runner", "parent", "pending", "ended"})
+_FLOW_STAYS = frozenset({"sink", "runner", "parent", "pending", "ended", "keeping", "waits"})
 _TASK_STAYS = frozenset({"flow_run", "parent", "state"})
 _PLAIN = (str, int, float, list, type(None))
 
