@@ -107,14 +107,13 @@ def flow_of(task: Decorated[Any, Any]) -> Flow[Any, Any]:
 
         @functools.wraps(task.fn)
         async def call(*args: Any, **kwargs: Any) -> Any:
-            items = made(*args, **kwargs)
-            return [item async for item in items] if task.is_generator else await items
+            return await made(*args, **kwargs)
 
     else:
 
         @functools.wraps(task.fn)
         def call(*args: Any, **kwargs: Any) -> Any:
-            return list(made(*args, **kwargs)) if task.is_generator else made(*args, **kwargs)
+            return made(*args, **kwargs)
 
     return Flow(call, name=names.task_flow(task.name), log_prints=task.log_prints)
 
