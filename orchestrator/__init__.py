@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         create_table_artifact,
         update_progress_artifact,
     )
+    from .background import BackgroundFuture
     from .block import Block
     from .caching import (
         DEFAULT,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .variables import Variable
 
 _HOMES = {
+    "BackgroundFuture": "background",
     "Artifact": "artifacts",
     "AutomaticRunInput": "run_inputs",
     "Block": "block",
@@ -129,6 +131,7 @@ __all__ = [
     "TASK_SOURCE",
     "Artifact",
     "AutomaticRunInput",
+    "BackgroundFuture",
     "Block",
     "CachePolicy",
     "Cancelled",
