@@ -73,6 +73,11 @@ def done(run_id: uuid.UUID, call: str | None, result: Any, name: str = "Complete
     return uuid.UUID(str(item["id"]))
 
 
+def data(answer: Any) -> Any:
+    """The JSON of an answer."""
+    return answer.json
+
+
 def kept(run_id: uuid.UUID) -> dict[str, tuple[Any, int | None]]:
     with db.reading() as session:
         found = kept_results.listing(session, run_id, 200)
@@ -134,7 +139,7 @@ def test_a_run_asks_for_its_own_results_only(client_as: ClientAs) -> None:
     with db.transaction() as session:
         other = add_run(session, add_deployment(session, name="other"), NOW)
     own = client_as("").get(f"/api/v1/flow-runs/{run_id}/kept-results", headers=header)
-    assert own.json["items"][0]["call_key"] == "a"
+    assert data(own)["items"][0]["call_key"] == "a"
     assert viewer.get(f"/api/v1/flow-runs/{run_id}/kept-results").json == own.json
     assert client_as("").get(f"/api/v1/flow-runs/{other.id}/kept-results", headers=header).status_code == 404
     assert viewer.get(f"/api/v1/flow-runs/{uuid.uuid4()}/kept-results").status_code == 404
@@ -144,11 +149,11 @@ def test_a_task_run_tells_its_result(client_as: ClientAs) -> None:
     run_id, _ = claimed()
     viewer = client_as("viewer")
     small, large = done(run_id, "a", {"value": [1]}), done(run_id, "b", {"value": "x" * 5000})
-    assert viewer.get(f"/api/v1/task-runs/{small}").json["result"] == {"value": [1]}
-    assert "omitted" in viewer.get(f"/api/v1/task-runs/{large}").json["result"]
+    assert data(viewer.get(f"/api/v1/task-runs/{small}"))["result"] == {"value": [1]}
+    assert "omitted" in data(viewer.get(f"/api/v1/task-runs/{large}"))["result"]
     none = uuid7()
     report(task_item(none, run_id, "RUNNING"))
-    assert viewer.get(f"/api/v1/task-runs/{none}").json["result"] is None
+    assert data(viewer.get(f"/api/v1/task-runs/{none}"))["result"] is None
 
 
 def test_the_page_shows_results_of_the_present_attempt(database_url: str) -> None:
@@ -256,13 +261,13 @@ class TestCachedResults:
         assert editor.put(f"{address}/lock", json=lock).json == {"granted": True}
         assert editor.put(f"{address}/lock", json={"holder": str(uuid.uuid4())}).json == {"granted": False}
         assert editor.delete(f"{address}/lock?holder={holder}").status_code == 204
-        made = editor.put(address, json=body).json
+        made = data(editor.put(address, json=body))
         assert made["result"] == {"value": [1]}
         assert made["expires"] > to_text(now())
         viewer = client_as("viewer")
         assert viewer.get(address).json == made
         assert viewer.get("/api/v1/cached-results?task_key=M.T&limit=1").json == {"items": [made], "next": None}
-        assert viewer.get("/api/v1/cached-results?task_key=other").json["items"] == []
+        assert data(viewer.get("/api/v1/cached-results?task_key=other"))["items"] == []
         for wrong in ({"result": 1}, {"expires_in_s": 0}, {"expires_in_s": -1}, {"key": ""}, {"more": 1}):
             assert editor.put(address, json={**body, **wrong}).status_code == 422
         assert editor.delete(address).status_code == 204

@@ -30,6 +30,7 @@ from orchestrator import (
     flow,
     task,
 )
+from orchestrator.clock import now
 from orchestrator.context import FlowRun, TaskRun
 from orchestrator.errors import InvalidInput
 from orchestrator.settings import Settings
@@ -247,7 +248,7 @@ def test_results_expire_and_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> No
     work = cached(cache_policy=INPUTS, cache_expiration=timedelta(minutes=5))
     assert [state_of(work, 1)[0] for _ in range(2)] == ["Completed", "Cached"]
     assert state_of(work.with_options(refresh_cache=True), 1)[0] == "Completed"
-    present = cached_results.now()
+    present = now()
     monkeypatch.setattr(cached_results, "now", lambda: present + timedelta(minutes=6))
     assert state_of(work, 1)[0] == "Completed"
 

@@ -318,7 +318,7 @@ def test_what_cannot_be_kept_is_warned_of_once_and_runs_again(agent: Agent) -> N
             step(number, threading.Lock())
         large("x" * 5000)
 
-    assert agent.attempt(work).is_completed
+    assert agent.attempt(work).is_completed()
     lock, size = agent.warnings()
     assert lock == (
         "the result of task step was not kept: it has no JSON form that gives it back (a _thread.lock): "
