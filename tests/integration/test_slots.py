@@ -172,7 +172,7 @@ def test_several_are_taken_together(client: Client) -> None:
 
 def test_async_code_waits_without_holding_up_the_loop(client: Client) -> None:
     make(client, "db", 2)
-    most, inside = 0, 0
+    most, inside, both = 0, 0, asyncio.Event()
 
     async def work() -> None:
         nonlocal most, inside
@@ -478,3 +478,19 @@ def test_the_command_line(client: Client) -> None:
     assert (state(client)["slots"], state(client)["active"]) == (4, False)
     assert run(cli, ["limit", "delete", "db", "api", "--yes"]).exit_code == 0
     assert client.get("limits")["items"] == []
+
+
+def test_a_generator_holds_its_slot_while_it_streams(client: Client) -> None:
+    make(client, "tag:stream", 1)
+
+    @task(tags=["stream"])
+    def numbers() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    @flow
+    def reads() -> list[int]:
+        taken = [state(client, "tag:stream")["taken"] for _ in numbers()]
+        return [*taken, state(client, "tag:stream")["taken"]]
+
+    assert reads() == [1, 1, 0]
