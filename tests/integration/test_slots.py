@@ -172,18 +172,21 @@ def test_several_are_taken_together(client: Client) -> None:
 
 def test_async_code_waits_without_holding_up_the_loop(client: Client) -> None:
     make(client, "db", 2)
-    most, inside, both = 0, 0, asyncio.Event()
+    most, inside = 0, 0
 
-    async def work() -> None:
+    async def work(both: asyncio.Event) -> None:
         nonlocal most, inside
         async with concurrency("db"):
             inside += 1
             most = max(most, inside)
-            await asyncio.sleep(0.01)
+            if inside == 2:
+                both.set()
+            await both.wait()  # a loop that is held up would wait here for ever
             inside -= 1
 
     async def main() -> None:
-        await asyncio.gather(*(work() for _ in range(6)))
+        both = asyncio.Event()
+        await asyncio.wait_for(asyncio.gather(*(work(both) for _ in range(6))), 90)
 
     asyncio.run(main())
     assert most == 2
