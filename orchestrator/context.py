@@ -19,6 +19,7 @@ from .settings import Settings
 from .states import StateType
 
 if TYPE_CHECKING:
+    from .awaiting import Waits
     from .futures import TaskFuture
     from .keeping import Keeping
     from .kept_calls import Kept
@@ -44,6 +45,7 @@ class FlowRun:
         settings: Those that were in force when it began.
         results: Where results go that are too large to be kept with the run.
         supervised: Whether an agent watches it: that reports its end, and captures its output.
+        tries: How often its code was begun, over all attempts.
     """
 
     id: str
@@ -53,6 +55,7 @@ class FlowRun:
     settings: Settings
     sink: Sink | None
     attempt: int = 1
+    tries: int = 0
     tags: frozenset[str] = frozenset()
     results: ResultStorage | None = None
     supervised: bool = False
@@ -68,8 +71,15 @@ class FlowRun:
     ended: State | None = None
     #: Futures of submitted tasks that are not done.
     pending: set[TaskFuture[Any]] = field(default_factory=set)
+    #: How far it is with asking people and reading messages; made when it does so first.
+    waits: Waits | None = None
     _numbers: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def run_count(self) -> int:
+        """How often its code was begun; the same as :attr:`tries`."""
+        return self.tries
 
     def number(self, task_name: str) -> int:
         """How many runs of a task came before the one that asks."""
@@ -115,6 +125,16 @@ class TaskRun:
         self.kept: Kept | None = None
         #: The task's own name.
         self.task_name = ""
+
+    @property
+    def run_count(self) -> int:
+        """How often its code was begun; the same as :attr:`attempt`."""
+        return self.attempt
+
+    @property
+    def flow_run_id(self) -> str | None:
+        """The id of the flow run that it is in; None outside of flows."""
+        return self.flow_run.id if self.flow_run is not None else None
 
     def put(
         self, kind: StateType, name: str, message: str = "", details: dict[str, Any] | None = None, at: str = ""

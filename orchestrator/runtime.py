@@ -98,8 +98,8 @@ class FlowRunFacts(_Facts):
 
     @property
     def run_count(self) -> int:
-        """How often the run was begun on an agent or by hand, this time included; 0 outside of runs."""
-        return self._of("run_count", int, lambda run: run.attempt, 0)
+        """Which try of the flow this is, over all attempts of the run; 0 outside of runs."""
+        return self._of("run_count", int, lambda run: run.tries, 0)
 
     @property
     def scheduled_start_time(self) -> datetime | None:
