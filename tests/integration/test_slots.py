@@ -174,16 +174,19 @@ def test_async_code_waits_without_holding_up_the_loop(client: Client) -> None:
     make(client, "db", 2)
     most, inside = 0, 0
 
-    async def work() -> None:
+    async def work(both: asyncio.Event) -> None:
         nonlocal most, inside
         async with concurrency("db"):
             inside += 1
             most = max(most, inside)
-            await asyncio.sleep(0.01)
+            if inside == 2:
+                both.set()
+            await both.wait()  # a loop that is held up would wait here for ever
             inside -= 1
 
     async def main() -> None:
-        await asyncio.gather(*(work() for _ in range(6)))
+        both = asyncio.Event()
+        await asyncio.wait_for(asyncio.gather(*(work(both) for _ in range(6))), 90)
 
     asyncio.run(main())
     assert most == 2
@@ -478,3 +481,19 @@ def test_the_command_line(client: Client) -> None:
     assert (state(client)["slots"], state(client)["active"]) == (4, False)
     assert run(cli, ["limit", "delete", "db", "api", "--yes"]).exit_code == 0
     assert client.get("limits")["items"] == []
+
+
+def test_a_generator_holds_its_slot_while_it_streams(client: Client) -> None:
+    make(client, "tag:stream", 1)
+
+    @task(tags=["stream"])
+    def numbers() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    @flow
+    def reads() -> list[int]:
+        taken = [state(client, "tag:stream")["taken"] for _ in numbers()]
+        return [*taken, state(client, "tag:stream")["taken"]]
+
+    assert reads() == [1, 1, 0]
