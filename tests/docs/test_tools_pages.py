@@ -20,7 +20,7 @@ def blocks(page: str, language: str = "python") -> list[str]:
 def run(script: str, folder: Path) -> str:
     file = folder / "example.py"
     file.write_text(script)
-    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
