@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         create_table_artifact,
         update_progress_artifact,
     )
+    from .background import BackgroundFuture
     from .block import Block
     from .caching import (
         DEFAULT,
@@ -35,43 +36,57 @@ if TYPE_CHECKING:
     )
     from .context import tags
     from .emitting import emit_event
+    from .errors import FlowPauseTimedOut, InputTimedOut
     from .flows import Flow, flow
     from .futures import FutureList, TaskFuture, as_completed, unmapped, wait
     from .logs import get_run_logger
+    from .pausing import pause_flow_run, resume_flow_run, suspend_flow_run
     from .process_runner import ProcessRunner
     from .results import Cancelled, Completed, Crashed, Failed, State
-    from .retries import exponential_backoff
+    from .retries import FAIL, RETRY, after_header, exponential_backoff
+    from .run_inputs import AutomaticRunInput, RunInput, receive_input, send_input
     from .serving import serve
     from .slots import concurrency, rate_limit, rate_limit_async
     from .task_runners import ThreadRunner
     from .tasks import Task, task
+    from .transactions import CommitMode, Transaction, get_transaction, transaction
     from .trigger_documents import Trigger
     from .variables import Variable
 
 _HOMES = {
+    "BackgroundFuture": "background",
     "Artifact": "artifacts",
+    "AutomaticRunInput": "run_inputs",
     "Block": "block",
     "CachePolicy": "caching",
     "Cancelled": "results",
+    "CommitMode": "transactions",
     "Completed": "results",
     "Crashed": "results",
     "DEFAULT": "caching",
+    "FAIL": "retries",
     "FLOW_PARAMETERS": "caching",
     "Failed": "results",
     "Flow": "flows",
     "INPUTS": "caching",
     "IsolationLevel": "caching",
     "NO_CACHE": "caching",
+    "RETRY": "retries",
     "RUN_ID": "caching",
     "ProcessRunner": "process_runner",
     "FutureList": "futures",
+    "FlowPauseTimedOut": "errors",
+    "InputTimedOut": "errors",
+    "RunInput": "run_inputs",
     "State": "results",
     "TASK_SOURCE": "caching",
     "Task": "tasks",
     "TaskFuture": "futures",
     "ThreadRunner": "task_runners",
+    "Transaction": "transactions",
     "Trigger": "trigger_documents",
     "Variable": "variables",
+    "after_header": "retries",
     "allow_failure": "arguments",
     "as_completed": "futures",
     "concurrency": "slots",
@@ -84,12 +99,19 @@ _HOMES = {
     "exponential_backoff": "retries",
     "flow": "flows",
     "get_run_logger": "logs",
+    "get_transaction": "transactions",
     "rate_limit": "slots",
     "rate_limit_async": "slots",
     "serve": "serving",
     "quote": "arguments",
+    "pause_flow_run": "pausing",
+    "receive_input": "run_inputs",
+    "resume_flow_run": "pausing",
+    "send_input": "run_inputs",
+    "suspend_flow_run": "pausing",
     "tags": "context",
     "task": "tasks",
+    "transaction": "transactions",
     "unmapped": "futures",
     "update_progress_artifact": "artifacts",
     "wait": "futures",
@@ -100,29 +122,39 @@ _MODULES = frozenset({"runtime"})
 
 __all__ = [
     "DEFAULT",
+    "FAIL",
     "FLOW_PARAMETERS",
     "INPUTS",
     "NO_CACHE",
+    "RETRY",
     "RUN_ID",
     "TASK_SOURCE",
     "Artifact",
+    "AutomaticRunInput",
+    "BackgroundFuture",
     "Block",
     "CachePolicy",
     "Cancelled",
+    "CommitMode",
     "Completed",
     "Crashed",
     "Failed",
     "Flow",
+    "FlowPauseTimedOut",
     "FutureList",
+    "InputTimedOut",
     "IsolationLevel",
     "ProcessRunner",
+    "RunInput",
     "State",
     "Task",
     "TaskFuture",
     "ThreadRunner",
+    "Transaction",
     "Trigger",
     "Variable",
     "__version__",
+    "after_header",
     "allow_failure",
     "as_completed",
     "concurrency",
@@ -135,13 +167,20 @@ __all__ = [
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "get_transaction",
+    "pause_flow_run",
     "quote",
     "rate_limit",
     "rate_limit_async",
+    "receive_input",
+    "resume_flow_run",
     "runtime",
+    "send_input",
     "serve",
+    "suspend_flow_run",
     "tags",
     "task",
+    "transaction",
     "unmapped",
     "update_progress_artifact",
     "wait",

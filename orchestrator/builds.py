@@ -38,6 +38,8 @@ class FlowFacts:
     description: str
     parameter_schema: dict[str, Any]
     version: str = ""
+    #: None: the flow does not say.
+    crash_retries: int | None = None
 
 
 def split_target(target: str) -> tuple[Path, str]:
@@ -162,6 +164,8 @@ def compose(facts: FlowFacts, name: str, given: Mapping[str, Any], old: Document
         changes.setdefault("version", facts.version)
     if old and "parameters" in changes:
         changes["parameters"] = {**old.parameters, **changes["parameters"]}
+    if facts.crash_retries is not None:
+        changes.setdefault("crash_retries", facts.crash_retries)
     changes.update(entrypoint=facts.entrypoint, parameter_schema=facts.parameter_schema)
     document = replace(base, **changes, source="")
     places = [("parameters", document.parameters)]

@@ -6,7 +6,7 @@ import os
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from .settings import Settings
 from .states import StateType
 
 if TYPE_CHECKING:
+    from .awaiting import Waits
     from .futures import TaskFuture
     from .keeping import Keeping
     from .kept_calls import Kept
@@ -44,6 +45,7 @@ class FlowRun:
         settings: Those that were in force when it began.
         results: Where results go that are too large to be kept with the run.
         supervised: Whether an agent watches it: that reports its end, and captures its output.
+        tries: How often its code was begun, over all attempts.
     """
 
     id: str
@@ -53,6 +55,7 @@ class FlowRun:
     settings: Settings
     sink: Sink | None
     attempt: int = 1
+    tries: int = 0
     tags: frozenset[str] = frozenset()
     results: ResultStorage | None = None
     supervised: bool = False
@@ -68,8 +71,15 @@ class FlowRun:
     ended: State | None = None
     #: Futures of submitted tasks that are not done.
     pending: set[TaskFuture[Any]] = field(default_factory=set)
+    #: How far it is with asking people and reading messages; made when it does so first.
+    waits: Waits | None = None
     _numbers: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def run_count(self) -> int:
+        """How often its code was begun; the same as :attr:`tries`."""
+        return self.tries
 
     def number(self, task_name: str) -> int:
         """How many runs of a task came before the one that asks."""
@@ -95,7 +105,8 @@ class TaskRun:
     """A task run that this process executes or will execute."""
 
     __slots__ = (
-        "attempt", "flow_run", "id", "kept", "log_prints", "name", "parent", "state", "tags", "task_key", "upstream",
+        "attempt", "flow_run", "id", "kept", "log_prints", "name", "parent", "state", "tags", "task_key", "task_name",
+        "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +123,18 @@ class TaskRun:
         self.log_prints = log_prints
         self.state: State | None = None
         self.kept: Kept | None = None
+        #: The task's own name.
+        self.task_name = ""
+
+    @property
+    def run_count(self) -> int:
+        """How often its code was begun; the same as :attr:`attempt`."""
+        return self.attempt
+
+    @property
+    def flow_run_id(self) -> str | None:
+        """The id of the flow run that it is in; None outside of flows."""
+        return self.flow_run.id if self.flow_run is not None else None
 
     def put(
         self, kind: StateType, name: str, message: str = "", details: dict[str, Any] | None = None, at: str = ""
@@ -202,6 +225,37 @@ def enter_task(run: TaskRun) -> TaskRun | None:
 def leave_task(before: TaskRun | None) -> None:
     """Undo :func:`enter_task`."""
     _task_run.set(before)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """A run that is being named by a function of its user's: there is none yet."""
+
+    kind: str
+    #: Of the flow or the task.
+    name: str
+    #: Gives the values of the call.
+    parameters: Callable[[], dict[str, Any]]
+
+
+_naming: ContextVar[Naming | None] = ContextVar("orchestrator_naming", default=None)
+
+
+def present_naming(kind: str) -> Naming | None:
+    """The run of this kind (``flow``, ``task``) that is being named."""
+    found = _naming.get()
+    return found if found is not None and found.kind == kind else None
+
+
+@contextmanager
+def naming(kind: str, name: str, parameters: Callable[[], dict[str, Any]]) -> Iterator[None]:
+    """While a function names a run of the flow or task ``name``."""
+    before = _naming.get()
+    _naming.set(Naming(kind, name, parameters))
+    try:
+        yield
+    finally:
+        _naming.set(before)
 
 
 def present_tags() -> frozenset[str]:

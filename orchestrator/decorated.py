@@ -7,21 +7,25 @@ import functools
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import CodeType
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from . import hooks as hooks_of
 from . import streams, timeouts
 from .clock import now
 from .engine import Policy
 from .errors import InvalidInput
+from .hooks import Hook, Hooks
 from .names import BY_SOURCE
-from .retries import Delays, Retries
+from .retries import Delays, Retries, Rules
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 D = TypeVar("D", bound="Decorated[Any, Any]")
+H = TypeVar("H", bound=Hook)
 
 
 class Decorated(Generic[P, R]):
@@ -37,11 +41,15 @@ class Decorated(Generic[P, R]):
         fn: Callable[P, R],
         *,
         name: str | None = None,
-        retries: int = 0,
-        retry_delay_seconds: Delays = 0.0,
+        retries: int | None = None,
+        retry_delay_seconds: Delays | None = None,
         retry_jitter_factor: float | None = None,
+        retry_delay_max: float | None = None,
+        retry_on: Rules | None = None,
+        retry_condition_fn: Callable[..., Any] | None = None,
         timeout_seconds: float | None = None,
         log_prints: bool | None = None,
+        hooks: Mapping[str, Iterable[Hook] | None] | None = None,
     ) -> None:
         #: A class method or static method, where the decorator stands above that one.
         self._descriptor: Any = fn if isinstance(fn, (classmethod, staticmethod)) else None
@@ -57,7 +65,15 @@ class Decorated(Generic[P, R]):
         timeout = timeouts.check(timeout_seconds, f"{self.kind} {self.name}")
         if timeout is not None and not self.is_async and not timeouts.ALARMS:
             raise timeouts.refuse(f"{self.kind} {self.name}", "on this platform")
-        self.policy = Policy(Retries.of(retries, retry_delay_seconds, retry_jitter_factor), timeout)
+        if retry_condition_fn is not None and not callable(retry_condition_fn):
+            raise InvalidInput(f"retry_condition_fn is {retry_condition_fn!r}: it has to be a function")
+        condition = functools.partial(retry_condition_fn, self) if retry_condition_fn is not None else None
+        rest = {"delay_max": retry_delay_max, "rules": retry_on, "condition": condition}
+        made = functools.partial(_retries, retries, retry_delay_seconds, retry_jitter_factor, rest)
+        policy = made(0, 0.0)
+        if self.kind == "task" and (retries is None or retry_delay_seconds is None):
+            policy = replace(policy, later=made)
+        self.policy = Policy(policy, timeout, hooks_of.read(self, self.kind, hooks or {}))
         self.log_prints = log_prints
         self.key = f"{fn.__module__}.{fn.__qualname__}"
         names = inspect.signature(fn).parameters
@@ -105,6 +121,14 @@ class Decorated(Generic[P, R]):
         fn = self.fn if self._descriptor is None else self._descriptor
         return type(self)(fn, **{**self._options, **options})
 
+    def _add_hook(self, name: str, hook: H) -> H:
+        """Have a function called as one more hook; returns it."""
+        hooks_of.check(name, hook)
+        hooks = (self.policy.hooks or Hooks(self, {})).with_one(name, hook)
+        self.policy = replace(self.policy, hooks=hooks)
+        self._options[name] = hooks[name]
+        return hook
+
     def _must_interrupt(self, how: str = "outside the main thread") -> None:
         if self.policy.timeout is not None and not self.is_async and not timeouts.can_interrupt():
             raise timeouts.refuse(f"{self.kind} {self.name}", how)
@@ -116,6 +140,18 @@ class Decorated(Generic[P, R]):
         options = self._call_options
         return_state = kwargs.pop("return_state", False) if "return_state" in options else False
         return bool(return_state), kwargs.pop("wait_for", None) if "wait_for" in options else None
+
+
+def _retries(
+    retries: int | None,
+    delays: Delays | None,
+    jitter: float | None,
+    rest: dict[str, Any],
+    default: int,
+    default_delay: float,
+) -> Retries:
+    most, found = default if retries is None else retries, default_delay if delays is None else delays
+    return Retries.of(most, found, jitter, **rest)
 
 
 #: What names a run: a template, or a function, which is given the parameters where it has a parameter ``parameters``.

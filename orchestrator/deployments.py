@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 MAX_BYTES = 4 * 1024**2
+#: Most crashes of a run that may be made good.
+COUNT_MAX = 100
 _PROBLEMS_SHOWN = 5
 _STATES = tuple(kind.value.lower() for kind in StateType)
 _BLOCK = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*/[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -253,6 +255,14 @@ def _flag(reader: _Reader, name: str, node: yaml.Node) -> bool:
     return bool(value)
 
 
+def _count(reader: _Reader, name: str, node: yaml.Node) -> int:
+    value = reader.plain(name, node)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= COUNT_MAX:
+        reader.problem(node, f"{name} is a whole number from 0 to {COUNT_MAX}, not {value!r}")
+        return 0
+    return value
+
+
 def _texts(reader: _Reader, name: str, node: yaml.Node) -> list[str]:
     if _is_empty(node):
         return []
@@ -380,6 +390,7 @@ _KEYS: dict[str, Check] = {
     "reads": _texts,
     "writes": _texts,
     "work_queue": _name,
+    "crash_retries": _count,
     "parameters": _values,
     "schedules": _schedules,
     "parameter_schema": _values,

@@ -39,6 +39,8 @@ class Document:
     reads: list[str] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
     work_queue: str = "default"
+    #: How often a run that crashed is queued again.
+    crash_retries: int = 0
     parameters: dict[str, Any] = field(default_factory=dict)
     #: None: the file says nothing of schedules, and those on the server stay; an empty list removes them.
     schedules: list[dict[str, Any]] | None = None
@@ -107,6 +109,7 @@ _COMMENTS = {
     "reads": "# Resources that runs read and write, by their ids: for the map, holds, and who is told what is late.\n",
     "writes": "",
     "work_queue": "# Agents of this queue take the runs: orchestrator agent start -q <queue>\n",
+    "crash_retries": "# How often a run that CRASHED is queued again, beside the retries of its code.\n",
     "parameters": "# Laid over the defaults of the flow's signature.\n",
     "schedules": (
         "# When it runs by itself. Without this key the schedules on the server stay; with [] they are removed.\n"

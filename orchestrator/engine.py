@@ -14,18 +14,21 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from . import clock, context, results
+from . import clock, context, results, transactions
 from .arguments import Upstream, bare, final, found_in, resolved
+from .asides import Aside
 from .clock import now, to_text
 from .clock import real_time as time
 from .context import FlowRun, TaskRun
 from .errors import TimedOut
 from .futures import TaskFuture
+from .hooks import Hooks
 from .logs import get_run_logger
 from .results import State
 from .retries import Retries
 from .states import StateType
-from .timeouts import Alarm, Terminated, TimeIsUp
+from .timeouts import Alarm, Leave, Terminated, TimeIsUp
+from .trying import again
 
 _S = StateType
 
@@ -91,7 +94,7 @@ def _announce(loop: asyncio.AbstractEventLoop, passed: asyncio.Event, future: Ta
     loop.call_soon_threadsafe(passed.set)
 
 
-Step = Call | Sleep | Wait
+Step = Call | Sleep | Wait | Aside
 Steps = Generator[Step, Any, State]
 
 
@@ -149,6 +152,7 @@ class Policy:
 
     retries: Retries
     timeout: float | None
+    hooks: Hooks | None = None
 
 
 def waited_for(upstream: list[Upstream]) -> Generator[Step, Any, State | None]:
@@ -178,7 +182,10 @@ def task_steps(
         state = yield from attempts if run.kept is None else run.kept.around(attempts, args, kwargs)
     finally:
         context.leave_task(before)
-    return _finish(run, state)
+    state = _finish(run, state)
+    if policy.hooks is not None:
+        yield from policy.hooks.of_task_end(run, state)
+    return state
 
 
 def entered(
@@ -193,20 +200,28 @@ def entered(
 
 
 def _task_attempts(run: TaskRun, policy: Policy, call: Call) -> Steps:
-    retries = policy.retries
+    hooks = policy.hooks
     while True:
         run.attempt += 1
-        run.put(_S.RUNNING, "Running" if run.attempt == 1 else "Retrying")
-        state = yield from _attempt(call, run, f"task run {run.name}")
-        if state.type is not _S.FAILED or run.attempt > retries.most:
+        name = "Running" if run.attempt == 1 else "Retrying"
+        run.put(_S.RUNNING, name)
+        attempt = _attempt(call, run, f"task run {run.name}")
+        if hooks is not None:
+            yield from hooks.calls("on_running", run, State(_S.RUNNING, name))
+        if hooks is not None or transactions.present() is not None:
+            attempt = transactions.around(attempt, hooks, run)
+        state = yield from attempt
+        if state.type is not _S.FAILED:
             return state
-        delay = retries.delay(run.attempt)
-        due = now() + timedelta(seconds=delay)
+        retry = yield from again(policy.retries, run, state, run.attempt)
+        if retry is None:
+            return state
+        due = now() + timedelta(seconds=retry.wait)
         text = "%s failed: %s; try %d of %d begins in %g s"
-        get_run_logger().warning(text, run.name, state.message, run.attempt + 1, retries.most + 1, delay)
+        get_run_logger().warning(text, run.name, state.message, run.attempt + 1, retry.of, retry.wait)
         details = {"due": to_text(due), **(state.details or {})}
         run.put(_S.SCHEDULED, "AwaitingRetry", f"after: {state.message}", details)
-        yield Sleep(delay)
+        yield Sleep(retry.wait)
 
 
 def _attempt(call: Call, run: TaskRun | FlowRun, what: str) -> Steps:
@@ -221,6 +236,8 @@ def _attempt(call: Call, run: TaskRun | FlowRun, what: str) -> Steps:
         return results.failure(TimedOut(f"{what} took longer than {call.timeout:g} s"))
     except Exception as error:
         return results.failure(error)
+    except Leave as leave:
+        return State(leave.kind, leave.name, leave.message)
     except Terminated:
         _report_end(run, State(_S.CRASHED, "", "the process was told to end (SIGTERM)", details={"signal": "SIGTERM"}))
         raise
@@ -290,29 +307,37 @@ def _finish(run: TaskRun, state: State) -> State:
 def flow_steps(
     run: FlowRun, policy: Policy, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Steps:
-    """The life of one flow run from RUNNING on; returns its final state, which is not reported yet."""
-    retries = policy.retries
+    """The life of one flow run from RUNNING on; returns its final state, which is not reported yet.
+
+    On an agent that may be SCHEDULED, ``AwaitingRetry``: the next try is so far off that another process will make it.
+    """
+    held = run.supervised and run.parent is None
     # an agent's supervisor enforces the time-out of its run from outside; here it only tells one try from the next
-    outside = run.supervised and run.parent is None and not retries.most
+    outside = held and not policy.retries.most
     call = Call(fn, args, kwargs, None if outside else policy.timeout)
-    tries = 0
     while True:
-        tries += 1
+        run.tries += 1
+        run.waits = None  # it asks and listens from the beginning
+        if policy.hooks is not None:
+            yield from policy.hooks.calls("on_running", run, State(_S.RUNNING))
         state = yield from _attempt(call, run, f"flow run {run.name}")
         yield from _settled(run, state)
-        if state.type is not _S.FAILED or tries > retries.most:
+        if state.type is not _S.FAILED:
             return state
-        delay = retries.delay(tries)
-        text = f"try {tries + 1} of {retries.most + 1} begins in {delay:g} s, after: {state.message}"
+        retry = yield from again(policy.retries, run, state, run.tries)
+        if retry is None:
+            return state
+        text = f"try {run.tries + 1} of {retry.of} begins in {retry.wait:g} s, after: {state.message}"
         get_run_logger().warning(text)
-        if run.supervised and run.parent is None:
-            # it keeps its slot and lease while it waits: SCHEDULED would hand it to another agent
-            run.put_state(State(_S.RUNNING, "Retrying", text))
-        else:
-            due = to_text(now() + timedelta(seconds=delay))
-            run.put_state(State(_S.SCHEDULED, "AwaitingRetry", text, details={"due": due, **(state.details or {})}))
-        yield Sleep(delay)
-        run.put_state(State(_S.RUNNING, "Retrying", f"try {tries + 1} of {retries.most + 1}"))
+        due = to_text(now() + timedelta(seconds=retry.wait))
+        details = {"due": due, "wait_s": retry.wait, "tries": run.tries}
+        waiting = State(_S.SCHEDULED, "AwaitingRetry", text, details={**details, **(state.details or {})})
+        if held and retry.wait > run.settings.retry_hold.total_seconds():
+            return waiting
+        # on an agent it keeps its slot and lease while it waits: SCHEDULED would hand it to another one
+        run.put_state(State(_S.RUNNING, "Retrying", text, details=details) if held else waiting)
+        yield Sleep(retry.wait)
+        run.put_state(State(_S.RUNNING, "Retrying", f"try {run.tries + 1} of {retry.of}"))
 
 
 def _settled(run: FlowRun, state: State) -> Generator[Step, Any, None]:

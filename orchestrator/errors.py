@@ -18,6 +18,8 @@ OrchestratorError                the root; its text is one line that names the f
   JobFailed                      work that another system was told to do failed
   RunError                       a run did not complete
     FailedRun  CrashedRun  CancelledRun  TimedOut  UnfinishedRun
+      FlowPauseTimedOut          nobody answered a paused flow in time
+      InputTimedOut              no message came in time
 ```
 The docstring of a class is its default message.
 """
@@ -128,6 +130,14 @@ class CancelledRun(RunError):
 
 class TimedOut(RunError):
     """The run took longer than its time-out."""
+
+
+class FlowPauseTimedOut(TimedOut):
+    """Nobody answered the paused flow in time."""
+
+
+class InputTimedOut(TimedOut, TimeoutError):
+    """No message came in time."""
 
 
 class UnfinishedRun(RunError):

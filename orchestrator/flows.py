@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
@@ -22,16 +22,18 @@ from . import (
     streams,
     timeouts,
     tracking,
+    transactions,
 )
 from .arguments import Upstream, found_in, resolved
 from .context import FlowRun
-from .decorated import Decorated, P, R, RunName, fill, source_version
+from .decorated import Decorated, H, P, R, RunName, fill, source_version
 from .engine import Steps, abandon, drive, drive_async, flow_steps, waited_for
 from .errors import InvalidInput, ParameterError
 from .flow_graphs import FlowGraph, graph_of, tracing
+from .hooks import Hook
 from .logs import captured, get_run_logger
 from .results import State
-from .retries import Delays
+from .retries import Delays, Rules
 from .states import StateType
 from .task_runners import TaskRunner
 
@@ -56,11 +58,25 @@ class Flow(Decorated[P, R]):
         validate_parameters: bool = True,
         task_runner: TaskRunner | None = None,
         persist_result: bool | None = None,
+        crash_retries: int | None = None,
+        on_running: Iterable[Hook] | None = None,
+        on_completion: Iterable[Hook] | None = None,
+        on_failure: Iterable[Hook] | None = None,
+        on_crashed: Iterable[Hook] | None = None,
+        on_cancellation: Iterable[Hook] | None = None,
         result_serializer: str = "json",
         durable: bool = True,
         **options: Any,
     ) -> None:
-        super().__init__(fn, **options)
+        hooks = {
+            "on_running": on_running,
+            "on_completion": on_completion,
+            "on_failure": on_failure,
+            "on_crashed": on_crashed,
+            "on_cancellation": on_cancellation,
+        }
+        super().__init__(fn, hooks=hooks, **options)
+        self.crash_retries = _crash_retries(crash_retries)
         self.description = _text(description, "description") or inspect.getdoc(fn) or ""
         self._version = _text(version, "version")
         self.persist_result = persist_result
@@ -77,14 +93,36 @@ class Flow(Decorated[P, R]):
             "validate_parameters": validate_parameters,
             "task_runner": task_runner,
             "persist_result": persist_result,
+            "crash_retries": crash_retries,
             "result_serializer": result_serializer,
             "durable": durable,
+            **hooks,
         }
 
     @property
     def pickles(self) -> bool:
         """Whether its results are pickled."""
         return self.result_serializer == "pickle"
+
+    def on_running(self, hook: H) -> H:
+        """A decorator: call ``hook(flow, flow_run, state)`` whenever a try of the flow begins."""
+        return self._add_hook("on_running", hook)
+
+    def on_completion(self, hook: H) -> H:
+        """A decorator: call ``hook(flow, flow_run, state)`` when a run has COMPLETED."""
+        return self._add_hook("on_completion", hook)
+
+    def on_failure(self, hook: H) -> H:
+        """A decorator: call ``hook(flow, flow_run, state)`` when a run has FAILED, after its last try."""
+        return self._add_hook("on_failure", hook)
+
+    def on_crashed(self, hook: H) -> H:
+        """A decorator: call ``hook(flow, flow_run, state)`` when a run has CRASHED, outside of the dead process."""
+        return self._add_hook("on_crashed", hook)
+
+    def on_cancellation(self, hook: H) -> H:
+        """A decorator: call ``hook(flow, flow_run, state)`` when a run was CANCELLED, outside of its process."""
+        return self._add_hook("on_cancellation", hook)
 
     @property
     def version(self) -> str:
@@ -174,21 +212,29 @@ class Flow(Decorated[P, R]):
         if refused is not None or problem is not None:
             state = (refused or results.failure(problem)).holding(run_id=run.id)  # type: ignore[arg-type]
             _announce(run, state)
+            if self.policy.hooks is not None:
+                yield from self.policy.hooks.of_flow_end(run, state)
             return state
         with tracking.kept_alive(run):
             _announce(run, State(_S.RUNNING))
-            if run.call_key and (found := (yield from keeping.earlier_subflow(run, self.pickles))) is not None:
+            # what is streamed has no value that could be kept, or given in place of the items
+            known = run.call_key and not streamed
+            if known and (found := (yield from keeping.earlier_subflow(run, self.pickles))) is not None:
                 run.put_state(*found, run.call_key)
                 return found[0]
             try:
                 with ExitStack() as stack:
                     state = yield from run_steps(self, run, values, stack, streamed)
                     result = concluded(self, run, state)
-            except BaseException:
+            except BaseException as error:
                 if run.ended is not None:
                     run.put_state(run.ended)
+                    if self.policy.hooks is not None and not isinstance(error, GeneratorExit):
+                        yield from self.policy.hooks.of_flow_end(run, run.ended)
                 raise
-            run.put_state(state, result, keeping.key_of_end(run, state, result))
+            run.put_state(state, result, keeping.key_of_end(run, state, result) if known else "")
+            if self.policy.hooks is not None:
+                yield from self.policy.hooks.of_flow_end(run, state)
         return state
 
     def _bound(
@@ -209,8 +255,11 @@ class Flow(Decorated[P, R]):
         prints = self.log_prints
         if prints is None:
             prints = parent.log_prints if parent is not None else found.log_prints
-        facts = {"flow_name": self.name}
-        name = fill(self.flow_run_name, facts, lambda: values, f"flow_run_name of flow {self.name}")
+        name = None
+        if self.flow_run_name is not None:
+            facts = {"flow_name": self.name}
+            with context.naming("flow", self.name, lambda: values):
+                name = fill(self.flow_run_name, facts, lambda: values, f"flow_run_name of flow {self.name}")
         run = FlowRun(
             id=context.new_id(),
             flow_name=self.name,
@@ -225,7 +274,8 @@ class Flow(Decorated[P, R]):
             parent=parent,
             parent_task_run_id=task.id if task is not None else None,
         )
-        if parent is not None and parent.keeping is not None:
+        # Inside a transaction a subflow may still be undone, so that a later attempt has to run it again.
+        if parent is not None and parent.keeping is not None and transactions.present() is None:
             run.call_key = keeping.call_of_subflow(self, parent, task, values)
         run.keeping = self.keeping_of(run)
         return run
@@ -300,6 +350,12 @@ def _text(value: str | None, option: str) -> str:
     return value or ""
 
 
+def _crash_retries(value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100):
+        raise InvalidInput(f"crash_retries is {value!r}: it has to be a whole number from 0 to 100")
+    return value
+
+
 def _process() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
@@ -315,9 +371,13 @@ def flow(
     description: str | None = None,
     version: str = "",
     flow_run_name: RunName | None = None,
-    retries: int = 0,
-    retry_delay_seconds: Delays = 0.0,
+    retries: int | None = None,
+    retry_delay_seconds: Delays | None = None,
     retry_jitter_factor: float | None = None,
+    retry_delay_max: float | None = None,
+    retry_on: Rules | None = None,
+    retry_condition_fn: Callable[..., Any] | None = None,
+    crash_retries: int | None = None,
     timeout_seconds: float | None = None,
     validate_parameters: bool = True,
     task_runner: TaskRunner | None = None,
@@ -325,6 +385,11 @@ def flow(
     persist_result: bool | None = None,
     result_serializer: Literal["json", "pickle"] = "json",
     durable: bool = True,
+    on_running: Iterable[Hook] | None = None,
+    on_completion: Iterable[Hook] | None = None,
+    on_failure: Iterable[Hook] | None = None,
+    on_crashed: Iterable[Hook] | None = None,
+    on_cancellation: Iterable[Hook] | None = None,
 ) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
 
 
@@ -342,6 +407,10 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         retries: Tries after the first.
         retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list.
         retry_jitter_factor: Lengthens each delay by up to this share of it, at random.
+        retry_delay_max: Seconds that no delay exceeds.
+        retry_on: What is done after which type of exception: ``RETRY``, ``FAIL``, ``after_header`` or seconds.
+        retry_condition_fn: Called with ``(flow, flow_run, state)`` before each retry; False forbids it.
+        crash_retries: Of the deployments that are built of it: how often a run that CRASHED is queued again.
         timeout_seconds: Seconds that one try may take; then the run ends FAILED, ``TimedOut``.
         validate_parameters: Whether arguments are checked against the type hints, and coerced.
         task_runner: Where submitted tasks run; threads when not given.
@@ -352,6 +421,11 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         result_serializer: ``json``, or ``pickle`` for what has no JSON form.
         durable: Whether another attempt of a run, or another try, does not run again what is finished: its tasks and
             subflows whose results are kept.
+        on_running: Functions, called with ``(flow, flow_run, state)`` when a try begins.
+        on_completion: The same, when a run has COMPLETED.
+        on_failure: When it has FAILED, after its last try.
+        on_crashed: When it has CRASHED.
+        on_cancellation: When it was CANCELLED.
 
     Raises:
         InvalidInput: An option has a value that cannot be used.

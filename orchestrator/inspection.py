@@ -2,7 +2,8 @@
 
 ``deployment build`` starts it, so that no module of the project is in memory yet, the current folder is the project's
 and its search path is that of an agent's child. What it finds is written to the file ANSWER as JSON: one object for
-each entrypoint, with ``flow``, ``description``, ``version`` and ``parameter_schema``, or with ``error``.
+each entrypoint, with ``flow``, ``description``, ``version``, ``crash_retries`` and ``parameter_schema``, or with
+``error``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ def look(folder: Path, entrypoint: str) -> dict[str, Any]:
             "flow": flow.name,
             "description": flow.description,
             "version": flow.version,
+            "crash_retries": flow.crash_retries,
             "parameter_schema": parameters.json_schema(flow.fn),
         }
     except OrchestratorError as error:

@@ -32,7 +32,7 @@ Steps = Generator[Any, Any, State]
 class Kept:
     """What is kept of one task run."""
 
-    __slots__ = ("_cached", "_fn", "_keep", "_keeping", "_lock", "_run", "_shelf", "call", "told")
+    __slots__ = ("_cached", "_fn", "_held", "_keep", "_keeping", "_lock", "_run", "_shelf", "_waits", "call", "told")
 
     def __init__(self, run: TaskRun, keep: Keep, keeping: Keeping | None, shelf: Shelf, fn: Callable[..., Any]) -> None:
         self._run, self._keep, self._keeping, self._shelf, self._fn = run, keep, keeping, shelf, fn
@@ -42,6 +42,18 @@ class Kept:
         self.call = ""
         #: What its report says besides its state.
         self.told: dict[str, Any] = {}
+        #: Whether a transaction decides if others may find the result; what is then to be noted.
+        self._held = False
+        self._waits: tuple[dict[str, Any], dict[str, Any]] | None = None
+
+    def hold(self) -> None:
+        """Have nobody find the result before :meth:`release`: what the task did may still be undone."""
+        self._held = True
+
+    def release(self) -> Callable[[], None] | None:
+        """What the task did stays: let others find its result; what is still to do, and may wait for the network."""
+        self._held = False
+        return None if self._waits is None else self._note(*self._waits)
 
     def identify(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Work out the key of the call, whose arguments are final."""
@@ -50,7 +62,7 @@ class Kept:
             return
         own = getattr(self._fn, "__self__", None)
         try:
-            inputs = fingerprints.of([own, args, kwargs], None if self._keep.is_asked else INPUTS_MAX)
+            inputs = fingerprints.of([own, list(args), kwargs], None if self._keep.is_asked else INPUTS_MAX)
         except NotExact as error:
             self._unknown(error)
             return
@@ -60,20 +72,28 @@ class Kept:
 
     def around(self, attempts: Steps, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
         """The steps of a task run, unless its result is known already; then that, and its result is kept."""
+        if self._keep.caching is not None or (self.call and self._shelf.has_earlier()):
+            return self._unless_known(attempts, args, kwargs)
+        return self._then_kept(attempts)
+
+    def _then_kept(self, attempts: Steps) -> Steps:
+        state = yield from attempts
+        if state.type is StateType.COMPLETED and (store := self._to_keep(state)) is not None:
+            yield Aside(store)
+        return state
+
+    def _unless_known(self, attempts: Steps, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
         found: State | None = None
         if self.call and self._shelf.has_earlier():
-            look = partial(self._from_earlier)
-            found = (yield Aside(look)) if self._needs_waiting() else look()
-        if found is None and self._keep.caching is not None:
-            self._cached = self._key(args, kwargs)
-            if self._cached is not None:
-                found = yield from self._from_cache()
-        if found is not None:
-            return found
+            found = (yield Aside(self._from_earlier)) if self._needs_waiting() else self._from_earlier()
         try:
-            state: State = yield from attempts
-            if state.type is StateType.COMPLETED:
-                yield from self._kept(state)
+            if found is None and self._keep.caching is not None:
+                self._cached = self._key(args, kwargs)
+                if self._cached is not None:
+                    found = yield from self._from_cache()
+            if found is not None:
+                return found
+            state = yield from self._then_kept(attempts)
             if self._lock:
                 yield Aside(self._unlock)
         finally:
@@ -104,7 +124,8 @@ class Kept:
         return State(StateType.COMPLETED, "Cached", message).holding(value)
 
     def _tell(self, record: dict[str, Any]) -> None:
-        self.told = {"result": record, "call_key": self.call} if self.call else {"result": record}
+        known = self.call and not self._held
+        self.told = {"result": record, "call_key": self.call} if known else {"result": record}
 
     def _key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Key | None:
         caching = self._keep.caching
@@ -174,42 +195,29 @@ class Kept:
         where = f"the cache as {self._cached.text}" + (f", from flow run {source}" if source else "")
         return self._restored(record["result"], f"found in {where}", "the cache")
 
-    def _kept(self, state: State) -> Generator[Any, Any, None]:
-        """Keep what the task returned. Whatever becomes of that, the task has completed."""
-        try:
-            if (store := self._to_keep(state)) is not None:
-                yield Aside(store)
-        except Exception as error:
-            self._not_kept(describe(error))
-
     def _to_keep(self, state: State) -> Callable[[], None] | None:
-        """Keep a result that is small now; what is still to be done, and may wait for a disk or the network."""
-        keep = self._keep
-        value = state.result()
+        """Keep a result that is small now; what is still to be done, and may wait for a disk or the network.
+
+        Whatever becomes of it, the task has completed: nothing is raised.
+        """
+        keep, value = self._keep, state.result()
         if keep.serializer == "pickle":
             return partial(self._store_pickle, value)
-        data = self._json(value)
-        if data is None:
+        try:
+            data = typed_json.write(value)
+        except Exception as error:  # of properties and the like, which are the user's own code
+            exact = isinstance(error, NotExact)
+            no_form = f"it has no JSON form that gives it back ({error}): see result_serializer"
+            self._not_kept(no_form if exact else describe(error))
+            return None
+        if masks.hides(data):
+            self._not_kept("it holds a secret")
             return None
         if len(data) <= self._shelf.settings.results_inline_max:
             return self._note({"value": serializers.written(data)}, {"value": data})
         if not keep.is_asked and not (self._keeping is not None and self._keeping.durable):
             return None
         return partial(self._store, data, {})
-
-    def _json(self, value: Any) -> bytes | None:
-        try:
-            data = typed_json.write(value)
-        except NotExact as error:
-            self._not_kept(f"it has no JSON form that gives it back ({error}): see result_serializer")
-            return None
-        except Exception as error:
-            self._not_kept(describe(error))
-            return None
-        if masks.hides(data):
-            self._not_kept("it holds a secret")
-            return None
-        return data
 
     def _store_pickle(self, value: Any) -> None:
         try:
@@ -239,6 +247,9 @@ class Kept:
     def _note(self, told: dict[str, Any], kept: dict[str, Any]) -> Callable[[], None] | None:
         if self._shelf.is_tracked:
             self._tell(told)
+        if self._held:
+            self._waits = (told, kept)
+            return None
         keeping = self._keeping
         if self.call and keeping is not None and keeping.remembers:
             if "value" in kept:

@@ -22,7 +22,7 @@ from multiprocessing import connection
 from types import FrameType, ModuleType
 from typing import Any
 
-from . import context, loading, logs, process_runner, results
+from . import context, loading, logs, process_runner, results, streams
 from .context import FlowRun, TaskRun
 from .engine import abandon, drive, drive_async, entered
 from .errors import CodeNotLoadable, InvalidInput
@@ -194,6 +194,8 @@ class Worker:
         function = function_of(found)
         if not callable(function):
             raise CodeNotLoadable(f"{place.module} has no {place.qualname} in a task's process")
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            return streams.whole(function, inspect.isasyncgenfunction(function))
         return function  # type: ignore[no-any-return]
 
     def _unpickled(self, data: bytes) -> Any:
@@ -225,9 +227,12 @@ def _call(
     kwargs: dict[str, Any],
     timeout: float | None,
 ) -> State:
+    is_async = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        fn = streams.whole(fn, is_async)
     steps = entered(task, fn, args, kwargs, timeout)
     try:
-        state = asyncio.run(drive_async(steps)) if inspect.iscoroutinefunction(fn) else drive(steps)
+        state = asyncio.run(drive_async(steps)) if is_async else drive(steps)
         while run.pending:  # what the task submitted and did not wait for
             wait(run.pending)
     except BaseException as error:  # what ends a process ends the task, and its state was made

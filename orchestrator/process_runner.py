@@ -55,7 +55,7 @@ _CHILD = (
     "from orchestrator.process_child import main; main({handle})"
 )
 #: What of a run stays in the flow's process.
-_FLOW_STAYS = frozenset({"sink", "runner", "parent", "pending", "ended"})
+_FLOW_STAYS = frozenset({"sink", "runner", "parent", "pending", "ended", "keeping", "waits"})
 _TASK_STAYS = frozenset({"flow_run", "parent", "state"})
 _PLAIN = (str, int, float, list, type(None))
 
@@ -437,6 +437,8 @@ def _state(ended: Ended, name: str) -> State:
     if state.is_completed():
         return state.holding(content)
     trace = (ended.details or {}).get("traceback")
+    if not isinstance(content, BaseException):  # a state that the code made, with data of its own
+        return state.holding(content)
     if trace and content.__cause__ is None:
         content.__cause__ = OtherProcess(trace)
     return state.holding(error=content)

@@ -109,8 +109,9 @@ class Reference(Record):
 
 #: Codes of :class:`WaitingReason`; the first that applies is told.
 WAITING_CODES = (
-    "suspended", "not-queued", "no-deployment", "not-due", "deployment-not-ready", "deployment-paused", "queue-paused",
-    "limit-full", "held", "no-agent-on-queue", "agents-offline", "agents-full", "broker-down", "any-moment",
+    "asks", "suspended", "not-queued", "no-deployment", "not-due", "deployment-not-ready", "deployment-paused",
+    "queue-paused", "limit-full", "held", "no-agent-on-queue", "agents-offline", "agents-full", "broker-down",
+    "any-moment",
 )  # fmt: skip
 
 
@@ -145,6 +146,9 @@ class FlowRun(Record):
     snapshot: str | None = None
     parent_flow_run_id: uuid.UUID | None = None
     parent_task_run_id: uuid.UUID | None = None
+    #: How often its code was begun before it last waited for another try; how often it was queued again after a crash.
+    tries: int = 0
+    crashes: int = 0
     created_by: Actor | None = None
     result: dict[str, Any] | None = None
     #: Why it waits, while it does; told of one run at a time, not in lists.
@@ -220,6 +224,8 @@ class Job(Record):
     work_queue: str = ""
     #: How long until it may start; agents count it down on a monotonic clock.
     starts_in_ms: int = 0
+    #: How often its code was begun by earlier attempts, since a person last asked for it.
+    tries: int = 0
     #: None: where the setting of whoever executes it says.
     results: Results | None = None
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from . import block_store, forks, parameters, records, result_storage, results, settings, snapshots, template_values
+from .asides import finish
 from .block import Block, use_store
 from .client import Client, patiently
 from .clock import real_time as time
 from .context import FlowRun
 from .engine import Steps, drive, drive_async
-from .errors import BlockError, CodeNotLoadable, InvalidInput, OrchestratorError
+from .errors import BlockError, CodeNotLoadable, InvalidInput, OrchestratorError, ParameterError
 from .flows import Flow, concluded, run_steps
+from .hooks import ENDS
 from .interfaces import FileSystem
 from .loading import load_flow
 from .records import Job, Storage
@@ -32,9 +34,19 @@ ERRANDS = "orchestrator.errands:"
 ERRAND_RESULT_MAX = 1024 * 1024
 
 
+#: How a run ended: its terminal state, and what is kept of its result.
+End = tuple[records.State, "dict[str, Any] | None"]
+
+
 def run_job(
-    job: Job, sink: Sink, *, confirm_running: Callable[[], None], announce_timeout: Callable[[float], None]
-) -> tuple[records.State, dict[str, Any] | None]:
+    job: Job,
+    sink: Sink,
+    *,
+    confirm_running: Callable[[], None],
+    announce_timeout: Callable[[float], None],
+    announce_hooks: Callable[[list[str]], None] = lambda names: None,
+    announce_end: Callable[[records.State, dict[str, Any] | None], None] = lambda state, result: None,
+) -> End:
     """Fetch the code of a run, call its flow, tell how it ended.
 
     It changes the process for good: working folder, ``sys.path``, modules. The run's terminal state is not put into the
@@ -47,11 +59,14 @@ def run_job(
             called when the run is RUNNING already.
         announce_timeout: Called, where the flow has a time-out, with the seconds that all its tries may take from now;
             the supervisor enforces it.
+        announce_hooks: Called, where the flow has hooks for its end, with their names: if this process dies, the
+            supervisor has them called by another one (:func:`call_hooks`).
+        announce_end: Called with what is returned, before the hooks for that end are called here.
 
     Returns:
         The terminal state, and what is kept of the result, as :func:`results.keep` tells. Code that does not load,
         parameters that do not fit it, and templates that stand for nothing end FAILED; storage that cannot be read ends
-        CRASHED.
+        CRASHED. A run whose next try is far off is SCHEDULED, ``AwaitingRetry``.
     """
     received = time.monotonic()
     found = settings.load()
@@ -61,25 +76,73 @@ def run_job(
     scratch = _scratch(job, found)
     try:
         job = _without_templates(job, found)
-        folder = _code(job, scratch, found)
-        os.chdir(folder)
-        flow = load_flow(folder, job.entrypoint)
-        values = parameters.validate(flow.fn, job.parameters) if flow.validate_parameters else dict(job.parameters)
+        flow = _load(job, scratch, found)
     except (CodeNotLoadable, InvalidInput, BlockError) as error:
         return _plain(results.failure(error)), None
     except OrchestratorError as error:
         return records.State(StateType.CRASHED, message=f"the code cannot be fetched: {error}"), None
     else:
+        hooks = flow.policy.hooks
+        if hooks is not None and (names := [name for name in ENDS.values() if hooks[name]]):
+            announce_hooks(names)
+        try:
+            values = parameters.validate(flow.fn, job.parameters) if flow.validate_parameters else dict(job.parameters)
+        except ParameterError as error:
+            return _ended_early(flow, _flow_run(flow, job, job.parameters, sink, found), error, announce_end)
         if (left := job.starts_in_ms / 1000 - (time.monotonic() - received)) > 0:
             time.sleep(left)
         if job.state.type is not StateType.RUNNING:
             confirm_running()
         if flow.policy.timeout is not None:
             announce_timeout(flow.policy.retries.longest(flow.policy.timeout))
-        return _run(flow, _flow_run(flow, job, values, sink, found))
+        return _run(flow, _flow_run(flow, job, values, sink, found), announce_end)
     finally:
         os.chdir(os.sep)
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def call_hooks(job: Job, sink: Sink, state: records.State, ready: Callable[[], None]) -> None:
+    """Fetch the code of a run that was ended from outside, and call its flow's hooks for that end: nothing else.
+
+    Args:
+        job: What was claimed.
+        sink: Takes what the hooks report.
+        state: The run's terminal state.
+        ready: Called once the code is loaded.
+
+    Raises:
+        OrchestratorError: The code cannot be fetched, or does not load.
+    """
+    found = settings.load()
+    scratch = _scratch(job, found)
+    try:
+        job = _without_templates(job, found)
+        flow = _load(job, scratch, found)
+        try:
+            values = parameters.validate(flow.fn, job.parameters) if flow.validate_parameters else job.parameters
+        except ParameterError:
+            values = job.parameters
+        ready()
+        if flow.policy.hooks is not None:
+            end = State(state.type, state.name, state.message, state.at, state.details).holding(run_id=str(job.id))
+            finish(flow.policy.hooks.of_flow_end(_flow_run(flow, job, dict(values), sink, found), end))
+    finally:
+        os.chdir(os.sep)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _load(job: Job, scratch: Path, found: settings.Settings) -> Flow[Any, Any]:
+    folder = _code(job, scratch, found)
+    os.chdir(folder)
+    return load_flow(folder, job.entrypoint)
+
+
+def _ended_early(flow: Flow[Any, Any], run: FlowRun, error: ParameterError, announce_end: Callable[..., None]) -> End:
+    state = results.failure(error).holding(run_id=run.id)
+    if flow.policy.hooks is not None and flow.policy.hooks["on_failure"]:
+        announce_end(_plain(state), None)
+        finish(flow.policy.hooks.of_flow_end(run, state))
+    return _plain(state), None
 
 
 def _flow_run(flow: Flow[Any, Any], job: Job, values: dict[str, Any], sink: Sink, found: settings.Settings) -> FlowRun:
@@ -88,6 +151,7 @@ def _flow_run(flow: Flow[Any, Any], job: Job, values: dict[str, Any], sink: Sink
         flow_name=job.flow,
         name=job.name,
         attempt=job.attempt,
+        tries=job.tries,
         parameters=values,
         settings=found,
         sink=sink,
@@ -101,13 +165,16 @@ def _flow_run(flow: Flow[Any, Any], job: Job, values: dict[str, Any], sink: Sink
     return run
 
 
-def _run(flow: Flow[Any, Any], run: FlowRun) -> tuple[records.State, dict[str, Any] | None]:
-    result: list[dict[str, Any] | None] = []
+def _run(flow: Flow[Any, Any], run: FlowRun, announce_end: Callable[..., None]) -> End:
+    hooks, ends = flow.policy.hooks, list[End]()
 
     def steps() -> Steps:
         with ExitStack() as stack:
             state = yield from run_steps(flow, run, run.parameters, stack)
-            result.append(concluded(flow, run, state))
+            ends.append((_plain(state), concluded(flow, run, state)))
+        if hooks is not None and hooks[ENDS.get(state.type, "")] and os.getpid() == here:
+            announce_end(*ends[0])
+            yield from hooks.of_flow_end(run, state)
         return state
 
     here = os.getpid()
@@ -116,8 +183,13 @@ def _run(flow: Flow[Any, Any], run: FlowRun) -> tuple[records.State, dict[str, A
         forks.leave(here, 0 if state.is_completed() else 1)
     except BaseException as error:  # KeyboardInterrupt and the like: the process ends, its supervisor says why
         forks.leave(here, 1)
-        return _plain(State(StateType.CRASHED, "", results.describe(error), details=results.details(error))), None
-    return _plain(state), result[0] if result else None
+        if not ends:
+            state = State(StateType.CRASHED, "", results.describe(error), details=results.details(error))
+            ends.append((_plain(state), None))
+            if hooks is not None and hooks["on_crashed"]:
+                announce_end(*ends[0])
+                finish(hooks.of_flow_end(run, state))
+    return ends[0]
 
 
 def _without_templates(job: Job, found: settings.Settings) -> Job:

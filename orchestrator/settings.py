@@ -38,6 +38,18 @@ def _flag(text: str) -> bool:
     raise ValueError(f"{text!r} is neither true nor false")
 
 
+def _count(text: str) -> int:
+    if (number := int(text)) < 0:
+        raise ValueError(f"{text!r} is less than 0")
+    return number
+
+
+def _wait(text: str) -> timedelta:
+    if (found := duration(text)) < timedelta():
+        raise ValueError(f"{text!r} is less than 0")
+    return found
+
+
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -112,6 +124,19 @@ class Settings:
         timedelta(days=90), "How long states are kept, and resources that only events named after the last.", duration
     )
     resources_max: int = _setting(100_000, "Most resources kept that only events named; the silent ones go.", int)
+    task_retries: int = _setting(0, "Tries after the first of tasks that do not say how many.", _count)
+    task_retry_delay: timedelta = _setting(
+        timedelta(0), "How long tasks that do not say so wait before each retry.", _wait
+    )
+    retry_hold: timedelta = _setting(
+        timedelta(seconds=10),
+        "Longest wait for a flow's next try that its process on an agent sits out; before a longer one it ends.",
+        _wait,
+    )
+    crash_retry_delay: timedelta = _setting(
+        timedelta(seconds=10), "How long a run that crashed waits to be tried again; doubles each time.", _wait
+    )
+    hook_timeout: timedelta = _setting(timedelta(minutes=1), "How long the hooks of a run's end may take.", _wait)
     log_prints: bool = _setting(True, "Whether print in a flow by hand reaches its log.", _flag)
 
     def path(self, *parts: str) -> Path:

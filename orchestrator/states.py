@@ -28,7 +28,7 @@ class StateType(str, Enum):
     SCHEDULED = "SCHEDULED"  #: known, waiting for its time or for an agent
     PENDING = "PENDING"  #: claimed by an agent (or about to start by hand); code is being prepared
     RUNNING = "RUNNING"  #: user code is executing
-    PAUSED = "PAUSED"  #: waiting for a person; as Suspended without any process
+    PAUSED = "PAUSED"  #: waiting for a person; its process stays, unless it is Suspended
     CANCELLING = "CANCELLING"  #: asked to stop; processes are being taken down
     COMPLETED = "COMPLETED"  #: the code returned
     FAILED = "FAILED"  #: the code raised, or ran over its time
@@ -77,6 +77,9 @@ SUSPENDING = "Suspending"
 #: The name of a FAILED run that nobody resumed in time.
 SUSPENSION_TIMED_OUT = "SuspensionTimedOut"
 
+#: The name of a COMPLETED task run whose work was undone, with the transaction that it was part of.
+ROLLED_BACK = "RolledBack"
+
 #: The name a state takes when nobody gave one.
 DISPLAY_NAMES: dict[StateType, str] = {kind: kind.value.capitalize() for kind in StateType}
 
@@ -87,6 +90,7 @@ NAMED: dict[str, StateType] = {
     "AwaitingRetry": S.SCHEDULED,
     "Retrying": S.RUNNING,
     "Cached": S.COMPLETED,
+    ROLLED_BACK: S.COMPLETED,
     SUSPENDED: S.PAUSED,
     SUSPENDING: S.CANCELLING,
     "TimedOut": S.FAILED,
@@ -94,6 +98,11 @@ NAMED: dict[str, StateType] = {
     LOST: S.CRASHED,
     "Skipped": S.CANCELLED,
 }
+
+
+def is_held(kind: StateType, name: str) -> bool:
+    """Tell whether a process is busy with a run in this state: it occupies a slot, and has a lease."""
+    return kind in ACTIVE or (kind is S.PAUSED and name != SUSPENDED)
 
 
 def is_over(kind: StateType, name: str) -> bool:

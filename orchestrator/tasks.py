@@ -18,13 +18,14 @@ from .arguments import Upstream, allow_failure, bare, found_in, quote, run_id
 from .around import Told, limited, moves, telling
 from .background import BackgroundFuture, send
 from .context import TaskRun
-from .decorated import Decorated, P, R, RunName, checked_tags, fill
+from .decorated import Decorated, H, P, R, RunName, checked_tags, fill
 from .engine import Begin, Steps, drive, drive_async, task_steps
 from .errors import ParameterError
 from .flow_graphs import tracing
 from .futures import FutureList, TaskFuture, unmapped
+from .hooks import Hook
 from .results import State, failure
-from .retries import Delays
+from .retries import Delays, Rules
 from .states import StateType
 from .task_runners import TaskRunner, ThreadRunner
 from .timeouts import refuse
@@ -57,10 +58,22 @@ class Task(Decorated[P, R]):
         refresh_cache: bool | None = None,
         reads: Iterable[Told] | None = None,
         writes: Iterable[Told] | None = None,
+        on_running: Iterable[Hook] | None = None,
+        on_completion: Iterable[Hook] | None = None,
+        on_failure: Iterable[Hook] | None = None,
+        on_commit: Iterable[Hook] | None = None,
+        on_rollback: Iterable[Hook] | None = None,
         viz_return_value: Any = tracing.NO_VALUE,
         **options: Any,
     ) -> None:
-        super().__init__(fn, **options)
+        hooks = {
+            "on_running": on_running,
+            "on_completion": on_completion,
+            "on_failure": on_failure,
+            "on_commit": on_commit,
+            "on_rollback": on_rollback,
+        }
+        super().__init__(fn, hooks=hooks, **options)
         #: Its docstring.
         self.description = inspect.getdoc(self.fn) or ""
         self.tags = checked_tags(tags)
@@ -84,7 +97,28 @@ class Task(Decorated[P, R]):
             "reads": reads,
             "writes": writes,
             "viz_return_value": viz_return_value,
+            **hooks,
         }
+
+    def on_running(self, hook: H) -> H:
+        """A decorator: call ``hook(task, task_run, state)`` whenever a try of the task begins."""
+        return self._add_hook("on_running", hook)
+
+    def on_completion(self, hook: H) -> H:
+        """A decorator: call ``hook(task, task_run, state)`` when a run has COMPLETED."""
+        return self._add_hook("on_completion", hook)
+
+    def on_failure(self, hook: H) -> H:
+        """A decorator: call ``hook(task, task_run, state)`` when a run has FAILED, after its last try."""
+        return self._add_hook("on_failure", hook)
+
+    def on_commit(self, hook: H) -> H:
+        """A decorator: call ``hook(transaction)`` when what a run did is committed."""
+        return self._add_hook("on_commit", hook)
+
+    def on_rollback(self, hook: H) -> H:
+        """A decorator: call ``hook(transaction)`` to undo what a run did, when its transaction is rolled back."""
+        return self._add_hook("on_rollback", hook)
 
     if TYPE_CHECKING:  # what a method is bound to is taken off its parameters
 
@@ -211,7 +245,7 @@ class Task(Decorated[P, R]):
             rows.append(self._submit(positional, row, wait_for))
         return rows
 
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> BackgroundFuture[Any]:
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> BackgroundFuture[Any]:
         """Have the task called in the background, by whoever serves it; returns a future at once.
 
         Arguments and the result are JSON. Whether the run is done, and what came of it, is asked of the server; nobody
@@ -258,6 +292,7 @@ class Task(Decorated[P, R]):
         tags = self.tags | context.present_tags()
         prints = self.log_prints if self.log_prints is not None else flow_run is None or flow_run.log_prints
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
+        run.task_name = self.name
         kept = flow_run.keeping if flow_run is not None else None
         if (kept is not None or self.keep.is_asked) and not streamed:
             run.kept = kept_calls.of_task_run(run, self.keep, kept, self.fn)
@@ -281,7 +316,8 @@ class Task(Decorated[P, R]):
             if flow_run is not None:
                 facts.update(flow_name=flow_run.flow_name, flow_run_name=flow_run.name, flow_run_id=flow_run.id)
             bound = partial(parameters.bind, self.fn, args, kwargs)
-            return fill(self.task_run_name, facts, bound, f"task_run_name of task {self.name}") or self.name
+            with context.naming("task", self.name, bound):
+                return fill(self.task_run_name, facts, bound, f"task_run_name of task {self.name}") or self.name
         return f"{self.name}-{flow_run.number(self.name)}" if flow_run is not None else self.name
 
     def _submit(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> TaskFuture[Any]:
@@ -377,9 +413,12 @@ def task(
     task_run_name: RunName | None = None,
     reads: Iterable[Told] | None = None,
     writes: Iterable[Told] | None = None,
-    retries: int = 0,
-    retry_delay_seconds: Delays = 0.0,
+    retries: int | None = None,
+    retry_delay_seconds: Delays | None = None,
     retry_jitter_factor: float | None = None,
+    retry_delay_max: float | None = None,
+    retry_on: Rules | None = None,
+    retry_condition_fn: Callable[..., Any] | None = None,
     timeout_seconds: float | None = None,
     log_prints: bool | None = None,
     persist_result: bool | None = None,
@@ -388,6 +427,11 @@ def task(
     cache_key_fn: caching.KeyFunction | None = None,
     cache_expiration: timedelta | None = None,
     refresh_cache: bool | None = None,
+    on_running: Iterable[Hook] | None = None,
+    on_completion: Iterable[Hook] | None = None,
+    on_failure: Iterable[Hook] | None = None,
+    on_commit: Iterable[Hook] | None = None,
+    on_rollback: Iterable[Hook] | None = None,
     viz_return_value: Any = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
@@ -405,10 +449,14 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         reads: Ids of resources that it reads, templates of ids such as ``s3://raw/{day}.csv`` over the parameters, or
             functions that take the parameters by name and give one id or several. When a run completes, an event tells.
         writes: Likewise, what it writes.
-        retries: Tries after the first.
+        retries: Tries after the first; as ``ORCHESTRATOR_TASK_RETRIES`` says when not given.
         retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list
-            (:func:`orchestrator.retries.exponential_backoff` makes one).
+            (:func:`orchestrator.retries.exponential_backoff` makes one); as ``ORCHESTRATOR_TASK_RETRY_DELAY`` says
+            when not given.
         retry_jitter_factor: Lengthens each delay by up to this share of it, at random.
+        retry_delay_max: Seconds that no delay exceeds.
+        retry_on: What is done after which type of exception: ``RETRY``, ``FAIL``, ``after_header`` or seconds.
+        retry_condition_fn: Called with ``(task, task_run, state)`` before each retry; False forbids it.
         timeout_seconds: Seconds that one try may take; then it ends FAILED, ``TimedOut``.
         log_prints: Whether what it prints reaches the log, by hand; as its flow when not given. On an agent all that
             its process writes does.
@@ -421,6 +469,11 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             name; calls with one key share one result. None: that call is not cached.
         cache_expiration: How long a cached result is used. With neither policy nor function: ``DEFAULT`` is the policy.
         refresh_cache: Whether it runs even so, and replaces what is cached.
+        on_running: Functions, called with ``(task, task_run, state)`` when a try begins.
+        on_completion: The same, when a run has COMPLETED.
+        on_failure: When it has FAILED, after its last try.
+        on_commit: Called with the run's transaction when that is committed.
+        on_rollback: The same, when it is rolled back.
         viz_return_value: What it seems to return while a flow is drawn (:meth:`Flow.visualize`).
 
     Raises:

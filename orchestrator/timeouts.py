@@ -18,6 +18,7 @@ from typing import Any
 
 from .clock import real_time as time
 from .errors import InvalidInput
+from .states import StateType
 
 #: Whether this platform has timer signals.
 ALARMS = hasattr(signal, "setitimer")
@@ -29,6 +30,17 @@ class TimeIsUp(BaseException):
     def __init__(self, alarm: Alarm | None = None) -> None:
         super().__init__("time is up")
         self.alarm = alarm
+
+
+class Leave(BaseException):
+    """Ends a flow run in a state, from within: it is suspended, or was cancelled while it waited.
+
+    Not an ``Exception``, so that user code does not swallow it by chance.
+    """
+
+    def __init__(self, kind: StateType, name: str, message: str) -> None:
+        super().__init__(message)
+        self.kind, self.name, self.message = kind, name, message
 
 
 class Terminated(SystemExit):

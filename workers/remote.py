@@ -33,11 +33,13 @@ from orchestrator.reporting import Reporter
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
 
+from .agent import hook_calls
 from .agent.api import AgentApi
 from .agent.confirming import confirm_start
 from .agent.identity import Outage
 from .agent.launcher import SpawnLauncher
-from .agent.supervision import Supervision, Surroundings
+from .agent.supervision import Supervision
+from .agent.surroundings import Surroundings
 from .agent.verdict import Ask, Facts, verdict
 
 log = logging.getLogger("orchestrator.remote")
@@ -157,6 +159,8 @@ class Remote:
             grace_s=found.stop_grace.total_seconds(),
             line_max=found.log_line_max,
             runs=found.path("runs"),
+            call_hooks=hook_calls.call,
+            hook_timeout_s=found.hook_timeout.total_seconds(),
         )
 
     def _hand_over(self, reporter: Reporter) -> None:

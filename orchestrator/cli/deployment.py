@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from .flow_run import watch_run
 from .output import confirm, console, emit, fail, limit_option, note, output_option, yes_option
 from .references import deployment_id
 from .times import INSTANT
+from .values import read_parameters
 
 _COLUMNS = {
     "address": "Deployment",
@@ -61,6 +61,7 @@ def group() -> None:
 @click.option("--rrule", help="Run by a recurrence rule (RFC 5545).")
 @click.option("--timezone", help="The schedule's time zone, such as Europe/Berlin.  [default: UTC]")
 @click.option("--anchor", help="The instant that fixes an interval's or a rule's phase.")
+@click.option("--crash-retries", type=click.IntRange(0, 100), help="How often a run that crashed is queued again.")
 @click.option("--description", help="What people read; by default the flow's docstring.")
 @click.option("--version", help="A version of your own, such as a commit.")
 @click.option("-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
@@ -225,6 +226,8 @@ def _set_paused(deployment: str, paused: bool) -> None:
 def _read_options(options: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as keys of a document; each checked before anything is done."""
     given: dict[str, Any] = {key: options[key] for key in ("description", "version", "work_queue") if options[key]}
+    if options["crash_retries"] is not None:
+        given["crash_retries"] = options["crash_retries"]
     if options["tags"]:
         given["tags"] = [*options["tags"]]
     if parameters := read_parameters(options["params"], options["params_json"]):
@@ -247,25 +250,6 @@ def _read_options(options: dict[str, Any]) -> dict[str, Any]:
             )
         given["results"] = {"block": found[1], "path": found[2] or ""}
     return given
-
-
-def read_parameters(pairs: tuple[str, ...], document: str | None, option: str = "--param") -> dict[str, Any]:
-    """Values of ``KEY=VALUE`` pairs, each JSON where it is JSON and text where not, laid over a JSON object."""
-    try:
-        values = json.loads(document) if document else {}
-    except ValueError as error:
-        raise click.BadParameter(f"this is no JSON: {error}", param_hint=f"{option}s") from None
-    if not isinstance(values, dict):
-        raise click.BadParameter("give a JSON object, such as '{\"limit\": 5}'", param_hint=f"{option}s")
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise click.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint=option)
-        try:
-            values[key] = json.loads(text)
-        except ValueError:
-            values[key] = text
-    return values
 
 
 def _read_schedule(options: dict[str, Any]) -> dict[str, Any]:

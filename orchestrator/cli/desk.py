@@ -9,9 +9,9 @@ import click
 
 from ..client import Client
 from ..errors import Conflict, NotFound
-from .deployment import read_parameters
 from .output import emit, note, output_option
 from .references import deployment_id
+from .values import read_parameters
 
 _COLUMNS = {"sign": "Sign", "sentence": "What is known", "told_by": "Tells you", "forms": "Saved forms"}
 

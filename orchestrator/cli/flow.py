@@ -65,7 +65,7 @@ def graph(
     FILE:FLOW is a file and the flow in it (flows/load.py:load), or package.module:flow. The flow's own function is
     called with stand-ins for what its tasks return; what it prints goes to standard error.
     """
-    from .deployment import read_parameters
+    from .values import read_parameters
 
     values = read_parameters(params, params_json)
     with contextlib.redirect_stdout(sys.stderr):

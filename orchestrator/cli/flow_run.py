@@ -13,11 +13,13 @@ import click
 
 from ..client import Client
 from ..clock import duration, now
+from ..errors import NotFound
 from ..result_storage import read_result
 from ..states import NAMED, TERMINAL, StateType
 from .output import confirm, console, emit, emit_eta, fail, limit_option, note, output_option, yes_option
 from .references import deployment_id, flow_id, flow_run_id
 from .times import INSTANT, local_text
+from .values import json_or_text, read_parameters
 
 #: Seconds between two questions to the API while something is being watched.
 _POLL = 1.0
@@ -56,7 +58,7 @@ class StateName(click.ParamType):  # type: ignore[type-arg]  # generic only in n
 
 @click.group()
 def group() -> None:
-    """Watch, cancel, suspend and retry flow runs; read their logs.
+    """Watch, cancel, suspend and retry flow runs; read their logs; answer what they ask.
 
     RUN is a run's id, or its name where that is unique.
     """
@@ -231,12 +233,76 @@ def suspend(runs: tuple[str, ...], lasts: str | None, until: datetime | None) ->
 
 @group.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-def resume(runs: tuple[str, ...]) -> None:
-    """Queue suspended runs again, under the same ids; what had begun begins anew."""
+@click.option("--input", "-i", "pairs", metavar="KEY=VALUE", multiple=True, help="Part of the answer; JSON or text.")
+@click.option("--input-json", "document", metavar="JSON", help="The answer, as a JSON object.")
+def resume(runs: tuple[str, ...], pairs: tuple[str, ...], document: str | None) -> None:
+    """Have paused runs go on, with the answer to what they ask.
+
+    Suspended ones are queued again, under the same ids, and begin anew; ones whose process waits go on at once.
+    `orchestrator flow-run question RUN` says what is asked.
+    """
+    answer = read_parameters(pairs, document, "--input", "--input-json") if pairs or document else None
     client = Client.from_settings()
     for run in runs:
-        facts = client.post(f"flow-runs/{flow_run_id(client, run)}/resume")
+        facts = client.post(f"flow-runs/{flow_run_id(client, run)}/resume", {"input": answer})
         note(f"{facts['name']} ({facts['id']}): {facts['state']['name']}")
+
+
+@group.command()
+@click.argument("run")
+@output_option
+def question(run: str, output: str) -> None:
+    """Show what a run asks and waits to be told. `null` in JSON when it asks nothing."""
+    client = Client.from_settings()
+    identifier = flow_run_id(client, run)
+    try:
+        facts = client.get(f"flow-runs/{identifier}/question")
+    except NotFound:
+        client.get(f"flow-runs/{identifier}")  # that there is no such run is another thing
+        facts = None
+    if output == "json":
+        emit(facts, output)
+    elif facts is None:
+        note(f"{run} waits for no answer")
+    else:
+        _tell_question(facts)
+
+
+@group.command()
+@click.argument("run")
+@click.argument("value")
+@click.option("--key-prefix", metavar="TEXT", help="By which receivers choose.  [default: the type, such as str-auto]")
+@click.option("--sender", metavar="TEXT", help="What you call yourself; or a run that answers are to go to.")
+@output_option
+def send(run: str, value: str, key_prefix: str | None, sender: str | None, output: str) -> None:
+    """Send a run a message: VALUE is JSON, or else a text."""
+    client = Client.from_settings()
+    body = {"value": json_or_text(value), "key_prefix": key_prefix, "sender": sender}
+    sent = client.post(f"flow-runs/{flow_run_id(client, run)}/messages", body)
+    if output == "json":
+        emit(sent, output)
+    else:
+        note(f"sent {sent['key']}")
+
+
+@group.command()
+@click.argument("run")
+@click.option("--key-prefix", metavar="TEXT", help="Only those that were sent with it.")
+@limit_option
+@output_option
+def messages(run: str, key_prefix: str | None, limit: int, output: str) -> None:
+    """List the messages that a run was sent, oldest first."""
+    client = Client.from_settings()
+    found: list[dict[str, Any]] = []
+    path = f"flow-runs/{flow_run_id(client, run)}/messages"
+    while len(found) < limit:
+        after = found[-1]["position"] if found else 0
+        page = client.get(path, {"key_prefix": key_prefix, "after": after, "limit": min(limit - len(found), 200)})
+        if not page["items"]:
+            break
+        found += page["items"]
+    columns = {"key": "Key", "value": "Value", "sender": "Sender", "created_by.name": "By", "created": "Sent"}
+    emit(found, output, columns=columns, empty="It was sent no message.")
 
 
 @group.command()
@@ -292,6 +358,30 @@ def watch_run(
         if deadline is not None and time.monotonic() >= deadline:
             fail(f"run {identifier} is still {facts['state']['name']} after {timeout:g} s")
         time.sleep(_POLL)
+
+
+def _tell_question(facts: dict[str, Any]) -> None:
+    click.echo(facts["description"] or ("It waits for an answer." if facts["schema"] else "It waits to be resumed."))
+    if facts["deadline"]:
+        then = "it goes on with its default" if facts["has_default"] else "it fails"
+        click.echo(f"Until {local_text(facts['deadline'])}; then {then}.")
+    for name, texts in (facts["problems"] or {}).items():
+        click.echo(f"The answer before did not fit: {name}: {', '.join(texts)}")
+    schema = facts["schema"] or {}
+    needed = schema.get("required", ())
+    rows = [
+        {
+            "name": name,
+            "type": field.get("type") or "",
+            "choices": ", ".join(map(str, field.get("enum", ()))),
+            "required": name in needed,
+            "default": field.get("default"),
+            "description": field.get("description") or "",
+        }
+        for name, field in schema.get("properties", {}).items()
+    ]
+    if rows:
+        emit(rows, columns={name: name.capitalize() for name in rows[0]})
 
 
 def _after(lasts: str) -> datetime:

@@ -10,7 +10,12 @@ from .. import cataloguing
 from ..stack import Stack, running_stack
 
 #: Pods of the stand-in of Kubernetes are processes of this computer, and call the API by a name that is no loopback's.
-EXTRA = {"ORCHESTRATOR_STOP_GRACE": "5s", "ORCHESTRATOR_ALLOWED_HOSTS": "127.1"}
+EXTRA = {
+    "ORCHESTRATOR_STOP_GRACE": "5s",
+    "ORCHESTRATOR_ALLOWED_HOSTS": "127.1",
+    "ORCHESTRATOR_CRASH_RETRY_DELAY": "1s",
+    "ORCHESTRATOR_RETRY_HOLD": "1s",
+}
 
 
 @pytest.fixture(scope="session")

@@ -305,6 +305,7 @@ def made(code: Path) -> Iterator[uuid.UUID]:
         "results": {"block": f"local-file-system/{name}", "path": "results"},
         "notifications": [{"block": f"webhook/{name}", "on": ["failed", "completed"]}],
         "infrastructure": {"overrides": {"env": {"STAGE": "{{ env.STAGE }}"}}},
+        "crash_retries": 1,
         "parameters": {"table": f"{{{{ blocks.secret.token-{name} }}}}", "limit": "{{ env.LIMIT }}"},
         "parameter_schema": {
             "type": "object",
@@ -356,6 +357,7 @@ def test_a_deployment_is_changed(admin: Watched, made: uuid.UUID) -> None:
     page = opened(admin, f"/deployments/{made}/edit")
     page.fill("#tags", "b, c")
     page.fill("#queue", "afternoon")
+    page.fill("#crash-retries", "2")
     page.fill("input[name='root[limit]']", "7")
     page.select_option("select[name='root[mode]']", "fast")
     press(page, "Remove schedule 2")
@@ -372,6 +374,8 @@ def test_a_deployment_is_changed(admin: Watched, made: uuid.UUID) -> None:
     assert after["parameters"] == {**before["parameters"], "limit": 7, "mode": "fast"}
     assert [item["slug"] for item in after["schedules"]] == ["cron", "rule"]
     assert after["storage"] == before["storage"]
+    assert (before["crash_retries"], after["crash_retries"]) == (1, 2)
+    expect(page.locator("#facts")).to_contain_text("Crash retries")
     assert after["results"] is None
     assert after["notifications"] == [{**before["notifications"][0], "on": ["failed", "cancelled"]}]
     looked_up = page.locator("#looked-up")

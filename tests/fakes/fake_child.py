@@ -27,7 +27,12 @@ def main(descriptor: int) -> None:
 
 
 def run(
-    job: Job, sink: Any, *, confirm_running: Callable[[], None], announce_timeout: Callable[[float], None]
+    job: Job,
+    sink: Any,
+    *,
+    confirm_running: Callable[[], None],
+    announce_timeout: Callable[[float], None],
+    **announcements: Callable[..., None],
 ) -> tuple[State, dict[str, Any] | None]:
     """As :func:`orchestrator.runner.run_job`."""
     if job.state.type is not StateType.RUNNING:
@@ -130,3 +135,18 @@ FLOWS: dict[str, Callable[[Job, Any], Any]] = {
         lingers, raises, late,
     )
 }  # fmt: skip
+
+
+def has_hooks(job: Job, sink: Any) -> tuple[State, None]:
+    """Says that it has hooks, and ends as its parameter says."""
+    sink.put({"kind": "hooks", "names": ["on_crashed", "on_cancellation"]})
+    how = job.parameters["how"]
+    if how == "sleeps":
+        return sleeps(job, sink)
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return State(StateType.CRASHED, message="it says so itself"), None
+
+
+#: As a deployment's entrypoint, for tests whose hooks are called from a real file.
+FLOWS["hooked.py:hooked"] = has_hooks

@@ -31,7 +31,7 @@ def nobody_left(database_url: str) -> Iterator[None]:
     """The thread that looks for those who wait has gone home before the database does."""
     yield
     deadline = time.monotonic() + 10
-    while waiters._current()._thread is not None:
+    while waiters._room._thread is not None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -164,7 +164,7 @@ class Waiting(threading.Thread):
 
 def in_wait(count: int) -> None:
     deadline = time.monotonic() + 10
-    while len(waiters._current()._waiters) < count:
+    while len(waiters._room._waiters) < count:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 

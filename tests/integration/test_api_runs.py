@@ -170,7 +170,7 @@ def test_a_claim_waits_for_work(app: Flask, editor: FlaskClient, agent: FlaskCli
     answers: list[Any] = []
     waiting = threading.Thread(target=lambda: answers.append(claim(agent, agent_id, wait_s=30)))
     waiting.start()
-    until(lambda: bool(waiters._current()._waiters))
+    until(lambda: bool(waiters._room._waiters))
     run = start(editor)
     waiting.join(20)
     assert [answer.status_code for answer in answers] == [200]

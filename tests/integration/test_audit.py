@@ -43,6 +43,7 @@ NO_EVENT = {
     "PUT /cached-results/{key_id}/lock": "a task of a run that computes",
     "DELETE /cached-results/{key_id}/lock": "a task of a run that has computed",
     "POST /reports": "what processes tell of themselves: events of runs",
+    "POST /flow-runs/{run_id}/questions": "a process: flow-run.paused",
     "POST /agents": "a process: agent.started",
     "DELETE /agents/{agent_id}": "a process: agent.stopped",
     "POST /agents/{agent_id}/heartbeat": "a process that is alive",
@@ -191,6 +192,7 @@ def _runs(story: Story) -> None:
     run = story("POST", "deployments/etl/daily/runs", {}, "flow-run.scheduled")["id"]
     story("POST", f"flow-runs/{run}/suspend", {"until": "2099-01-01T00:00:00Z"}, "flow-run.paused")
     story("POST", f"flow-runs/{run}/resume", None, "flow-run.scheduled")
+    story("POST", f"flow-runs/{run}/messages", {"value": "hello"}, "flow-run.message-sent")
     story("POST", f"flow-runs/{run}/cancel", None, "flow-run.cancelled")
     story("POST", f"flow-runs/{run}/retry", None, "flow-run.scheduled")
     again = story("POST", f"flow-runs/{run}/rerun", None, "flow-run.scheduled")["id"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
@@ -88,6 +89,13 @@ def test_futures_of_both_kinds_are_waited_for_together(client: Client) -> None:
     assert asyncio.run(both()) == "three"
 
 
+@task
+def digits(count: int) -> Iterator[int]:
+    if count > 10:
+        raise ValueError("too many")
+    yield from range(count)
+
+
 class Shop:
     @task
     def cost(self) -> int:
@@ -123,6 +131,14 @@ def test_what_cannot_be_sent_is_refused_before_it_is(client: Client) -> None:
         Shop().cost.delay()
     with pytest.raises(NotFound, match="nobody has served the task shout yet: start `orchestrator task serve"):
         shout.delay("x")
+
+
+def test_the_flow_of_a_task_gives_what_the_task_gives() -> None:
+    assert flow_of(owes)("Acme", amount="2") == "Acme owes 2"
+    assert flow_of(shout).fn("x") == "x!"
+    assert flow_of(digits)(3) == [0, 1, 2]
+    with pytest.raises(ValueError, match="too many"):
+        flow_of(digits)(11)
 
 
 def test_a_run_starts_background_runs_alone_and_sees_what_it_started(client_as: ClientAs) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator import Completed, State, context, emit_event, flow, get_run_logger, task
+from orchestrator import INPUTS, Completed, State, context, emit_event, flow, get_run_logger, task
 from orchestrator.states import StateType
 
 from ..polling import until
@@ -65,6 +66,17 @@ def second_try(folder: str) -> int:
 @task
 async def later(value: int) -> int:
     return value * 2
+
+
+@task
+def digits(count: int) -> Iterator[int]:
+    yield from range(count)
+
+
+@task
+async def later_digits(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        yield number
 
 
 @task
@@ -126,6 +138,25 @@ def talk() -> None:
 @task
 def touch(path: str) -> None:
     Path(path).touch()
+
+
+@task
+def count(path: str) -> int:
+    with open(path, "a") as file:
+        file.write("x")
+    return 1
+
+
+@task(cache_policy=INPUTS)
+def count_once(path: str) -> int:
+    with open(path, "a") as file:
+        file.write("x")
+    return 2
+
+
+@task
+def calls_count_once(path: str) -> int:
+    return count_once(path)
 
 
 @task

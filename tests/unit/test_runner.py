@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from orchestrator import runner
-from orchestrator.records import Job, Storage
+from orchestrator.records import Job, State, Storage
 from orchestrator.serializers import dumps, loads
 from orchestrator.states import StateType
 
@@ -53,6 +53,27 @@ def bad():
 @flow
 def stops():
     raise KeyboardInterrupt
+
+@flow(retries=5, retry_delay_seconds=600)
+def far(number: int = 0):
+    raise ValueError("later")
+
+def tell(flow, run, state):
+    print(f"{state.name} of {flow.name}: {run.name} {run.parameters} {os.path.basename(os.getcwd())}")
+
+@flow(on_completion=[tell], on_failure=[tell], on_crashed=[tell])
+def hooked(number: int = 0):
+    if number == 1:
+        raise ValueError("one")
+    if number == 2:
+        raise KeyboardInterrupt
+    return number
+
+@hooked.on_cancellation
+async def gone(flow, run, state):
+    await asyncio.sleep(0)
+    tell(flow, run, state)
+    raise ValueError("broken hook")
 """
 
 
@@ -69,7 +90,7 @@ class Recording:
         return True
 
 
-def in_child(job: Job, output: Path, report: Path) -> None:
+def in_child(job: Job, output: Path, report: Path, hooks_for: State | None = None) -> None:
     """Run a job in a forked process, as it changes its process for good; its output and report go to files."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -78,13 +99,19 @@ def in_child(job: Job, output: Path, report: Path) -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
         return
     sys.stdout = output.open("w")
-    sink, told = Recording(), []
-    state, result = runner.run_job(
-        job,
-        sink,
-        confirm_running=lambda: told.append(("confirm", time.time())),
-        announce_timeout=lambda seconds: told.append(("timeout", seconds)),
-    )
+    sink, told = Recording(), list[tuple[str, Any]]()
+    if hooks_for is not None:
+        runner.call_hooks(job, sink, hooks_for, lambda: told.append(("ready", None)))
+        state, result = hooks_for, None
+    else:
+        state, result = runner.run_job(
+            job,
+            sink,
+            confirm_running=lambda: told.append(("confirm", time.time())),
+            announce_timeout=lambda seconds: told.append(("timeout", seconds)),
+            announce_hooks=lambda names: told.append(("hooks", names)),
+            announce_end=lambda state, result: told.append(("end", [state.name, result, os.fstat(1).st_size])),
+        )
     sys.stdout.close()
     report.write_bytes(dumps({"state": state.write(), "result": result, "items": sink.items, "told": told}))
     os._exit(0)
@@ -96,13 +123,13 @@ def execute(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     project.mkdir()
     (project / "work.py").write_text(textwrap.dedent(FLOW))
 
-    def run(flow: str, **more: Any) -> dict[str, Any]:
+    def run(flow: str, hooks_for: State | None = None, **more: Any) -> dict[str, Any]:
         facts = {"entrypoint": f"work.py:{flow}", "storage": {"block_id": None, "path": str(project)}, **more}
         job = {"id": str(uuid.uuid4()), "attempt": 4, "name": "the-run", "flow": flow, "token": "t",
                "state": {"type": "PENDING", "name": "Pending"}, **facts}  # fmt: skip
         output, report = tmp_path / "output", tmp_path / "report"
         report.unlink(missing_ok=True)
-        in_child(Job.read(job), output, report)
+        in_child(Job.read(job), output, report, hooks_for)
         return {**loads(report.read_bytes()), "stdout": output.read_text(), "project": project}
 
     return run
@@ -134,6 +161,45 @@ def test_retries_keep_the_slot_and_the_time_out_covers_them(execute: Callable[..
     assert states == ["RUNNING", "RUNNING"]
 
 
+def test_a_far_off_try_is_left_to_another_process(execute: Callable[..., dict[str, Any]]) -> None:
+    state = execute("far")["state"]
+    assert (state["type"], state["name"]) == ("SCHEDULED", "AwaitingRetry")
+    assert "try 2 of 6 begins in 600 s, after: ValueError: later" in state["message"]
+    assert (state["details"]["tries"], state["details"]["wait_s"]) == (1, 600)
+    assert execute("far", tries=4)["state"]["details"]["tries"] == 5
+    assert execute("far", tries=5)["state"]["type"] == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("number", "state", "result"), [(0, "Completed", {"value": 0}), (1, "Failed", None), (2, "Crashed", None)]
+)
+def test_hooks_are_called_after_the_end_is_known(
+    execute: Callable[..., dict[str, Any]], number: int, state: str, result: Any
+) -> None:
+    found = execute("hooked", parameters={"number": number})
+    told = dict(found["told"])
+    assert told["hooks"] == ["on_completion", "on_failure", "on_crashed", "on_cancellation"]
+    assert told["end"][:2] == [state, result]
+    assert found["stdout"] == f"{state} of hooked: the-run {{'number': {number}}} project\n"
+    assert (found["state"]["name"], found["result"]) == (state, result)
+
+
+def test_parameters_that_do_not_fit_call_the_hook_for_failures(execute: Callable[..., dict[str, Any]]) -> None:
+    found = execute("hooked", parameters={"number": "x"})
+    assert found["state"]["type"] == "FAILED"
+    assert found["stdout"] == "Failed of hooked: the-run {'number': 'x'} project\n"
+
+
+@pytest.mark.parametrize("kind", [StateType.CANCELLED, StateType.CRASHED, StateType.FAILED])
+def test_hooks_alone(execute: Callable[..., dict[str, Any]], kind: StateType) -> None:
+    found = execute("hooked", State(kind, message="from outside"), parameters={"number": "7"})
+    assert found["told"] == [["ready", None]]
+    assert found["stdout"] == f"{kind.value.capitalize()} of hooked: the-run {{'number': 7}} project\n"
+    lines = [item["message"] for item in found["items"] if item["kind"] == "log"]
+    assert len(lines) == (kind is StateType.CANCELLED)
+    assert all("ValueError: broken hook" in line for line in lines)
+
+
 def test_failures_come_back_as_states(execute: Callable[..., dict[str, Any]]) -> None:
     bad = execute("bad")
     assert (bad["state"]["type"], bad["state"]["message"], bad["result"]) == ("FAILED", "ValueError: bad", None)
@@ -144,7 +210,7 @@ def test_failures_come_back_as_states(execute: Callable[..., dict[str, Any]]) ->
 @pytest.mark.parametrize(
     ("change", "kind", "told"),
     [
-        ({"entrypoint": "work.py:nothing"}, "FAILED", "its flows are bad, flaky, good, later, stops"),
+        ({"entrypoint": "work.py:nothing"}, "FAILED", "its flows are bad, far, flaky, good, hooked, later, stops"),
         ({"entrypoint": "gone.py:good"}, "FAILED", "gone.py"),
         ({"parameters": {"number": "many"}}, "FAILED", "number"),
         ({"parameters": {"other": 1}}, "FAILED", "other"),

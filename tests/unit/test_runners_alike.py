@@ -138,6 +138,14 @@ def test_asynchronous_tasks(runner: TaskRunner) -> None:
     assert asyncio.run(work_async()) == [2, 3]
 
 
+def test_generators(runner: TaskRunner) -> None:
+    @flow(task_runner=runner)
+    def work() -> list[Any]:
+        return [do.digits.submit(3).result(), do.later_digits.submit(2).result()]
+
+    assert work() == [[0, 1, 2], [0, 1]]
+
+
 def test_methods(runner: TaskRunner) -> None:
     @flow(task_runner=runner)
     def work() -> list[Any]:
@@ -201,3 +209,21 @@ def test_what_had_not_begun_when_the_flow_failed_never_does(
         work()
     assert {*os.listdir(folder)} == {"held", "go"}
     assert ends(reports("task-run")) == {"hold-0 Completed": 1, "touch-0 Cancelled": 1, "touch-1 Cancelled": 1}
+
+
+def test_what_is_finished_is_not_done_again(runner: TaskRunner, tmp_path: Path) -> None:
+    path, cached = tmp_path / "count", tmp_path / "cached"
+
+    @flow(task_runner=runner, retries=1)
+    def work() -> list[int]:
+        paths = [str(cached)] * 2
+        found = [do.count.submit(str(path)).result(), *[do.count_once.submit(one).result() for one in paths]]
+        found.append(do.calls_count_once.submit(str(cached)).result())
+        with (tmp_path / "tries").open("a") as tries:
+            tries.write("x")
+        if (tmp_path / "tries").read_text() == "x":
+            raise ValueError("the first try")
+        return found
+
+    assert work() == [1, 2, 2, 2]
+    assert (path.read_text(), cached.read_text()) == ("x", "x")

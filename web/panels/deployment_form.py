@@ -32,7 +32,7 @@ AHEAD = 5
 EMPTY: dict[str, Any] = {
     "flow": "", "name": "", "entrypoint": "", "description": "", "tags": [], "version": "", "storage": None,
     "infrastructure": None, "results": None, "notifications": [], "reads": [], "writes": [],
-    "work_queue": DEFAULT_QUEUE, "parameters": {},
+    "work_queue": DEFAULT_QUEUE, "crash_retries": 0, "parameters": {},
     "schedules": [], "parameter_schema": {},
 }  # fmt: skip
 

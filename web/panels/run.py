@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,18 @@ from sqlalchemy.orm import Session
 
 from orchestrator.clock import to_text
 from orchestrator.errors import InvalidInput
-from orchestrator.server.db.models import Artifact, Block, Event, FlowRun, FlowRunState, Hold, Log, TaskRun
+from orchestrator.serializers import loads
+from orchestrator.server.db.models import (
+    Artifact,
+    Block,
+    Event,
+    FlowQuestion,
+    FlowRun,
+    FlowRunState,
+    Hold,
+    Log,
+    TaskRun,
+)
 from orchestrator.server.services.acting import actions, holds
 from orchestrator.server.services.acting.actions import ActionFilter, ActionRow
 from orchestrator.server.services.configuring import block_lookup
@@ -19,12 +31,12 @@ from orchestrator.server.services.mapping import eta
 from orchestrator.server.services.mapping.eta_rules import Eta
 from orchestrator.server.services.recording import events
 from orchestrator.server.services.recording.events import EventFilter
-from orchestrator.server.services.running import artifacts, logs, run_details, runs, waiting
+from orchestrator.server.services.running import artifacts, logs, questions, run_details, runs, waiting
 from orchestrator.server.services.running.artifacts import ArtifactFilter
 from orchestrator.server.services.running.logs import LogFilter
 from orchestrator.server.services.running.run_details import RunContext
 from orchestrator.server.services.running.runs import RunFilter, RunRow
-from orchestrator.states import ACTIVE, SUSPENDING, TERMINAL, UNSUCCESSFUL, StateType
+from orchestrator.states import SUSPENDED, SUSPENDING, TERMINAL, UNSUCCESSFUL, StateType, is_held
 
 #: Tabs of the page: key and title.
 TABS = {
@@ -63,6 +75,10 @@ class RunPage:
     results: list[TaskRun] = field(default_factory=list)
     #: Those in force that hold its deployment, while it waits.
     holds: list[Hold] = field(default_factory=list)
+    #: What it asks, and waits to be told.
+    question: FlowQuestion | None = None
+    #: What it has asked so far.
+    questions: Sequence[FlowQuestion] = ()
     #: When it will be done; None once it is.
     eta: Eta | None = None
 
@@ -70,6 +86,13 @@ class RunPage:
     def over(self) -> bool:
         """Whether nothing more will happen to the run."""
         return self.run.state_type in TERMINAL
+
+    @property
+    def asked(self) -> list[str]:
+        """The fields that it asks for, in their order."""
+        schema = (self.question.schema if self.question is not None else None) or {}
+        fields = schema.get("properties", {})
+        return sorted(fields, key=lambda name: fields[name].get("position", len(fields)))
 
     @property
     def can_cancel(self) -> bool:
@@ -80,12 +103,15 @@ class RunPage:
     def can_suspend(self) -> bool:
         """Whether it could wait, and an agent take it up again."""
         goes_on = self.run.state_type in (StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING)
-        return goes_on and self.run.deployment_id is not None
+        waits = self.run.state_type == StateType.PAUSED and self.run.state_name != SUSPENDED
+        return (goes_on or waits) and self.run.deployment_id is not None
 
     @property
     def can_resume(self) -> bool:
-        """Whether it waits for somebody to resume it."""
-        return self.run.state_type == StateType.PAUSED and self.run.deployment_id is not None
+        """Whether it waits for somebody to resume it, and for nothing else to be said."""
+        if self.run.state_type != StateType.PAUSED or (self.question is not None and self.question.schema is not None):
+            return False
+        return self.run.state_name != SUSPENDED or self.run.deployment_id is not None
 
     @property
     def can_retry(self) -> bool:
@@ -105,6 +131,7 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
     run = runs.get(session, run_id)
     context = run_details.context(session, run)
     page = RunPage(run, context, tab, why(session, run, context, now), run_details.tallies(session, run_id))
+    page.question = questions.pending(session, run_id)
     if run.state_type == StateType.SCHEDULED and run.deployment_id is not None:
         page.holds = holds.on_deployment(session, run.deployment_id)
     if tab == "overview":
@@ -123,6 +150,7 @@ def load(session: Session, run_id: uuid.UUID, tab: str, now: datetime) -> RunPag
         page.subflows = runs.listing(session, RunFilter(parent_flow_run_id=run_id), 100, None).items
     elif tab == "inputs":
         page.result_block = _result_block(session, run)
+        page.questions = questions.listing(session, run_id)
         page.results = run_details.results(session, run, RESULTS_MAX)
     elif tab == "events":
         page.events = events.listing(session, EventFilter(resource_id=f"orchestrator.flow-run.{run_id}"), 100).items
@@ -133,7 +161,7 @@ def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> s
     """One sentence that says why the run is where it is; empty when the state's own message says it all."""
     if run.state_type in (StateType.SCHEDULED, StateType.PAUSED):
         reason = waiting.why(session, run.id, now)
-        return "" if reason is None else reason.message
+        return "" if reason is None or reason.code == "asks" else reason.message  # what it asks is a panel of its own
     if run.state_type == StateType.PENDING:
         return f"The agent {context.agent.name} is preparing the code." if context.agent else "About to start."
     if run.state_type == StateType.CANCELLING and not (run.work_queue_id or run.parent_flow_run_id):
@@ -142,10 +170,27 @@ def why(session: Session, run: FlowRun, context: RunContext, now: datetime) -> s
         return "Its processes are being taken down; then it waits until it is resumed."
     if run.state_type == StateType.CANCELLING:
         return "It was asked to stop; its processes are being taken down."
-    if run.state_type in ACTIVE and run.lease_until and run.lease_until < now:
+    if is_held(StateType(run.state_type), run.state_name) and run.lease_until and run.lease_until < now:
         who = "agent" if run.work_queue_id else "process"
         return f"Its {who} has fallen silent; the run becomes Crashed when it stays so."
     return ""
+
+
+def read_answer(text: str) -> dict[str, Any]:
+    """The answer that the form sent. Raises InvalidInput where it is no JSON object."""
+    try:
+        value = loads(text) if text.strip() else {}
+    except ValueError as error:
+        raise InvalidInput("the answer is no JSON", {"": [f"This is no JSON: {error}."]}) from None
+    if not isinstance(value, dict):
+        raise InvalidInput("the answer is no JSON object", {"": ["The answer has to be a JSON object."]})
+    return value
+
+
+def refusal(error: InvalidInput) -> dict[str, list[str]]:
+    """What is wrong with an answer, by field; ``""`` holds what belongs to none."""
+    found = error.errors or {"": [str(error)]}
+    return {name.removeprefix("input").removeprefix("."): texts for name, texts in found.items()}
 
 
 def _result_block(session: Session, run: FlowRun) -> Block | None:

@@ -57,6 +57,8 @@ class TowerPage:
     holds: list[HoldRow]
     missed: list[Open]
     firings: list[Open]
+    #: They wait for somebody's answer.
+    asking: list[RunRow]
     running: list[RunRow]
     coming: list[RunRow]
     agents: list[AgentRow]
@@ -93,7 +95,7 @@ class TowerPage:
     def fresh(self) -> bool:
         """Whether nothing has ever run here."""
         return not any(sum(item["data"]) for item in self.chart["series"]) and not (
-            self.attention or self.events or self.holds
+            self.attention or self.asking or self.events or self.holds
         )
 
 
@@ -110,6 +112,7 @@ def load(session: Session, wanted: str, now: datetime) -> TowerPage:
         holds=holds.listing(session, now, in_force=True, limit=RED).items,
         missed=[item for item in red if item.expectation_id],
         firings=[item for item in red if item.trigger_id],
+        asking=overview.asking(session),
         running=overview.running(session),
         coming=overview.coming(session, now),
         agents=[row for row in agents.listing(session, now) if row.status != "STOPPED"],

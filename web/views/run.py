@@ -5,7 +5,16 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 
-from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
+from flask import (
+    Blueprint,
+    Response,
+    jsonify,
+    make_response,
+    render_template,
+    request,
+    stream_with_context,
+    url_for,
+)
 from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import from_text, now
@@ -15,7 +24,7 @@ from orchestrator.server.services.mapping import suspects as suspicion
 from orchestrator.server.services.running import runs as service
 from orchestrator.server.services.running.logs import LogFilter, tail
 
-from ..access import actor, needs
+from ..access import actor, is_part, needs
 from ..fragments import data, done, page
 from ..panels import run
 
@@ -85,10 +94,25 @@ def suspend(run_id: uuid.UUID) -> AnyResponse:
 @blueprint.post("/resume")
 @needs("editor")
 def resume(run_id: uuid.UUID) -> AnyResponse:
-    """Queue the suspended run again."""
+    """Have the paused run go on."""
     with transaction() as session:
         service.resume(session, run_id, actor(), now())
-    return done("The run is scheduled for another attempt", url_for("web.run.show", run_id=run_id))
+    return done("The run goes on", url_for("web.run.show", run_id=run_id))
+
+
+@blueprint.post("/answer")
+@needs("editor")
+def answer(run_id: uuid.UUID) -> AnyResponse:
+    """Answer what the run asks; what does not fit comes back by field."""
+    try:
+        given = run.read_answer(request.form.get("input", ""))
+        with transaction() as session:
+            service.resume(session, run_id, actor(), now(), given)
+    except InvalidInput as error:
+        if not is_part():
+            raise
+        return make_response(jsonify({"errors": run.refusal(error)}), 422)
+    return done("Answered: the run goes on", url_for("web.run.show", run_id=run_id), go=True)
 
 
 @blueprint.post("/retry")

@@ -24,13 +24,13 @@ from orchestrator import masking, settings
 from orchestrator.errors import OrchestratorError
 from orchestrator.pipes import frames
 from orchestrator.records import Job, State
-from orchestrator.runner import fetch_project, run_job
+from orchestrator.runner import call_hooks, fetch_project, run_job
 from orchestrator.serializers import dumps, loads
 from orchestrator.states import StateType
 
 from ..start import forget_start_folder
 from . import environments
-from .frames import CONFIRM, END, GO, JOB, MASKS, TIMEOUT, decode
+from .frames import CONFIRM, END, GO, HOOKS, JOB, MASKS, TIMEOUT, decode
 from .ordering import OrderedSink
 
 #: Exit codes: the flow completed, or it did not (its state, which was sent, says how).
@@ -50,6 +50,7 @@ class Control:
         self.sink = OrderedSink(link.fileno())
         #: The infrastructure's folder; code is loaded in the run's own, and left for this one when it starts.
         self.working_dir: str | None = None
+        self._ended = False
 
     def receive(self, kind: str) -> dict[str, Any]:
         """Wait for the next frame, which has to be of ``kind``. Raises EOFError when the supervisor is gone."""
@@ -68,6 +69,10 @@ class Control:
         """Ask whether user code may start, and wait for it; where it may not, the supervisor ends this process."""
         self.sink.put({"kind": CONFIRM})
         self.receive(GO)
+        self.enter_folder()
+
+    def enter_folder(self) -> None:
+        """Leave the folder of the code for that of the infrastructure, where it has one."""
         if self.working_dir:
             os.chdir(self.working_dir)
 
@@ -75,14 +80,28 @@ class Control:
         """The flow may take this long from now."""
         self.sink.put({"kind": TIMEOUT, "seconds": seconds})
 
+    def announce_hooks(self, names: list[str]) -> None:
+        """The flow has these hooks for its end."""
+        self.sink.put({"kind": HOOKS, "names": names})
+
     def hide(self, values: list[str]) -> None:
         """Have the supervisor mask these; once it was sent, it reaches the supervisor before what is written later."""
         self.sink.put({"kind": MASKS, "values": values})
 
-    def end(self, state: State, result: dict[str, Any] | None) -> None:
-        """Say how the flow ended, after all that was reported before."""
+    def end(self, state: State, result: dict[str, Any] | None, hooks: bool = False) -> None:
+        """Say how the flow ended, after all that was reported before; the first call counts.
+
+        Args:
+            hooks: Whether hooks are called after this.
+        """
         self.sink.flush(60.0)
-        self.sink.put({"kind": END, "state": state.write(), "result": result})
+        if not self._ended:
+            self._ended = True
+            self.sink.put({"kind": END, "state": state.write(), "result": result, "hooks": hooks})
+
+    def end_before_hooks(self, state: State, result: dict[str, Any] | None) -> None:
+        """Say how the flow ended; its hooks are called now."""
+        self.end(state, result, hooks=True)
 
 
 def main(descriptor: int, run: Run = run_job, lifeline: int | None = None, frame: int | None = None) -> NoReturn:
@@ -120,11 +139,15 @@ def execute(control: Control, run: Run, frame: dict[str, Any] | None = None) -> 
         if frame.get("python") or frame.get("requirements"):
             _change_interpreter(control, frame, received)
         limit(frame.get("memory_mb"), frame.get("cpu_seconds"))
+        if frame.get("hooks_for"):
+            return _call_hooks(control, frame)
         state, result = run(
             Job.read(frame["job"]),
             control.sink,
             confirm_running=control.confirm,
             announce_timeout=control.announce_timeout,
+            announce_hooks=control.announce_hooks,
+            announce_end=control.end_before_hooks,
         )
     except OrchestratorError as error:
         state, result = State(StateType.CRASHED, message=str(error)), None
@@ -133,6 +156,18 @@ def execute(control: Control, run: Run, frame: dict[str, Any] | None = None) -> 
         state, result = State(StateType.CRASHED, message=f"{type(error).__name__}: {error}"), None
     control.end(state, result)
     return DONE if state.type is StateType.COMPLETED else NOT_DONE
+
+
+def _call_hooks(control: Control, frame: dict[str, Any]) -> int:
+    """The run has ended; what is left to do are its hooks."""
+    try:
+        call_hooks(Job.read(frame["job"]), control.sink, State.read(frame["hooks_for"]), control.enter_folder)
+    except OrchestratorError as error:
+        print(f"the hooks cannot be called: {error}", file=sys.stderr)
+        return NOT_DONE
+    finally:
+        control.sink.flush(60.0)
+    return DONE
 
 
 def _change_interpreter(control: Control, frame: dict[str, Any], received: float) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from orchestrator.client import Client, patiently
 from orchestrator.errors import Conflict, NotFound, OrchestratorError
 from orchestrator.records import FlowRun, Job, State
-from orchestrator.states import is_over
+from orchestrator.states import StateType, is_over
 
 from .api import AgentApi, back_off
 from .identity import Outage
@@ -56,4 +56,5 @@ def told_end(client: Client, job: Job, wanted: Callable[[], bool]) -> State | No
     run = FlowRun.read(patiently(lambda: client.get(f"flow-runs/{job.id}"), wanted))
     if run.attempt != job.attempt:
         raise NotFound(f"the flow run {job.id} is at attempt {run.attempt}")
-    return run.state if is_over(run.state.type, run.state.name) else None
+    over = is_over(run.state.type, run.state.name) or run.state.type is StateType.SCHEDULED  # it is to be tried again
+    return run.state if over else None

@@ -21,7 +21,8 @@ from .api import AgentApi
 from .confirming import confirm_start
 from .identity import Identity, Outage
 from .roster import Roster
-from .supervision import Supervision, Surroundings
+from .supervision import Supervision
+from .surroundings import Surroundings
 from .verdict import Ask
 
 log = logging.getLogger("orchestrator.agent")

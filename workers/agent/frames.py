@@ -5,8 +5,10 @@ From the child come reports (items as ``POST reports`` takes them) and, told apa
 =============  ======================================  =====================================================
 ``confirm``    ``{}``                                  user code is about to start: may it? Answered by ``go``
 ``timeout``    ``{"seconds": float}``                  the flow's time-out starts to count now
-``end``        ``{"state": {...}, "result": any}``     how the flow ended
+``end``        ``{"state": {...}, "result": any,       how the flow ended, and whether its hooks are called after this
+               "hooks": bool}``
 ``masks``      ``{"values": [...]}``                   texts that are masked from now on in what it writes
+``hooks``      ``{"names": [...]}``                    hooks of the flow for its end
 =============  ======================================  =====================================================
 
 To the child go ``job`` (first, once) and ``go`` (an empty object). The frames are those of
@@ -26,6 +28,7 @@ CONFIRM = "confirm"
 TIMEOUT = "timeout"
 END = "end"
 MASKS = "masks"
+HOOKS = "hooks"
 JOB = "job"
 GO = "go"
 

@@ -11,15 +11,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, cast
 
 from orchestrator.clock import now, to_text
 from orchestrator.errors import NotFound, OrchestratorError
+from orchestrator.hooks import ENDS
 from orchestrator.ids import time_of, uuid7, uuid7_from
-from orchestrator.interfaces import Elsewhere, LaunchSpec, ProcessHost, Running
+from orchestrator.interfaces import Elsewhere, LaunchSpec, Running
 from orchestrator.masking import Masks
 from orchestrator.output_lines import Budget, Lines
 from orchestrator.records import Job, State
@@ -30,8 +29,9 @@ from . import processes
 from .following import Following
 from .hosting import Host
 from .inbox import PULL, Inbox
-from .launcher import Child, Launcher, LaunchFailed
+from .launcher import Child, LaunchFailed
 from .ordering import Marked
+from .surroundings import Surroundings
 from .verdict import Ask, Facts, verdict
 
 log = logging.getLogger("orchestrator.agent")
@@ -45,38 +45,6 @@ _CHUNK = 1 << 16
 _TURN = 16
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """What an agent gives to each of its supervisions.
-
-    Attributes:
-        agent: The agent's name.
-        launcher: Starts the process.
-        launch: Starts it in the run's infrastructure: ``(job, spec, host, wanted)``; waits while the API is away and
-            ``wanted()`` is true.
-        confirm: Asks the server whether user code may start; waits while the API is away. Given the job and a
-            function that tells whether the answer is still wanted; returns what the supervisor shall do.
-        env: Environment of every run.
-        remote_env: Settings of the agent that hold for runs in containers, too.
-        grace_s: Seconds from SIGTERM to SIGKILL.
-        line_max: Bytes of an output line that are kept.
-        runs: Folder of the runs' scratch folders.
-        told: The end of a run that its own process may have told the server; None while there is none. Raises NotFound
-            when the run is not ours any more.
-    """
-
-    agent: str
-    launcher: Launcher
-    launch: Callable[[Job, LaunchSpec, ProcessHost, Callable[[], bool]], Running]
-    confirm: Callable[[Job, Callable[[], bool]], Ask]
-    env: dict[str, str]
-    grace_s: float
-    line_max: int
-    runs: Path
-    told: Callable[[Job, Callable[[], bool]], State | None] = lambda job, wanted: None
-    remote_env: dict[str, str] = field(default_factory=dict)
-
-
 class Supervision:
     """Executes a job and reports for it.
 
@@ -87,10 +55,16 @@ class Supervision:
         put: Takes reports, in order; a dict, or the JSON of one.
         around: The agent's part.
         claimed: Monotonic time at which the job was received.
+        masks: What is hidden already.
     """
 
     def __init__(
-        self, job: Job, put: Callable[[dict[str, Any] | bytes], None], around: Surroundings, claimed: float
+        self,
+        job: Job,
+        put: Callable[[dict[str, Any] | bytes], None],
+        around: Surroundings,
+        claimed: float,
+        masks: Masks | None = None,
     ) -> None:
         self.job = job
         self._deliver = put
@@ -99,7 +73,7 @@ class Supervision:
         self._facts = Facts(around.agent, grace_s=around.grace_s)
         self._budget = Budget()
         #: What is hidden in all that is told of the run.
-        self._masks = Masks()
+        self._masks = masks or Masks()
         self._lines = {
             name: Lines(self._emitter(name), around.line_max, self._budget, self._masks.uncut)
             for name in ("stdout", "stderr")
@@ -113,6 +87,11 @@ class Supervision:
         self._child: Child | None = None
         #: Whether it runs elsewhere.
         self._follows = False
+        #: How its process was started.
+        self.spec: LaunchSpec | None = None
+        #: The hooks for its end that the flow said it has; who calls them in its place, while that goes on.
+        self._hooks: frozenset[str] = frozenset()
+        self._successor: Supervision | None = None
         self._lock = threading.Lock()
         #: Monotonic times: of SIGKILL, once SIGTERM was sent; of the time-out; by when an ended flow has to be gone.
         self._kill_at: float | None = None
@@ -127,15 +106,28 @@ class Supervision:
         with self._lock:
             if what > self._facts.ask:
                 self._facts.ask = what
-            child = self._child
+            child, successor = self._child, self._successor
         if child is not None:
             child.notify()
+        if successor is not None and what is Ask.LOST:
+            successor.ask(what)
 
     def kill(self) -> None:
         """End it without further grace."""
         self._facts.grace_s = 0.0
         self._hurry = True
         self.ask(Ask.STOP)
+        if self._successor is not None:
+            self._successor.kill()
+
+    def hand_over(self, successor: Supervision) -> None:
+        """Its process is gone; let another one do what is left, and wait for that."""
+        with self._lock:
+            self._successor = successor
+            asked = self._facts.ask
+        if asked is Ask.LOST or self._hurry:
+            return
+        successor.run()
 
     def hide(self, values: list[Any]) -> None:
         """Mask these values from now on in all that is told of the run."""
@@ -152,8 +144,11 @@ class Supervision:
             log.exception("supervising the run %s failed", self.job.id)
             self._facts.error = repr(error)
         state = self._report()
-        shutil.rmtree(self._around.runs / f"{self.job.id}-{self.job.attempt}", ignore_errors=True)
+        self._clear()
         return state
+
+    def _clear(self) -> None:
+        shutil.rmtree(self._around.runs / f"{self.job.id}-{self.job.attempt}", ignore_errors=True)
 
     # -- its process
 
@@ -204,13 +199,14 @@ class Supervision:
     def begin(self, spec: LaunchSpec) -> Child:
         """Start the process and give it its job."""
         child = self._around.launcher.launch(f"{self.job.id}-{self.job.attempt}")
+        self.spec = spec
         with self._lock:
             self._child = child
         waited = (time.monotonic() - self._claimed) * 1000
         job = {**self.job.write(), "starts_in_ms": max(0, round(self.job.starts_in_ms - waited))}
         names = ("env", "working_dir", "python", "requirements", "memory_mb", "cpu_seconds")
         frame = {"kind": wire.JOB, "job": job, **{name: getattr(spec, name) for name in names}}
-        frame["masks"] = self._masks.values
+        frame.update(masks=self._masks.values, **self.orders())
         child.control.settimeout(30.0)
         try:
             child.control.sendall(wire.encode(frame))
@@ -219,6 +215,10 @@ class Supervision:
         child.control.setblocking(False)
         self._inbox = Inbox(child.control, self.hide)
         return child
+
+    def orders(self) -> dict[str, Any]:
+        """What its process is told beside the job."""
+        return {}
 
     # -- while it runs
 
@@ -351,6 +351,8 @@ class Supervision:
         elif data["kind"] == wire.TIMEOUT:
             self._facts.timeout_s = float(data["seconds"])
             self._timeout_at = time.monotonic() + self._facts.timeout_s + TIMEOUT_SLACK
+        elif data["kind"] == wire.HOOKS:
+            self._hooks = frozenset(map(str, data["names"]))
         elif data["kind"] == wire.END:
             self._take_end(data)
         elif not self._is_own_end(data):
@@ -361,8 +363,9 @@ class Supervision:
         self._facts.ended_by_itself = self._facts.ask is Ask.NOTHING
         self._result = data.get("result")
         self._timeout_at = None
-        # Threads and exit functions of the flow may go on for as long as a stop may take.
-        self._leave_at = time.monotonic() + self._around.grace_s
+        # Threads and exit functions of the flow may go on for as long as a stop may take, its hooks for their own time.
+        hooks_s = self._around.hook_timeout_s if data.get("hooks") else 0.0
+        self._leave_at = time.monotonic() + self._around.grace_s + hooks_s
 
     def _is_own_end(self, data: dict[str, Any]) -> bool:
         """Whether the process reports its own run as ended, which is the supervisor's to tell."""
@@ -423,6 +426,11 @@ class Supervision:
         if state is None:
             return None
         own = state is self._facts.end
+        if not own and ENDS.get(state.type) in self._hooks:
+            self._clear()
+            self._around.call_hooks(self, state)
+            if self._facts.ask is Ask.LOST:
+                return None
         self._put(
             {
                 "kind": "flow-run-state",

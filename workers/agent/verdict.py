@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.records import State
-from orchestrator.states import StateType
+from orchestrator.states import TERMINAL, StateType
 
 from .processes import signal_name
 
@@ -58,6 +58,8 @@ def verdict(facts: Facts) -> State | None:
     """
     if facts.ask is Ask.LOST:
         return None
+    if facts.end is not None and facts.end.type not in TERMINAL and facts.ask is Ask.CANCEL:
+        return _asked(facts)  # it was about to wait for its next try
     if facts.end is not None and (facts.ended_by_itself or facts.ask is Ask.NOTHING):
         return facts.end
     if facts.end is not None and facts.end.type is StateType.COMPLETED and facts.ask in (Ask.CANCEL, Ask.STOP):

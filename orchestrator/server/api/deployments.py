@@ -175,6 +175,7 @@ def present(deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetim
         ],
         **deployment_resources.by_role(deployment),
         "work_queue": deployment.work_queue.name,
+        "crash_retries": deployment.crash_retries,
         "parameters": deployment.parameters,
         "parameter_schema": deployment.parameter_schema,
         "paused": deployment.paused,

@@ -137,12 +137,13 @@ def suspend_flow_run(body: dict[str, Any], run_id: uuid.UUID) -> Response:
 
 
 @blueprint.route("/flow-runs/<uuid:run_id>/resume", methods=["POST"])
-@needs("editor")
+@needs("editor", "run")
+@blueprint.arguments(schemas.ResumptionSchema)
 @blueprint.response(200, schemas.FlowRunSchema)
-def resume_flow_run(run_id: uuid.UUID) -> Response:
-    """Queue a suspended flow run again, as its next attempt."""
+def resume_flow_run(body: dict[str, Any], run_id: uuid.UUID) -> Response:
+    """Have a paused flow run go on, with the answer to what it asks; a suspended one is queued as its next attempt."""
     with transaction() as session:
-        runs.resume(session, run_id, actor(), now())
+        runs.resume(session, run_id, actor(), now(), body["input"])
         return answer(runs.describe(runs.row(session, run_id)))
 
 

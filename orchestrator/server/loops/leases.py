@@ -1,5 +1,5 @@
 """Takes back what silent agents hold, gives up runs whose own process is silent, ends cancels and suspensions that
-nobody answered, fails what nobody resumed in time, and takes back slots of limits that are not renewed.
+nobody answered, moves on what nobody resumed in time, and takes back slots of limits that are not renewed.
 
 A lapsed lease counts only once the API itself has been up for a full lease: while it was away, nobody could renew.
 A run whose code may have begun becomes CRASHED. One that was still PENDING is queued again, since RUNNING is confirmed
@@ -18,10 +18,11 @@ from sqlalchemy.orm import Session
 from ...clock import to_text
 from ...errors import TransitionRefused
 from ...records import Actor, State
-from ...states import LOST, SUSPENDED, SUSPENDING, SUSPENSION_TIMED_OUT, StateType
+from ...states import LOST, SUSPENDED, SUSPENDING, StateType
 from ..config import current, lease_by_hand
 from ..services import ticks
 from ..services.configuring import slots
+from ..services.running import questions
 from ..services.running.transitions import apply
 from ..services.statements import BY_HAND, fetch
 
@@ -48,11 +49,12 @@ ORDER BY r.id LIMIT %(batch)s FOR NO KEY UPDATE OF r SKIP LOCKED"""
 
 _UNANSWERED = f"""
 SELECT r.id, r.state_name, r.state_message, {BY_HAND} AS is_by_hand FROM flow_run r
-WHERE r.state_type = 'CANCELLING' AND r.state_at < %(before)s
+WHERE r.state_type = 'CANCELLING'
+    AND r.state_at < CASE WHEN {BY_HAND} THEN %(before)s::timestamptz ELSE %(before_hooks)s END
 ORDER BY r.id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED"""
 
 _NOT_RESUMED = """
-SELECT id, suspended_until FROM flow_run WHERE suspended_until <= %(now)s AND state_type = 'PAUSED'
+SELECT id FROM flow_run WHERE suspended_until <= %(now)s AND state_type = 'PAUSED'
 ORDER BY id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED"""
 
 
@@ -65,11 +67,12 @@ def step(session: Session, now: datetime) -> int:
     for row in fetch(session, _LAPSED, {"now": now, "up": up, **leases, "batch": BATCH}):
         moved += _move(session, row.id, _lost(row, now) if row.is_by_hand else _after_lapse(row, now), now)
     before = now - current().stop_grace - CANCEL_MARGIN
-    for row in fetch(session, _UNANSWERED, {"before": before, "batch": BATCH}):
+    # An agent answers once the hooks for the cancel were called.
+    before_hooks = before - current().hook_timeout
+    for row in fetch(session, _UNANSWERED, {"before": before, "before_hooks": before_hooks, "batch": BATCH}):
         moved += _move(session, row.id, _unanswered(row, now), now)
     for row in fetch(session, _NOT_RESUMED, {"now": now, "batch": BATCH}):
-        message = f"Nobody resumed it by {_when(row.suspended_until)}."
-        moved += _move(session, row.id, State(S.FAILED, SUSPENSION_TIMED_OUT, message, now), now)
+        moved += questions.expire(session, row.id, SWEEPER, now)
     return max(moved, slots.sweep(session, now, BATCH))
 
 

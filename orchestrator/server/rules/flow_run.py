@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from ...clock import to_text
 from ...records import State
 from ...states import LOST, SUSPENDED, SUSPENDING, TERMINAL, UNSUCCESSFUL, StateType, is_allowed
 from .move import Decision, Effect, Move, Rule
@@ -10,6 +13,8 @@ S = StateType
 
 #: A start may be confirmed this much early, in seconds: the agent counts down on a clock of its own.
 EARLY_S = 0.1
+#: Longest wait after a crash, in seconds.
+CRASH_DELAY_MAX_S = 3600.0
 
 
 class AbortOtherAttempt(Rule):
@@ -69,6 +74,17 @@ class AbortAfterEnd(Rule):
         return Decision(Effect.ABORT, self.code, f"the run is {facts.type} already")
 
 
+class AcceptRunningOfPaused(Rule):
+    """What a process said before it paused may come after that. Its run goes on once somebody says so, not earlier."""
+
+    code = "paused"
+
+    def decide(self, move: Move) -> Decision | None:
+        if move.attempt is None or not move.facts.is_paused or move.proposed.type is not S.RUNNING:
+            return None
+        return Decision(Effect.ACCEPT, self.code, is_repeat=True)
+
+
 class AbortSuspendedAttempt(Rule):
     """A suspended run is moved on by people and by the server; what its last attempt says comes too late."""
 
@@ -112,23 +128,54 @@ class RejectSuspensionOfHeld(Rule):
     code = "stop-first"
 
     def decide(self, move: Move) -> Decision | None:
-        if not move.is_suspension or move.facts.type not in (S.PENDING, S.RUNNING):
+        holds = move.facts.type in (S.PENDING, S.RUNNING) or move.facts.is_paused
+        if not move.is_suspension or not holds:
             return None
         state = _named(move, S.CANCELLING, SUSPENDING)
         return Decision(Effect.REJECT, self.code, "its processes are stopped first", state=state)
 
 
 class RejectCancelledOfSuspending(Rule):
-    """A process that was stopped for a suspension says that it was CANCELLED: the run is suspended."""
+    """A process that was stopped for a suspension says that it was CANCELLED, or is tried again: it is suspended."""
 
     code = "stopped-to-suspend"
 
     def decide(self, move: Move) -> Decision | None:
         facts, proposed = move.facts, move.proposed
-        if not facts.is_suspending or move.attempt is None or proposed.type not in (S.CANCELLED, S.PAUSED):
+        if not facts.is_suspending or facts.is_cancel_asked or move.attempt is None:
+            return None
+        if proposed.type not in (S.CANCELLED, S.PAUSED, S.SCHEDULED):
             return None
         state = State(S.PAUSED, SUSPENDED, facts.message, proposed.at, proposed.details)
         return Decision(Effect.REJECT, self.code, "it was stopped to be suspended", state=state)
+
+
+class RejectRetryOfCancelled(Rule):
+    """A process that ends before its next try, while a cancel is on its way, has stopped: the run is CANCELLED."""
+
+    code = "cancel-asked"
+
+    def decide(self, move: Move) -> Decision | None:
+        if move.attempt is None or not move.facts.is_queued:
+            return None
+        if move.facts.type is not S.CANCELLING or move.proposed.type is not S.SCHEDULED:
+            return None
+        state = State(S.CANCELLED, message=move.facts.message, at=move.proposed.at)
+        return Decision(Effect.REJECT, self.code, "a cancel was asked for", state=state)
+
+
+class RejectSuspendedOfCancelled(Rule):
+    """A process that ended to be suspended, while a cancel was asked for: the run is CANCELLED."""
+
+    code = "cancel-asked"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts, proposed = move.facts, move.proposed
+        ended = move.attempt is not None and (proposed.type, proposed.name) == (S.PAUSED, SUSPENDED)
+        if not ended or facts.type is not S.CANCELLING or facts.is_suspending:
+            return None
+        state = State(S.CANCELLED, "", facts.message, proposed.at, proposed.details)
+        return Decision(Effect.REJECT, self.code, "a cancel was asked for", state=state)
 
 
 class AbortWhileStopping(Rule):
@@ -169,7 +216,7 @@ class RejectEndOfHeld(Rule):
         facts = move.facts
         if move.attempt is not None or move.proposed.type is not S.CANCELLED or not facts.is_leased:
             return None
-        if facts.type not in (S.PENDING, S.RUNNING) and not facts.is_suspending:
+        if facts.type not in (S.PENDING, S.RUNNING) and not (facts.is_suspending or facts.is_paused):
             return None
         state = State(S.CANCELLING, message=move.proposed.message, at=move.proposed.at)
         return Decision(Effect.REJECT, self.code, "its processes are stopped first", state=state)
@@ -211,6 +258,28 @@ class AbortCancelled(Rule):
         if move.proposed.type not in (S.RUNNING, S.PENDING, S.PAUSED, S.SCHEDULED):
             return None
         return Decision(Effect.ABORT, self.code, "a cancel was asked for")
+
+
+class RejectCrashWithinBudget(Rule):
+    """What the world stopped is tried again as often as the deployment says, beside the retries of its code; each time
+    it waits twice as long. A crash that a person states, and one on the way to a stop, is final."""
+
+    code = "crash-retried"
+
+    def decide(self, move: Move) -> Decision | None:
+        facts, proposed = move.facts, move.proposed
+        if proposed.type is not S.CRASHED or move.is_asked or not facts.is_deployed or facts.is_suspended:
+            return None
+        if facts.type not in (S.PENDING, S.RUNNING, S.PAUSED) or facts.is_cancel_asked:
+            return None
+        if facts.crashes >= facts.crash_retries:
+            return None
+        wait_s = min(facts.crash_delay_s * 2**facts.crashes, CRASH_DELAY_MAX_S)
+        number, due = facts.crashes + 1, move.now + timedelta(seconds=wait_s)
+        told = f"It crashed, and is tried again (crash retry {number} of {facts.crash_retries}): {proposed.message}"
+        details = {"crash": number, "crash_retries": facts.crash_retries, "due": to_text(due)}
+        state = State(S.SCHEDULED, "AwaitingRetry", told, proposed.at, {**(proposed.details or {}), **details})
+        return Decision(Effect.REJECT, self.code, "crash retries are left", state=state, due=due)
 
 
 class WaitUntilDue(Rule):

@@ -37,6 +37,11 @@ class Facts:
     is_cancel_asked: bool = False
     #: An agent can take it (up again): it has a deployment, and is no errand that somebody waits for.
     is_deployed: bool = False
+    #: How often it may be queued again after a crash, and how often it was.
+    crash_retries: int = 0
+    crashes: int = 0
+    #: Seconds that it waits after its first crash.
+    crash_delay_s: float = 0.0
 
     @property
     def is_terminal(self) -> bool:
@@ -46,6 +51,11 @@ class Facts:
     def is_suspended(self) -> bool:
         """Whether nothing executes it until it is resumed."""
         return self.type is StateType.PAUSED and self.name == SUSPENDED
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its process waits for a person."""
+        return self.type is StateType.PAUSED and self.name != SUSPENDED
 
     @property
     def is_suspending(self) -> bool:
@@ -61,6 +71,8 @@ class Move:
     proposed: State
     attempt: int | None
     now: datetime
+    #: A person wants it, not a loop.
+    is_asked: bool = False
 
     @property
     def is_suspension(self) -> bool:
@@ -79,6 +91,8 @@ class Decision:
     message: str = ""
     #: REJECT: the state taken instead.
     state: State | None = None
+    #: REJECT, where that state is SCHEDULED: when it is due.
+    due: datetime | None = None
     #: WAIT: seconds.
     wait_s: float | None = None
     #: Name of the rule that decided.

@@ -132,6 +132,7 @@ class JobSchema(Strict):
     tags = fields.List(fields.String(), required=True)
     work_queue = fields.String(required=True)
     starts_in_ms = fields.Integer(required=True)
+    tries = fields.Integer(required=True, metadata={"description": "How often its code was begun by earlier attempts."})
 
 
 AgentPage = page_of(AgentSchema)

@@ -108,6 +108,12 @@ class DeploymentInputSchema(Strict):
     reads = ResourceIds(load_default=list, metadata={"description": "Ids of resources that its runs read."})
     writes = ResourceIds(load_default=list, metadata={"description": "Ids of resources that its runs write."})
     work_queue = Name(load_default="default")
+    crash_retries = fields.Integer(
+        strict=True,
+        load_default=0,
+        validate=validate.Range(0, 100),
+        metadata={"description": "How often a run that CRASHED is queued again."},
+    )
     parameters = Mapping(load_default=dict)
     parameter_schema = Mapping(load_default=dict)
     schedules = fields.List(fields.Nested(ScheduleInputSchema), metadata={"description": "`[]` removes all."})
@@ -172,6 +178,7 @@ class DeploymentSchema(Strict):
     reads = fields.List(fields.String(), required=True)
     writes = fields.List(fields.String(), required=True)
     work_queue = fields.String(required=True)
+    crash_retries = fields.Integer(required=True)
     parameters = Mapping(required=True)
     parameter_schema = Mapping(required=True)
     paused = fields.Boolean(required=True)

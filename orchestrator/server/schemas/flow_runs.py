@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields, validate
 
 from ...records import WAITING_CODES
-from .base import ActorSchema, Instant, Mapping, PageQuery, ReferenceSchema, StateKind, Strict, page_of
+from .base import ActorSchema, Instant, Json, Mapping, PageQuery, ReferenceSchema, StateKind, Strict, page_of
 
 
 class StateSchema(Strict):
@@ -54,6 +54,10 @@ class FlowRunSchema(Strict):
     snapshot = fields.String(required=True, allow_none=True)
     parent_flow_run_id = fields.UUID(required=True, allow_none=True)
     parent_task_run_id = fields.UUID(required=True, allow_none=True)
+    tries = fields.Integer(
+        required=True, metadata={"description": "Tries that were over when it last began to wait for another one."}
+    )
+    crashes = fields.Integer(required=True, metadata={"description": "How often it was queued again after a crash."})
     created_by = fields.Nested(ActorSchema, required=True, allow_none=True)
     result = Mapping(required=True, allow_none=True)
     waiting_reason = fields.Nested(
@@ -120,6 +124,16 @@ class SuspensionSchema(Strict):
         load_default=None,
         allow_none=True,
         metadata={"description": "When it fails unless it was resumed before; null: it waits for ever."},
+    )
+
+
+class ResumptionSchema(Strict):
+    """How a run goes on."""
+
+    input = Json(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "The answer to what it asks: an object that fits the schema of its question."},
     )
 
 

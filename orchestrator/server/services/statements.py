@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 from sqlalchemy.orm import Session
 
-from ...states import TERMINAL
+from ...states import SUSPENDED, TERMINAL
 from .. import hints
 from ..db.json_text import json_text
 from ..db.session import after_commit
@@ -26,6 +26,13 @@ from .internal import FLOW_ID
 TERMINAL_TYPES = ", ".join(f"'{kind.value}'" for kind in sorted(TERMINAL, key=str))
 #: SQL list of the types in which a run occupies a slot.
 ACTIVE_TYPES = "'PENDING', 'RUNNING', 'CANCELLING'"
+
+
+def held(run: str) -> str:
+    """SQL that tells whether a process is busy with a run, as :func:`orchestrator.states.is_held`; an index has it."""
+    paused = f"{run}.state_type = 'PAUSED' AND {run}.state_name <> '{SUSPENDED}'"
+    return f"({run}.state_type IN ({ACTIVE_TYPES}) OR ({paused}))"
+
 
 #: Whether a run ``r`` was started by hand, by a process that no agent watches: neither deployed nor a subflow.
 BY_HAND = "(r.work_queue_id IS NULL AND r.parent_flow_run_id IS NULL)"
@@ -45,13 +52,13 @@ HELD_BY = f"""FROM deployment_hold t JOIN hold h ON h.id = t.hold_id
         h.kind = 'stop' OR (h.kind = 'delay' AND r.due + h.delay_s * interval '1 second' > %(horizon)s)
         OR (h.kind = 'limit' AND h.slots <= (
             SELECT count(*) FROM flow_run o JOIN deployment_hold u ON u.deployment_id = o.deployment_id
-            WHERE u.hold_id = h.id AND o.state_type IN ({ACTIVE_TYPES}))))"""
+            WHERE u.hold_id = h.id AND {held("o")})))"""
 
 #: When a run ``r`` of deployment ``d`` in queue ``q`` can be claimed; needs the parameter ``horizon``.
 CLAIMABLE = f"""r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s
     AND NOT d.paused AND d.not_ready IS NULL AND NOT q.paused
     AND (q.concurrency_limit IS NULL OR q.concurrency_limit > (
-        SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})))
+        SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND {held("h")}))
     AND NOT EXISTS (SELECT 1 {HELD_BY}) AND NOT {SUPERSEDED}"""
 
 
@@ -83,13 +90,18 @@ _CHAIN = """CASE WHEN m.chain_step IS NULL THEN '[]'::jsonb ELSE jsonb_build_arr
             'resource.role', 'chain-step')) END"""
 
 #: Types of actors that stand for people: what they do is an action.
-PEOPLE = "'api-key', 'user'"
+PEOPLE_TYPES = ("api-key", "user")
+PEOPLE = ", ".join(f"'{name}'" for name in PEOPLE_TYPES)
 
 #: Who asked for a change: its details say so, or it is the making of the run.
 _ASKED = """SELECT CASE WHEN m.details ? 'by' THEN jsonb_build_object('by', m.details->'by')
         WHEN m.state_at = m.created AND m.attempt = 0 AND m.created_by <> '{}'
             THEN jsonb_build_object('by', m.created_by)
         ELSE '{}'::jsonb END AS asked"""
+
+#: What a paused run asks of people.
+_QUESTION = """CASE WHEN m.details ? 'question' THEN jsonb_build_object('question', m.details->'question')
+        ELSE '{}'::jsonb END"""
 
 #: The CTEs ``history`` and ``recorded``, which write what ``moved`` did. Errands leave no events: what they find does.
 CHANGE_RECORDED = f"""
@@ -109,7 +121,7 @@ recorded AS (
             {_related("flow", "flow", "f")}, {_related("deployment", "deployment", "d")},
             {_related("work-queue", "work-queue", "q")}, {_related("agent", "agent", "a")}
         ), '$[*] ? (@ != null)') || {_TAGS} || {_CHAIN},
-        jsonb_build_object('attempt', m.attempt, 'message', m.state_message) || w.asked,
+        jsonb_build_object('attempt', m.attempt, 'message', m.state_message) || w.asked || {_QUESTION},
         CASE WHEN w.asked->'by'->>'type' IN ({PEOPLE}) THEN 'action' ELSE 'operation' END
     FROM moved m CROSS JOIN LATERAL ({_ASKED}) AS w JOIN flow f ON f.id = m.flow_id
     LEFT JOIN deployment d ON d.id = m.deployment_id

@@ -266,3 +266,54 @@ def test_task_runs(api: Api, cli: Cli) -> None:
     assert api.calls("GET task-runs")[0][0]["state_type"] == ["FAILED"]
     assert "Failed: no" in cli("task-run", "inspect", task).out
     assert cli("task-run", "inspect", "nonsense").code == 2
+
+
+def test_an_answer_is_given_as_pairs_or_json(api: Api, cli: Cli) -> None:
+    resume = f"POST flow-runs/{RUN}/resume"
+    api.answers[resume] = run_facts("RUNNING")
+    assert cli("flow-run", "resume", RUN).code == 0
+    assert cli("flow-run", "resume", RUN, "-i", "approve=true", "--input", "why=it is late").code == 0
+    assert cli("flow-run", "resume", RUN, "--input-json", '{"limit": 5}', "-i", "limit=6").code == 0
+    assert [body["input"] for _, body in api.calls(resume)] == [
+        None, {"approve": True, "why": "it is late"}, {"limit": 6},
+    ]  # fmt: skip
+    for words in (("--input", "approve"), ("--input-json", "5"), ("--input-json", "{")):
+        done = cli("flow-run", "resume", RUN, *words)
+        assert (done.code, words[0] in done.err) == (2, True)
+
+
+def test_what_a_run_asks_is_shown(api: Api, cli: Cli) -> None:
+    fields = {"go": {"type": "boolean"}, "why": {"enum": ["late", "wrong"], "default": "late"}}
+    asked = {
+        "description": "Shall it go on?", "deadline": AT, "has_default": True, "problems": {"go": ["has to be true"]},
+        "schema": {"type": "object", "properties": fields, "required": ["go"]},
+    }  # fmt: skip
+    api.answers[f"GET flow-runs/{RUN}/question"] = asked
+    shown = " ".join(cli("flow-run", "question", RUN).out.split())
+    for said in ("Shall it go on?", "then it goes on with its default", "go: has to be true", "late, wrong", "boolean"):
+        assert said in shown
+    assert cli("flow-run", "question", RUN, "--output", "json").json == asked
+    del api.answers[f"GET flow-runs/{RUN}/question"]
+    assert cli("flow-run", "question", RUN).code == 1
+    api.answers[f"GET flow-runs/{RUN}"] = run_facts("RUNNING")
+    assert cli("flow-run", "question", RUN, "--output", "json").json is None
+    assert "waits for no answer" in cli("flow-run", "question", RUN).err
+
+
+def test_messages_are_sent_and_listed(api: Api, cli: Cli) -> None:
+    send = f"POST flow-runs/{RUN}/messages"
+    items = [{"key": f"k-{at}", "position": at, "value": at, "sender": None, "created": AT} for at in (1, 2, 3)]
+    api.answers[send] = items[0]
+    assert "sent k-1" in cli("flow-run", "send", RUN, "hello").err
+    assert cli("flow-run", "send", RUN, "[1]", "--key-prefix", "k", "--sender", "me", "--output", "json").json["key"]
+    assert [body for _, body in api.calls(send)] == [
+        {"value": "hello", "key_prefix": None, "sender": None}, {"value": [1], "key_prefix": "k", "sender": "me"},
+    ]  # fmt: skip
+    api.answers[f"GET flow-runs/{RUN}/messages"] = lambda query, body: {
+        "items": [item for item in items if item["position"] > int(query["after"][0])][: int(query["limit"][0])]
+    }
+    assert [item["value"] for item in cli("flow-run", "messages", RUN, "--output", "json").json] == [1, 2, 3]
+    assert [item["value"] for item in cli("flow-run", "messages", RUN, "--limit", "2", "--output", "json").json] == [
+        1,
+        2,
+    ]

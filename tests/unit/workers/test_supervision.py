@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import pytest
 
 from orchestrator.clock import now
 from orchestrator.interfaces import LaunchSpec
-from orchestrator.records import Job, State
+from orchestrator.records import Job, State, Storage
 from orchestrator.serializers import loads
 from orchestrator.states import StateType
-from orchestrator.workers.agent import processes
+from orchestrator.workers.agent import hook_calls, processes
 from orchestrator.workers.agent.launcher import Child, ForkLauncher, Launcher, LaunchFailed, SpawnLauncher
-from orchestrator.workers.agent.supervision import Supervision, Surroundings
+from orchestrator.workers.agent.supervision import Supervision
+from orchestrator.workers.agent.surroundings import Surroundings
 from orchestrator.workers.agent.verdict import Ask
 
 SPAWNED = ["-c", "import sys; import fake_child; fake_child.main(int(sys.argv[1]))"]
@@ -361,3 +363,90 @@ def test_the_template_ignores_sigterm_and_ends_all_with_its_agent(tmp_path: Path
     assert launcher._process.returncode == 0
     for pid in pids:
         poll(lambda pid=pid: gone(pid))
+
+
+HOOKED = """
+import os, time
+
+from orchestrator import flow
+
+
+def note(flow, flow_run, state):
+    print("hook of", flow.name, state.name, os.environ["ORCHESTRATOR_API_KEY"], flush=True)
+    print("ready", flush=True)
+    time.sleep(float(os.environ.get("HOOK_SLEEPS", 0)))
+
+
+@flow(on_crashed=[note], on_cancellation=[note])
+def hooked(how: str, pids: str):
+    raise AssertionError("the flow itself is not called")
+"""
+
+
+@pytest.fixture
+def hooked(watch: Callable[..., Watched], tmp_path: Path) -> Callable[..., Watched]:
+    """A run whose flow has hooks in a real project; ``how`` it ends."""
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "hooked.py").write_text(HOOKED)
+
+    def make(how: str, sleeps: float = 0.0, timeout: float = 30.0) -> Watched:
+        run = watch("hooked.py:hooked", how=how, facts={"storage": Storage(None, str(tmp_path / "project"))})
+        env = {"ORCHESTRATOR_API_URL": "http://127.0.0.1:1", "ORCHESTRATOR_HOME": str(tmp_path / "home")}
+        env["HOOK_SLEEPS"] = str(sleeps)
+        run.it._around = replace(run.it._around, env=env, call_hooks=hook_calls.call, hook_timeout_s=timeout)
+        return run
+
+    return make
+
+
+def test_hooks_of_a_killed_run_are_called_elsewhere_before_its_end_is_told(hooked: Callable[..., Watched]) -> None:
+    run = hooked("killed")
+    state = run.it.run()
+    assert state is not None
+    assert (state.type, run.end["state"]["type"]) == (StateType.CRASHED, "CRASHED")
+    assert "SIGKILL" in state.message
+    assert run.lines("stdout") == ["hook of hooked Crashed run_secret", "ready"]
+    assert run.lines("stderr") == []
+    assert not (run.it._around.runs / f"{run.job.id}-3").exists()
+
+
+def test_hooks_of_a_cancelled_run(hooked: Callable[..., Watched]) -> None:
+    run = hooked("sleeps")
+    thread = run.start()
+    run.read_pids()
+    run.it.ask(Ask.CANCEL)
+    thread.join(20)
+    assert run.end["state"]["type"] == "CANCELLED"
+    assert run.lines("stdout")[-2:] == ["hook of hooked Cancelled run_secret", "ready"]
+
+
+def test_a_run_that_tells_its_end_itself_has_called_its_hooks(hooked: Callable[..., Watched]) -> None:
+    run = hooked("tells")
+    run.it.run()
+    assert run.end["state"]["message"] == "it says so itself"
+    assert run.lines() == []
+
+
+def test_hooks_that_take_too_long_are_stopped(hooked: Callable[..., Watched]) -> None:
+    run = hooked("killed", sleeps=600, timeout=0.5)
+    run.it.run()
+    assert run.end["state"]["type"] == "CRASHED"
+    assert any("took longer than 0.5 s" in line for line in run.lines())
+
+
+def test_a_run_that_is_lost_during_its_hooks_is_not_told_of(hooked: Callable[..., Watched]) -> None:
+    run = hooked("killed", sleeps=600)
+    thread = run.start()
+    poll(lambda: "ready" in run.lines("stdout"))
+    run.it.ask(Ask.LOST)
+    thread.join(20)
+    assert [item for item in run.items if item["kind"] == "flow-run-state"] == []
+
+
+def test_an_agent_in_a_hurry_waits_for_no_hooks(hooked: Callable[..., Watched]) -> None:
+    run = hooked("killed", sleeps=600)
+    thread = run.start()
+    poll(lambda: "ready" in run.lines("stdout"))
+    run.it.kill()
+    thread.join(20)
+    assert run.end["state"]["type"] == "CRASHED"

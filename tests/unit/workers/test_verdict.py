@@ -57,6 +57,17 @@ def test_a_crash_names_its_reason(facts: dict[str, Any], words: str) -> None:
     assert words in state.message
 
 
+@pytest.mark.parametrize(
+    ("ask", "expected"),
+    [(Ask.NOTHING, "SCHEDULED"), (Ask.STOP, "SCHEDULED"), (Ask.TIMEOUT, "SCHEDULED"), (Ask.CANCEL, "CANCELLED")],
+)
+def test_what_waits_for_its_next_try_does_so_unless_it_was_cancelled(ask: Ask, expected: str) -> None:
+    waiting = State(StateType.SCHEDULED, "AwaitingRetry")
+    found = judged(ask=ask, end=waiting, ended_by_itself=True)
+    assert found is not None
+    assert found[0] == expected
+
+
 def test_a_killed_run_says_that_it_did_not_stop() -> None:
     state = verdict(Facts("tester", ask=Ask.CANCEL, killed=True, grace_s=30, signal=9))
     assert state is not None

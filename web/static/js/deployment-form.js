@@ -151,13 +151,13 @@ document.addEventListener("DOMContentLoaded", async () => {
   async function take(flow) {
     Object.assign(chosen, flow ? { storage: { block: found.block, path: found.path, snapshot: null }, entrypoint: flow.entrypoint, flow: flow.flow, schema: flow.parameter_schema } : { storage: null, entrypoint: "", flow: "", schema: {} });
     changed = true;
-    for (const [id, text] of [["description-text", flow?.description], ["version-text", flow?.version]]) if (!by(id).dataset.typed && !editing) by(id).value = text || "";
+    for (const [id, text] of [["description-text", flow?.description], ["version-text", flow?.version], ["crash-retries", flow?.crash_retries ?? 0]]) if (!by(id).dataset.typed && !editing) by(id).value = text ?? "";
     unlock();
     showCode();
     await drawParameters();
     summaries();
   }
-  for (const id of ["description-text", "version-text"]) { if (by(id).value) by(id).dataset.typed = "yes"; by(id).addEventListener("input", () => { by(id).dataset.typed = "yes"; }); }
+  for (const id of ["description-text", "version-text", "crash-retries"]) { if (by(id).value && by(id).value !== "0") by(id).dataset.typed = "yes"; by(id).addEventListener("input", () => { by(id).dataset.typed = "yes"; }); }
   function showCode() {
     const { storage } = chosen, has = Boolean(chosen.entrypoint);
     by("code-now").hidden = !has;
@@ -215,7 +215,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     input.setAttribute("aria-describedby", [id, hints].filter(Boolean).join(" "));
     (input.closest(".with-button") || input).insertAdjacentElement("afterend", said);
   }
-  const INPUTS = { name: "name", version: "version-text", description: "description-text", tags: "tags", work_queue: "queue", "infrastructure.block": "infrastructure", "storage.block": "storage", "storage.path": "storage", "results.block": "results", "results.path": "results-path" };
+  const INPUTS = { name: "name", version: "version-text", description: "description-text", tags: "tags", work_queue: "queue", "infrastructure.block": "infrastructure", "storage.block": "storage", "storage.path": "storage", "results.block": "results", "results.path": "results-path", crash_retries: "crash-retries" };
   // Show what is wrong, each beside its field, with the steps opened that hold them.
   function tell(errors) {
     form.querySelectorAll("[data-marks]").forEach((said) => mark(by(said.dataset.marks), null));
@@ -265,7 +265,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     // What this form has no field for stays as it is.
     return { errors, document: {
       ...value, flow: chosen.flow, name, entrypoint: chosen.entrypoint, description: by("description-text").value, tags: by("tags").value === by("tags").defaultValue ? value.tags : tagsOf(), version: by("version-text").value.trim(),
-      storage: chosen.storage, infrastructure: block || Object.keys(laid.value).length ? { block, overrides: laid.value } : null, work_queue: queue,
+      storage: chosen.storage, infrastructure: block || Object.keys(laid.value).length ? { block, overrides: laid.value } : null, work_queue: queue, crash_retries: Number(by("crash-retries").value),
       results: results(), notifications: people.value,
       parameters: given.value, schedules: times.value, parameter_schema: chosen.schema,
     } };

@@ -29,7 +29,7 @@ const FormSend = (() => {
     summary.setAttribute("role", "alert");
     summary.replaceChildren();
     if (!count) return;
-    summary.append(Object.assign(document.createElement("b"), { textContent: "It was not saved. " }));
+    summary.append(Object.assign(document.createElement("b"), { textContent: `${form.dataset.refused || "It was not saved."} ` }));
     const list = Object.assign(document.createElement("ul"), { className: "mb-0" });
     for (const [field, texts] of Object.entries(homeless)) for (const text of texts) list.append(Object.assign(document.createElement("li"), { textContent: field ? `${field.replace("@", "")}: ${text}` : text }));
     summary.append(list.children.length ? list : document.createTextNode(count === 1 ? "Look at the field that is marked." : `Look at the ${count} fields that are marked.`));

@@ -26,6 +26,8 @@ from .expectation import Expectation
 from .expectation_occurrence import ExpectationOccurrence
 from .firing import Firing
 from .flow import Flow
+from .flow_message import FlowMessage
+from .flow_question import FlowQuestion
 from .flow_run import FlowRun
 from .flow_run_state import FlowRunState
 from .hold import Hold
@@ -83,6 +85,8 @@ __all__ = [
     "ExpectationOccurrence",
     "Firing",
     "Flow",
+    "FlowMessage",
+    "FlowQuestion",
     "FlowRun",
     "FlowRunState",
     "Hold",

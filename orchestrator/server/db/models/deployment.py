@@ -42,6 +42,8 @@ class Deployment(Base):
     results_block_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("block.id", ondelete="RESTRICT"), index=True)
     results_path: Mapped[str] = mapped_column(server_default="", default="")
     work_queue_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("work_queue.id", ondelete="RESTRICT"))
+    #: How often a run that CRASHED is queued again.
+    crash_retries: Mapped[int] = mapped_column(server_default="0", default=0)
     parameters: Mapped[Json]
     #: JSON schema of the flow's parameters, as the flow's signature gives it.
     parameter_schema: Mapped[Json]

@@ -12,6 +12,8 @@ from .base import STATE_TYPES, Base, Created, Json, JsonOrNone, Key, Tags
 
 _TERMINAL = "state_type IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')"
 _ACTIVE = "state_type IN ('PENDING', 'RUNNING', 'CANCELLING')"
+#: A process is busy with it: :func:`orchestrator.states.is_held`, and as services.statements writes it.
+_HELD = f"({_ACTIVE} OR (state_type = 'PAUSED' AND state_name <> 'Suspended'))"
 #: Its own process waits to try it again.
 _WAITS_BY_HAND = "(state_type = 'SCHEDULED' AND work_queue_id IS NULL)"
 
@@ -32,6 +34,10 @@ class FlowRun(Base):
     state_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     #: The fencing token: raised by each claim; 0 until the first. Reports of lower attempts are refused.
     attempt: Mapped[int] = mapped_column(server_default="0", default=0)
+
+    #: How often its code was begun before it last waited for another try; how often it was queued again after a crash.
+    tries: Mapped[int] = mapped_column(server_default="0", default=0)
+    crashes: Mapped[int] = mapped_column(server_default="0", default=0)
 
     parameters: Mapped[Json]
     tags: Mapped[Tags]
@@ -56,7 +62,7 @@ class FlowRun(Base):
     hints: Mapped[int] = mapped_column(server_default="0", default=0)
     #: When it was asked to stop, for a cancel or a suspension.
     cancel_asked: Mapped[datetime | None]
-    #: Of a run that is (being) suspended: when it fails unless it is resumed.
+    #: Of a run that is paused or (being) suspended: until when somebody may resume it.
     suspended_until: Mapped[datetime | None]
 
     #: The task run, in a parent flow run, that stands for this subflow.
@@ -88,7 +94,7 @@ class FlowRun(Base):
         CheckConstraint(f"state_type IN ({STATE_TYPES})", name="state_type"),
         CheckConstraint(f"({_TERMINAL}) = (ended IS NOT NULL)", name="ended_when_terminal"),
         CheckConstraint("state_type <> 'RUNNING' OR started IS NOT NULL", name="started_when_running"),
-        CheckConstraint(f"lease_until IS NULL OR {_ACTIVE} OR {_WAITS_BY_HAND}", name="lease_when_active"),
+        CheckConstraint(f"lease_until IS NULL OR {_HELD} OR {_WAITS_BY_HAND}", name="lease_when_active"),
         CheckConstraint("attempt >= 0", name="attempt_not_negative"),
         Index(
             "ix_flow_run_claimable",
@@ -101,7 +107,7 @@ class FlowRun(Base):
         Index("ix_flow_run_due", "due", postgresql_where=text("state_type = 'SCHEDULED'")),
         Index("ix_flow_run_lease", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
         Index("ix_flow_run_suspended", "suspended_until", postgresql_where=text("suspended_until IS NOT NULL")),
-        Index("ix_flow_run_active", "state_type", "id", postgresql_where=text(_ACTIVE)),
+        Index("ix_flow_run_active", "state_type", "id", postgresql_where=text(_HELD)),
         Index("ix_flow_run_state", "state_type", text("id DESC")),
         Index("ix_flow_run_flow", "flow_id", text("id DESC")),
         Index("ix_flow_run_deployment", "deployment_id", text("id DESC")),

@@ -28,7 +28,7 @@ from ....records import Actor
 from ...db.models import Block, ResourceLimit
 from ..paging import Page, check_limit, decode, page
 from ..recording.announcements import announce, resource
-from ..statements import ACTIVE_TYPES, execute, fetch
+from ..statements import execute, fetch, held
 from .block_lookup import label
 from .slot_rules import Limit
 
@@ -41,7 +41,7 @@ FULL = "limit-full"
 NAMED = 5
 
 _LIVE = f"""
-limit_lease l JOIN flow_run r ON r.id = l.flow_run_id AND r.attempt = l.attempt AND r.state_type IN ({ACTIVE_TYPES})"""
+limit_lease l JOIN flow_run r ON r.id = l.flow_run_id AND r.attempt = l.attempt AND {held("r")}"""
 
 #: A statement of its own: who holds slots has to be counted in a snapshot made after the lock was granted.
 _LOCK = "SELECT id, name, slots FROM resource_limit WHERE block_id = ANY(%(blocks)s) ORDER BY id FOR NO KEY UPDATE"

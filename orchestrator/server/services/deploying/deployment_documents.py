@@ -46,6 +46,7 @@ def of(session: Session, deployment: Deployment) -> dict[str, Any]:
         "expectations": expectations.owned_documents(session, deployment),
         **deployment_resources.by_role(deployment),
         "work_queue": deployment.work_queue.name,
+        "crash_retries": deployment.crash_retries,
         "parameters": deployment.parameters,
         "schedules": [_schedule(item) for item in deployment.schedules],
         "parameter_schema": deployment.parameter_schema,

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
 from ....errors import NotFound
 from ....ids import uuid7
 from ....records import Actor
-from ....states import ACTIVE
 from ...config import current
 from ...db.models import Agent, FlowRun, WorkQueue
 from ..recording.events import EventRecord, record
-from ..statements import ACTIVE_TYPES, fetch
+from ..statements import fetch, held
 from . import work_queues
 
 ONLINE, OFFLINE, STOPPED = "ONLINE", "OFFLINE", "STOPPED"
@@ -53,7 +52,7 @@ beat AS (
 held AS (
     SELECT r.id FROM flow_run r JOIN told USING (id, attempt) LEFT JOIN agent a ON a.id = r.agent_id
     WHERE (r.agent_id = %(agent)s OR a.id IS NULL OR a.stopped IS NOT NULL)
-        AND r.state_type IN ({ACTIVE_TYPES}) AND EXISTS (SELECT 1 FROM beat)
+        AND {held("r")} AND EXISTS (SELECT 1 FROM beat)
     ORDER BY r.id FOR NO KEY UPDATE OF r
 ),
 renewed AS (
@@ -126,7 +125,7 @@ def goodbye(session: Session, agent_id: uuid.UUID, now: datetime) -> None:
         update(FlowRun)
         .where(
             FlowRun.agent_id == agent_id,
-            FlowRun.state_type.in_([kind.value for kind in ACTIVE]),
+            text(held("flow_run")),
             FlowRun.lease_until > now,
         )
         .values(lease_until=now)
@@ -165,7 +164,7 @@ def status(agent: Agent, now: datetime) -> str:
 def _held(session: Session, agent_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
     query = (
         select(FlowRun.agent_id, func.count())
-        .where(FlowRun.agent_id.in_(agent_ids), FlowRun.state_type.in_([kind.value for kind in ACTIVE]))
+        .where(FlowRun.agent_id.in_(agent_ids), text(held("flow_run")))
         .group_by(FlowRun.agent_id)
     )
     return {agent_id: count for agent_id, count in session.execute(query) if agent_id is not None}

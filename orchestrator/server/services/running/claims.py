@@ -37,8 +37,9 @@ SELECT q.name, head.* FROM work_queue q CROSS JOIN LATERAL (
 ) AS head WHERE q.name = ANY(%(queues)s)"""
 
 _JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due, m.snapshot,
-    f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id, d.storage_path,
-    d.results_block_id, d.results_path, d.infrastructure_block_id, d.infrastructure_overrides, greatest(b.updated, (
+    m.tries, f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id,
+    d.storage_path, d.results_block_id, d.results_path, d.infrastructure_block_id, d.infrastructure_overrides,
+    greatest(b.updated, (
         WITH RECURSIVE held AS (
             SELECT target_id FROM block_reference WHERE block_id = d.infrastructure_block_id
             UNION SELECT n.target_id FROM block_reference n JOIN held ON n.block_id = held.target_id
@@ -148,6 +149,7 @@ def _job(row: Mapping[str, Any], queue: str, now: datetime, token: str) -> Job:
         results=Results(row["results_block_id"], row["results_path"]) if row["results_block_id"] else None,
         parameters=row["parameters"],
         tags=row["tags"],
+        tries=row["tries"],
         work_queue=queue,
         starts_in_ms=max(round((row["due"] - now).total_seconds() * 1000), 0),
     )

@@ -14,7 +14,7 @@ from .... import clock
 from ....errors import NotFound, TransitionRefused
 from ....ids import uuid7
 from ....records import Actor, State
-from ....states import ACTIVE, LOST, TERMINAL, StateType, is_over
+from ....states import ACTIVE, LOST, ROLLED_BACK, TERMINAL, StateType, is_over
 from ...config import current, lease_by_hand
 from ...db.json_text import json_text
 from ...schemas.events import Refusal, read_event
@@ -31,7 +31,7 @@ from ...schemas.reports import (
 )
 from ..internal import FLOW_ID
 from ..recording import events
-from ..statements import ACTIVE_TYPES, BY_HAND, TERMINAL_TYPES, copy_rows, execute, fetch, insert_runs
+from ..statements import BY_HAND, TERMINAL_TYPES, copy_rows, execute, fetch, held, insert_runs
 from .task_states import ENDED_WITH_RUN, TaskState, write_history
 from .transitions import apply, end_with
 
@@ -46,6 +46,9 @@ ERRAND_RESULT_MAX = 1024 * 1024
 #: Largest reference to a result that lies elsewhere, in bytes.
 REFERENCE_MAX = 4096
 
+#: Longest wait for a next try that is followed, in seconds: ten years.
+WAIT_MAX_S = 10 * 365.25 * 86_400
+
 #: Who changes states here.
 PROCESS = Actor("process")
 
@@ -59,7 +62,7 @@ SELECT id, name FROM made UNION SELECT f.id, f.name FROM flow f JOIN given USING
 #: ``is_stale``: it is held by hand, and its lease is worth a write.
 _KNOWN = f"""
 SELECT r.id, r.attempt, r.state_type, r.state_name, r.parent_flow_run_id, r.flow_id, {BY_HAND} AS is_by_hand,
-    {BY_HAND} AND r.state_type IN ('SCHEDULED', {ACTIVE_TYPES})
+    {BY_HAND} AND (r.state_type = 'SCHEDULED' OR {held("r")})
         AND coalesce(r.lease_until < %(stale)s, true) AS is_stale
 FROM flow_run r WHERE r.id = ANY(%(ids)s) ORDER BY r.id FOR NO KEY UPDATE"""
 
@@ -86,7 +89,9 @@ WHERE t.flow_run_id = excluded.flow_run_id
     AND excluded.flow_attempt >= t.flow_attempt AND excluded.attempt >= t.attempt
     AND (t.state_type NOT IN ({TERMINAL_TYPES}) OR excluded.attempt > t.attempt
         OR excluded.flow_attempt > t.flow_attempt
-        OR (t.state_message = '{ENDED_WITH_RUN}' AND excluded.state_type IN ({TERMINAL_TYPES})))
+        OR (t.state_message = '{ENDED_WITH_RUN}' AND excluded.state_type IN ({TERMINAL_TYPES}))
+        OR (t.state_type = 'COMPLETED' AND excluded.state_type = 'COMPLETED'
+            AND (excluded.state_name = '{ROLLED_BACK}' OR t.call_key IS NULL AND excluded.call_key IS NOT NULL)))
 RETURNING t.id"""
 
 _CALL = "UPDATE flow_run SET call_key = %(key)s WHERE id = %(id)s"
@@ -99,7 +104,8 @@ FROM json_to_recordset(%(rows)s::json) AS x(id uuid, key text, type text, descri
 ORDER BY id ON CONFLICT (id) DO UPDATE
 SET data = excluded.data, description = excluded.description, updated = coalesce(excluded.updated, excluded.created)
 WHERE a.type = 'progress' AND excluded.type = 'progress' AND a.flow_run_id IS NOT DISTINCT FROM excluded.flow_run_id
-    AND coalesce(excluded.updated, excluded.created) > coalesce(a.updated, a.created)"""
+    AND coalesce(excluded.updated, excluded.created) > coalesce(a.updated, a.created)
+RETURNING a.id, a.key, a.type, a.flow_run_id, a.created, a.xmax = 0 AS is_new"""
 
 _ANCESTORS = """
 WITH RECURSIVE line AS (
@@ -158,7 +164,8 @@ class Writer:
             self._refuse(
                 merged[key][-1], Refusal("terminal", "the task run has ended, or has a later attempt, already")
             )
-        history = [_task_state(item) for told in merged.values() for item in told if item.id in written]
+        news = (item for told in merged.values() for item in told if item.id in written and not _is_commitment(item))
+        history = [_task_state(item) for item in news]
         write_history(self._session, history, self._now)
         self._end_below_ended({item.flow_run_id for item in taken})
 
@@ -193,8 +200,10 @@ class Writer:
             if item.flow_run_id is None or self._belongs(item, item.flow_run_id, None):
                 first = rows.get(item.id, {"at": item.at})
                 rows[item.id] = {**item.model_dump(exclude={"kind"}), "at": first["at"], "told": item.at}
-        if rows:
-            execute(self._session, _ARTIFACTS, {"rows": json_text(list(rows.values()))})
+        if not rows:
+            return
+        written = fetch(self._session, _ARTIFACTS, {"rows": json_text(list(rows.values()))})
+        events.record(self._session, [_made(row) for row in written if row.is_new and row.key], self._now)
 
     def alive(self, items: Sequence[AliveItem]) -> None:
         """Take back that runs were given up as lost, since their processes speak; :meth:`flow_runs` has renewed the
@@ -212,7 +221,7 @@ class Writer:
             try:
                 apply(
                     self._session, item.id, _state(item.state), attempt=item.attempt, actor=PROCESS,
-                    now=self._now + timedelta(microseconds=index), result=self._inline(item),
+                    now=self._now + timedelta(microseconds=index), result=self._inline(item), **self._next_try(item),
                 )  # fmt: skip
                 if item.call_key is not None:
                     execute(self._session, _CALL, {"id": item.id, "key": item.call_key})
@@ -220,6 +229,17 @@ class Writer:
                 self._refuse(item, Refusal(refused.code, str(refused)))
             except NotFound as missing:
                 self._refuse(item, Refusal("unknown-run", str(missing)))
+
+    def _next_try(self, item: FlowRunStateItem) -> dict[str, Any]:
+        """When a run that waits for its next try is due, and how many it had. How long it waits is told, as clocks of
+        others are not relied upon."""
+        told, found = item.state.details or {}, dict[str, Any]()
+        tries, wait_s = told.get("tries"), told.get("wait_s")
+        if isinstance(tries, int) and 0 <= tries < 2**31:
+            found["tries"] = tries
+        if item.state.type is S.SCHEDULED and isinstance(wait_s, (int, float)) and 0 <= wait_s <= WAIT_MAX_S:
+            found["due"] = self._now + timedelta(seconds=wait_s)
+        return found
 
     def _learn(self, ids: set[uuid.UUID]) -> None:
         until, stale = self._now + lease_by_hand(), []
@@ -320,6 +340,22 @@ _SAID = re.compile(r"\[(cut: )?[\d,]+ bytes (dropped|more|cut)\]\Z")
 _SAID_MAX = 64
 
 
+def ancestors(session: Session, run_id: uuid.UUID) -> set[uuid.UUID]:
+    """The flow runs that a flow run is below; empty as long as it is not known."""
+    return {parent for _, parent in fetch(session, _ANCESTORS, {"ids": [run_id]}) if parent is not None}
+
+
+def _made(row: Any) -> events.EventRecord:
+    """That there is a new version of what a key shows."""
+    labels = {
+        "resource.id": f"orchestrator.artifact.{row.id}", "resource.name": row.key,
+        "artifact.key": row.key, "artifact.type": row.type,
+    }  # fmt: skip
+    run = f"orchestrator.flow-run.{row.flow_run_id}"
+    related = [{"resource.id": run, "resource.role": "flow-run"}] if row.flow_run_id is not None else []
+    return events.EventRecord("artifact.created", labels, related, occurred=row.created)
+
+
 def cut(message: str, most: int) -> str:
     """A message of at most ``most`` bytes, and what says that more was cut off, and how much."""
     encoded = message.encode("utf-8", "replace")
@@ -333,13 +369,23 @@ def _state(told: StateIn) -> State:
 
 
 def _merge(items: Sequence[TaskRunItem]) -> dict[uuid.UUID, list[TaskRunItem]]:
-    """By task run, the reports of it that count: nothing follows an end but a later attempt."""
+    """By task run, the reports of it that count: nothing follows an end but a later attempt, or that it was undone."""
     merged: dict[uuid.UUID, list[TaskRunItem]] = {}
     for item in items:
         told = merged.setdefault(item.id, [])
         if not told or told[-1].state.type not in TERMINAL or item.attempt > told[-1].attempt:
             told.append(item)
+        elif told[-1].state.type is S.COMPLETED and item.state.type is S.COMPLETED:
+            if item.state.name == ROLLED_BACK:
+                told.append(item)
+            elif _is_commitment(item):
+                told[-1] = item.model_copy(update={"state": told[-1].state})
     return merged
+
+
+def _is_commitment(item: TaskRunItem) -> bool:
+    """Whether an item only tells that the transaction of a completed run was committed: that is no change of state."""
+    return item.state.type is S.COMPLETED and item.call_key is not None and "committed" in (item.state.details or {})
 
 
 def _task_row(told: Sequence[TaskRunItem]) -> dict[str, Any]:

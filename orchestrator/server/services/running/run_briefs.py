@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import column, select, true, values
+from sqlalchemy import column, select, text, true, values
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.orm import Session
 
-from ....states import ACTIVE, StateType
+from ....states import StateType
 from ...db.models import FlowRun
+from ..statements import held
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def upcoming(session: Session, deployment_ids: Sequence[uuid.UUID], each: int = 
 
 def held_by(session: Session, agent_ids: Sequence[uuid.UUID], each: int = 5) -> dict[uuid.UUID, list[RunBrief]]:
     """The runs that agents hold at the moment, at most ``each`` of them."""
-    busy = FlowRun.state_type.in_([kind.value for kind in ACTIVE])
+    busy = text(held("flow_run"))
     return _runs_of(session, FlowRun.agent_id, agent_ids, busy, FlowRun.id.asc(), each)
 
 

@@ -17,7 +17,7 @@ from ....clock import to_text
 from ....errors import Conflict, InvalidInput, NotFound, TransitionRefused
 from ....ids import uuid7, uuid7_floor
 from ....records import Actor, State
-from ....states import ACTIVE, SUSPENDED, SUSPENDING, StateType
+from ....states import SUSPENDED, SUSPENDING, StateType, is_held
 from ... import hints, waiters
 from ...config import current
 from ...db.models import Deployment, Flow, FlowRun, FlowRunState, WorkQueue
@@ -27,7 +27,7 @@ from ..internal import FLOW_ID
 from ..paging import Page, check_limit, decode_id, page
 from ..recording.announcements import announce, resource
 from ..statements import insert_runs
-from . import deployment_templates
+from . import deployment_templates, questions
 from .transitions import apply, locked
 
 if TYPE_CHECKING:
@@ -242,6 +242,7 @@ def describe(item: RunRow) -> records.FlowRun:
         parameters=run.parameters, tags=run.tags, work_queue=item.work_queue_name, priority=run.priority, due=run.due,
         slot=run.slot, started=run.started, ended=run.ended, created=run.created, agent_id=run.agent_id,
         snapshot=run.snapshot, parent_flow_run_id=run.parent_flow_run_id, parent_task_run_id=run.parent_task_run_id,
+        tries=run.tries, crashes=run.crashes,
         created_by=records.Actor.read(run.created_by) if run.created_by else None, result=run.result,
     )  # fmt: skip
 
@@ -286,11 +287,16 @@ def suspend(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime, un
     return apply(session, run_id, proposed, attempt=None, actor=actor, now=now, until=until).run
 
 
-def resume(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> FlowRun:
-    """Queue a suspended run again: due now, or when it was due if that is later. The next claim raises its attempt.
+def resume(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime, given: Any = None) -> FlowRun:
+    """Have a paused run go on. One that is suspended is queued again: due now, or when it was due if that is later; the
+    next claim raises its attempt. One whose process waits is RUNNING at once.
+
+    Args:
+        given: The answer to what it asks, an object; None: none.
 
     Raises:
         NotFound: There is no such run.
+        InvalidInput: It asks for an answer, and this is none; ``errors`` names the fields.
         TransitionRefused: It is not suspended (yet), or its deployment is gone; ``code`` says which.
     """
     run = locked(session, run_id)
@@ -301,8 +307,8 @@ def resume(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> 
         raise TransitionRefused(
             f"flow run {run.name}: it is {run.state_type}, not suspended", "resume", "not-suspended"
         )
-    proposed = State(S.SCHEDULED, message=f"Resumed by {actor.name or actor.type}.", at=now)
-    due = max(now, run.due)
+    asked = questions.settle(session, run, given, actor, now)
+    proposed, due = questions.go_on(run, f"{'Answered' if asked else 'Resumed'} by {actor.name or actor.type}.", now)
     return apply(session, run_id, proposed, attempt=None, actor=actor, now=now, due=due).run
 
 
@@ -350,7 +356,7 @@ def delete(session: Session, run_id: uuid.UUID, actor: Actor, now: datetime) -> 
         Conflict: Something executes it.
     """
     run = get(session, run_id)
-    if S(run.state_type) in ACTIVE:
+    if is_held(S(run.state_type), run.state_name):
         raise Conflict(f"the run is {run.state_type}: cancel it first")
     flow = session.scalar(select(Flow.name).where(Flow.id == run.flow_id))
     session.execute(delete_from(FlowRun).where(FlowRun.id == run_id))

@@ -16,26 +16,33 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from ....errors import NotFound, TransitionRefused
 from ....records import Actor, State
-from ....states import ACTIVE, LOST, SUSPENDING, TERMINAL, StateType, is_over
+from ....states import LOST, SUSPENDING, TERMINAL, StateType, is_held, is_over
 from ... import hints
 from ...config import current, lease_by_hand
 from ...db.json_text import json_text
-from ...db.models import FlowRun, WorkQueue
+from ...db.models import Deployment, FlowQuestion, FlowRun, WorkQueue
+from ...db.models.flow_question import PENDING
 from ...db.session import after_commit
 from ...rules import policy
+from ...rules.flow_run import RejectCrashWithinBudget
 from ...rules.move import Decision, Effect, Facts, Move
 from ..configuring import slots
 from ..internal import FLOW_ID
-from ..statements import ACTIVE_TYPES, BY_HAND, CHANGE_RECORDED, TERMINAL_TYPES, fetch, wake_readers
+from ..statements import BY_HAND, CHANGE_RECORDED, TERMINAL_TYPES, fetch, wake_readers
 from .task_states import ENDED_WITH_RUN, end_unfinished
 
 S = StateType
 
+CRASH_RETRIED = RejectCrashWithinBudget.code
+
 #: Columns that a change may touch.
 _CHANGED = (
     "state_type", "state_name", "state_message", "state_at", "started", "ended", "lease_until", "agent_id",
-    "cancel_asked", "suspended_until", "due", "hinted", "hints", "result",
+    "cancel_asked", "suspended_until", "due", "hinted", "hints", "result", "tries", "crashes",
 )  # fmt: skip
+
+#: Whether somebody wants a run that ended to be tried anew: with all its retries.
+_ANEW = f"(r.state_type IN ({TERMINAL_TYPES}) AND %(type)s = 'SCHEDULED')"
 
 _APPLY = f"""
 WITH moved AS (
@@ -44,9 +51,9 @@ WITH moved AS (
         started = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL
             WHEN %(type)s = 'RUNNING' THEN coalesce(r.started, %(at)s) ELSE r.started END,
         ended = CASE WHEN %(type)s IN ({TERMINAL_TYPES}) THEN %(at)s::timestamptz END,
-        lease_until = CASE WHEN {BY_HAND} AND %(type)s IN ('SCHEDULED', {ACTIVE_TYPES})
+        lease_until = CASE WHEN {BY_HAND} AND (%(type)s = 'SCHEDULED' OR %(held)s)
                 THEN coalesce(%(by_hand_until)s::timestamptz, r.lease_until)
-            WHEN %(type)s IN ({ACTIVE_TYPES}) THEN r.lease_until END,
+            WHEN %(held)s THEN r.lease_until END,
         agent_id = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE r.agent_id END,
         cancel_asked = CASE WHEN %(type)s IN ('SCHEDULED', 'PAUSED') THEN NULL
             WHEN %(type)s = 'CANCELLING' THEN coalesce(r.cancel_asked, %(stamp)s) ELSE r.cancel_asked END,
@@ -55,7 +62,9 @@ WITH moved AS (
         due = coalesce(%(due)s::timestamptz, r.due),
         hinted = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE r.hinted END,
         hints = CASE WHEN %(type)s = 'SCHEDULED' THEN 0 ELSE r.hints END,
-        result = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE coalesce(%(result)s::jsonb, r.result) END
+        result = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE coalesce(%(result)s::jsonb, r.result) END,
+        tries = CASE WHEN {_ANEW} THEN 0 ELSE greatest(r.tries, %(tries)s::int) END,
+        crashes = CASE WHEN {_ANEW} THEN 0 ELSE r.crashes + %(crashed)s::int END
     WHERE r.id = %(id)s AND r.state_type = %(before)s AND r.attempt = %(attempt)s
     RETURNING r.*, %(details)s::jsonb AS details, %(stamp)s::timestamptz AS stamp
 ),
@@ -95,6 +104,7 @@ def apply(
     result: dict[str, Any] | None = None,
     due: datetime | None = None,
     until: datetime | None = None,
+    tries: int | None = None,
 ) -> Change:
     """Move a flow run, if the rules let it.
 
@@ -103,21 +113,24 @@ def apply(
         result: Inline result or reference, kept with an end.
         due: For SCHEDULED: not to start before.
         until: For a suspension: when it ends, badly, if nobody resumes the run before.
+        tries: How often its code was begun, over all attempts, as its process tells it.
 
     Raises:
         NotFound: There is no such run.
         TransitionRefused: A rule said WAIT or ABORT; ``code`` tells why.
     """
     run = locked(session, run_id)
-    decision = policy.decide(Move(_facts(run), proposed, attempt, now))
+    is_asked = attempt is None and actor.type != "server"
+    decision = policy.decide(Move(_facts(session, run, proposed), proposed, attempt, now, is_asked))
     if decision.effect in (Effect.ABORT, Effect.WAIT):
         raise TransitionRefused(f"flow run {run.name}: {decision.message}", decision.rule, decision.code)
     if decision.is_repeat:
         return Change(run, decision)
     state = decision.state or proposed
-    was_active = S(run.state_type) in ACTIVE
+    was_active = is_held(S(run.state_type), run.state_name)
     by_hand_until = now + lease_by_hand() if attempt is not None else None
-    _write(session, run, state, actor, now, result, {"due": due, "until": until, "by_hand_until": by_hand_until})
+    more = {"due": decision.due or due, "until": until, "by_hand_until": by_hand_until, "tries": tries}
+    _write(session, run, state, actor, now, result, {**more, "crashed": decision.code == CRASH_RETRIED})
     _settle(session, run, was_active, now)
     return Change(run, decision)
 
@@ -154,8 +167,27 @@ def locked(session: Session, run_id: uuid.UUID) -> FlowRun:
     return run
 
 
-def _facts(run: FlowRun) -> Facts:
+def pending_question(session: Session, run_id: uuid.UUID) -> FlowQuestion | None:
+    """What the present attempt of a run asked, and nobody has answered yet."""
+    query = select(FlowQuestion).join(FlowRun, FlowRun.id == FlowQuestion.flow_run_id)
+    query = query.where(FlowRun.id == run_id, FlowQuestion.state == PENDING, FlowQuestion.attempt == FlowRun.attempt)
+    return session.scalar(query.execution_options(populate_existing=True))
+
+
+def told_question(asked: FlowQuestion) -> dict[str, Any]:
+    """What events, states and messages tell of a question."""
+    names = ("key", "description", "schema", "has_default", "default", "deadline", "problems")
+    return {"id": str(asked.id), **{name: getattr(asked, name) for name in names}}
+
+
+def _facts(session: Session, run: FlowRun, proposed: State) -> Facts:
+    retries = 0
+    if proposed.type is S.CRASHED and run.deployment_id is not None:
+        retries = session.scalar(select(Deployment.crash_retries).where(Deployment.id == run.deployment_id)) or 0
     return Facts(
+        crash_retries=retries,
+        crashes=run.crashes,
+        crash_delay_s=current().crash_retry_delay.total_seconds(),
         type=S(run.state_type),
         name=run.state_name,
         message=run.state_message,
@@ -175,17 +207,20 @@ def _write(
     actor: Actor,
     now: datetime,
     result: dict[str, Any] | None,
-    times: dict[str, datetime | None],
+    more: dict[str, Any],
 ) -> None:
     details = dict(state.details or {})
     if actor.type not in ("run", "agent", "process"):
         details["by"] = actor.write()
+    if state.type is S.PAUSED and (asked := pending_question(session, run.id)) is not None:
+        details["question"] = told_question(asked)
     [changed] = fetch(
         session,
         _APPLY,
         {
             "id": run.id, "before": run.state_type, "attempt": run.attempt, "type": state.type.value,
-            "name": state.name, "message": state.message, "at": state.at, "stamp": now, **times,
+            "name": state.name, "message": state.message, "at": state.at, "stamp": now, **more,
+            "held": is_held(state.type, state.name),
             "details": json_text(details) if details else None,
             "result": None if result is None else json_text(result),
         },
@@ -203,12 +238,13 @@ def _settle(session: Session, run: FlowRun, was_active: bool, now: datetime) -> 
     if kind is S.SCHEDULED and run.work_queue_id is not None and run.due <= now + current().dispatch_ahead:
         name = session.scalar(select(WorkQueue.name).where(WorkQueue.id == run.work_queue_id))
         after_commit(session, hints.run_queued, name, run.id)
-    if kind in ACTIVE or not (was_active or kind in TERMINAL):
+    if is_held(kind, run.state_name) or not (was_active or kind in TERMINAL):
         return
     [after] = fetch(session, _AFTER, {"id": run.id, "queue": run.work_queue_id, "now": now})
-    if after.unfinished and is_over(kind, run.state_name):
-        end_with(session, [run.id], kind, now)
-    if after.holds_slots and is_over(kind, run.state_name):
+    is_queued_again = kind is S.SCHEDULED and run.work_queue_id is not None
+    if after.unfinished and (is_queued_again or is_over(kind, run.state_name)):
+        end_with(session, [run.id], S.CRASHED if is_queued_again else kind, now)
+    if after.holds_slots and (is_queued_again or is_over(kind, run.state_name)):
         slots.end_with(session, [run.id])
     if was_active and after.next_run is not None:
         # A limited queue has room again; hints that came while it was full were spent in vain.

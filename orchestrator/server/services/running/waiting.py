@@ -15,12 +15,14 @@ from ....states import StateType
 from ....triggers.matching import selector_text
 from ... import hints
 from ...config import current
-from ..statements import ACTIVE_TYPES, HELD_BY, fetch
+from ...db.models import FlowQuestion
+from ..statements import HELD_BY, fetch, held
+from .transitions import pending_question
 
 _FACTS = f"""
 SELECT r.state_type, r.due, r.suspended_until, q.name AS queue, q.paused AS queue_paused, q.concurrency_limit AS most,
     d.name AS deployment, d.paused AS deployment_paused, d.not_ready,
-    (SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND h.state_type IN ({ACTIVE_TYPES})) AS occupied,
+    (SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND {held("h")}) AS occupied,
     agents.serving, agents.online, agents.free, agents.polling
 FROM flow_run r LEFT JOIN work_queue q ON q.id = r.work_queue_id LEFT JOIN deployment d ON d.id = r.deployment_id
 CROSS JOIN LATERAL (
@@ -29,7 +31,7 @@ CROSS JOIN LATERAL (
         count(*) FILTER (
             WHERE a.last_heartbeat >= %(heard)s AND a.slots > held.runs AND a.transport = 'http') AS polling
     FROM agent a CROSS JOIN LATERAL (
-        SELECT count(*) AS runs FROM flow_run h WHERE h.agent_id = a.id AND h.state_type IN ({ACTIVE_TYPES})) AS held
+        SELECT count(*) AS runs FROM flow_run h WHERE h.agent_id = a.id AND {held("h")}) AS held
     WHERE a.stopped IS NULL AND q.name = ANY(a.queues)
 ) AS agents
 WHERE r.id = %(id)s"""
@@ -54,12 +56,21 @@ def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | N
         raise NotFound(f"there is no flow run {run_id}")
     facts = rows[0]
     if facts.state_type == StateType.PAUSED:
-        until = facts.suspended_until
-        told = f", and fails at {to_text(until)} if it is not" if until else ""
-        return WaitingReason("suspended", f"It waits until it is resumed{told}.")
+        return _paused(facts, pending_question(session, run_id))
     if facts.state_type != StateType.SCHEDULED:
         return None
     return _held_back(facts, now) or _hold(session, run_id, now) or _unserved(facts)
+
+
+def _paused(facts: Any, question: FlowQuestion | None) -> WaitingReason:
+    until = to_text(facts.suspended_until) if facts.suspended_until else ""
+    if question is None:
+        told = f", and fails at {until} if it is not" if until else ""
+        return WaitingReason("suspended", f"It waits until it is resumed{told}.")
+    what = "resumes it" if question.schema is None else "answers"
+    then = "goes on with its default" if question.has_default else "fails"
+    told = f"It waits until somebody {what}{f', and {then} at {until} if nobody does' if until else ''}."
+    return WaitingReason("asks", told)
 
 
 def _held_back(facts: Any, now: datetime) -> WaitingReason | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import ColumnElement, TextClause, func, select, text, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
@@ -16,11 +16,12 @@ from sqlalchemy.orm import Session
 from ....errors import Conflict, InvalidInput, NotFound
 from ....ids import uuid7
 from ....records import Actor
-from ....states import ACTIVE, TERMINAL, StateType
+from ....states import TERMINAL, StateType
 from ...db.models import Deployment, Flow, FlowRun, WorkQueue
 from ..internal import FLOW_ID
 from ..paging import Page, check_limit, decode, page
 from ..recording.announcements import announce, resource
+from ..statements import held
 
 #: Most ended runs that may still remember a queue which is deleted.
 REMEMBERED_MAX = 10_000
@@ -166,18 +167,18 @@ def _deployments_of(session: Session, queue_id: uuid.UUID) -> list[str]:
 
 def _with_numbers(session: Session, queues: Sequence[WorkQueue], now: datetime) -> list[WorkQueueRow]:
     ids = [queue.id for queue in queues]
-    waiting = _count(session, ids, [StateType.SCHEDULED], FlowRun.due <= now)
-    running = _count(session, ids, ACTIVE)
+    due = FlowRun.state_type == StateType.SCHEDULED.value, FlowRun.due <= now
+    waiting = _count(session, ids, *due)
+    running = _count(session, ids, text(held("flow_run")))
     return [WorkQueueRow(queue, waiting.get(queue.id, 0), running.get(queue.id, 0)) for queue in queues]
 
 
 def _count(
-    session: Session, ids: list[uuid.UUID], kinds: Iterable[StateType], *conditions: ColumnElement[bool]
+    session: Session, ids: list[uuid.UUID], *conditions: ColumnElement[bool] | TextClause
 ) -> dict[uuid.UUID, int]:
-    types = [kind.value for kind in kinds]
     query = (
         select(FlowRun.work_queue_id, func.count())
-        .where(FlowRun.work_queue_id.in_(ids), FlowRun.state_type.in_(types), *conditions)
+        .where(FlowRun.work_queue_id.in_(ids), *conditions)
         .group_by(FlowRun.work_queue_id)
     )
     return {queue_id: number for queue_id, number in session.execute(query) if queue_id is not None}

@@ -12,6 +12,7 @@ from ....states import ACTIVE, StateType
 from ...db.models import DeskItem, FlowRun, Hold, Resource, SavedForm
 from ..expecting.expectation_etas import LIKELY, POSSIBLE, Outlook
 from ..mapping.eta_rules import Eta, length
+from ..running.questions import WAITS_FOR_ANSWER
 
 #: Signs, the worst first: it failed; it is late; it is held; it goes on; it is waited for; all is well; nothing is
 #: known, or it is switched off.
@@ -124,7 +125,9 @@ def _last_run(last: FlowRun | None) -> tuple[str, list[Part]]:
     if last.state_type in ACTIVE:
         return "running", [Part("running since "), _at(last.started or last.state_at)]
     if last.state_type == StateType.PAUSED:
-        return "held", [Part(f"{last.state_name.lower()} since "), _at(last.state_at)]
+        asks = last.state_message.startswith(WAITS_FOR_ANSWER)
+        told = "waits for an answer" if asks else last.state_name.lower()
+        return "held", [Part(f"{told} since "), _at(last.state_at)]
     sign = {StateType.COMPLETED.value: "fresh", StateType.CANCELLED.value: "quiet"}.get(last.state_type, "failing")
     return sign, [Part(f"{last.state_name.lower()} "), _ago(last.ended or last.state_at)]
 

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Integer, and_, case, cast, func, or_, sele
 from sqlalchemy.orm import Session
 
 from ....states import ACTIVE, TERMINAL, StateType
-from ...db.models import FlowRun
+from ...db.models import FlowQuestion, FlowRun
+from ...db.models.flow_question import PENDING
 from ..internal import FLOW_ID
 from ..running import runs
 from ..running.runs import RunRow
@@ -94,6 +95,15 @@ def attention(session: Session, since: datetime, now: datetime, limit: int = 8) 
     waiting = _rows(session, or_(stuck, late), FlowRun.due.asc(), limit)
     broken = _rows(session, and_(FlowRun.state_type.in_(_BAD), FlowRun.ended >= since), FlowRun.ended.desc(), limit)
     return waiting[: limit - min(len(broken), limit // 2)] + broken[: limit - min(len(waiting), limit // 2)]
+
+
+def asking(session: Session, limit: int = 8) -> list[RunRow]:
+    """Runs that wait for somebody's answer, those first that do so longest."""
+    asked = select(FlowQuestion.id).where(
+        FlowQuestion.flow_run_id == FlowRun.id, FlowQuestion.attempt == FlowRun.attempt, FlowQuestion.state == PENDING
+    )
+    waits = and_(FlowRun.state_type == StateType.PAUSED.value, asked.exists())
+    return _rows(session, waits, FlowRun.state_at.asc(), limit)
 
 
 def running(session: Session, limit: int = 8) -> list[RunRow]:

@@ -21,8 +21,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 def decide(
     before: StateType, after: StateType, attempt: int | None = 1, name: str = "", new_name: str = "", **facts: Any
 ) -> Decision:
-    known = Facts(before, name or before.value.capitalize(), attempt=1, due=facts.pop("due", NOW), **facts)
-    return policy.decide(Move(known, State(after, new_name, at=NOW), attempt, NOW))
+    due, is_asked = facts.pop("due", NOW), facts.pop("is_asked", False)
+    known = Facts(before, name or before.value.capitalize(), attempt=1, due=due, **facts)
+    return policy.decide(Move(known, State(after, new_name, at=NOW), attempt, NOW, is_asked))
 
 
 @pytest.mark.parametrize("attempt", [0, 2])
@@ -152,7 +153,7 @@ def test_what_ends_in_its_own_way_while_it_is_stopped_has_ended_so(after: StateT
     assert decide(S.CANCELLING, after, name=SUSPENDING, is_leased=True).effect is Effect.ACCEPT
 
 
-@pytest.mark.parametrize("after", [S.PENDING, S.RUNNING, S.SCHEDULED])
+@pytest.mark.parametrize("after", [S.PENDING, S.RUNNING])
 def test_nothing_begins_while_it_is_stopped_to_be_suspended(after: StateType) -> None:
     assert decide(S.CANCELLING, after, name=SUSPENDING, is_leased=True).effect is Effect.ABORT
 
@@ -269,3 +270,81 @@ def test_refusals_have_a_code_and_a_message(move: Move) -> None:
 
 def test_the_rules_know_every_type() -> None:
     assert {*TERMINAL, *ACTIVE, S.SCHEDULED, S.PAUSED} == set(S)
+
+
+DEPLOYED = {"is_queued": True, "is_deployed": True, "is_leased": True, "crash_retries": 2, "crash_delay_s": 10.0}
+
+
+@pytest.mark.parametrize("before", [S.PENDING, S.RUNNING, S.PAUSED])
+@pytest.mark.parametrize("attempt", [1, None], ids=["told by its agent", "found by a loop"])
+@pytest.mark.parametrize(("crashes", "wait_s"), [(0, 10), (1, 20)])
+def test_a_crash_is_made_good_within_its_budget(
+    before: StateType, attempt: int | None, crashes: int, wait_s: float
+) -> None:
+    decision = decide(before, S.CRASHED, attempt, crashes=crashes, **DEPLOYED)
+    assert (decision.effect, decision.code) == (Effect.REJECT, "crash-retried")
+    assert decision.state is not None
+    assert (decision.state.type, decision.state.name) == (S.SCHEDULED, "AwaitingRetry")
+    assert decision.due == NOW + timedelta(seconds=wait_s)
+    assert f"crash retry {crashes + 1} of 2" in decision.state.message
+    assert decision.state.details is not None
+    assert decision.state.details["crash"] == crashes + 1
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"crashes": 2},
+        {"is_deployed": False},
+        {"is_cancel_asked": True},
+        {"is_asked": True},
+        {"crash_retries": 0},
+    ],
+)
+def test_other_crashes_are_final(facts: dict[str, Any]) -> None:
+    attempt = None if "is_asked" in facts else 1
+    assert decide(S.RUNNING, S.CRASHED, attempt, **{**DEPLOYED, **facts}).effect is Effect.ACCEPT
+
+
+def test_a_crash_on_the_way_to_a_stop_is_final() -> None:
+    assert decide(S.CANCELLING, S.CRASHED, is_cancel_asked=True, **DEPLOYED).effect is Effect.ACCEPT
+
+
+@given(st.integers(0, 99), st.floats(0, 1e6))
+def test_no_crash_waits_for_ever(crashes: int, delay: float) -> None:
+    facts = {**DEPLOYED, "crash_retries": 100, "crash_delay_s": delay}
+    decision = decide(S.RUNNING, S.CRASHED, crashes=crashes, **facts)
+    assert decision.due is not None
+    assert decision.due <= NOW + timedelta(hours=1)
+
+
+def test_what_is_to_be_tried_again_while_it_is_stopped_has_stopped() -> None:
+    cancelled = decide(S.CANCELLING, S.SCHEDULED, is_queued=True, is_cancel_asked=True, new_name="AwaitingRetry")
+    assert cancelled.effect is Effect.REJECT
+    assert cancelled.state is not None
+    assert cancelled.state.type is S.CANCELLED
+    suspended = decide(S.CANCELLING, S.SCHEDULED, name=SUSPENDING, is_queued=True, new_name="AwaitingRetry")
+    assert suspended.state is not None
+    assert (suspended.state.type, suspended.state.name) == (S.PAUSED, SUSPENDED)
+
+
+def test_a_run_that_is_paused_goes_on_when_somebody_says_so() -> None:
+    said_before = decide(S.PAUSED, S.RUNNING)
+    assert (said_before.effect, said_before.is_repeat) == (Effect.ACCEPT, True)
+    assert decide(S.PAUSED, S.RUNNING, attempt=None).is_repeat is False
+    assert decide(S.PAUSED, S.FAILED).effect is Effect.ACCEPT
+
+
+def test_what_is_paused_is_stopped_first() -> None:
+    for after, name in ((S.PAUSED, SUSPENDING), (S.CANCELLED, "Cancelling")):
+        decision = decide(S.PAUSED, after, attempt=None, is_queued=True, is_deployed=True, is_leased=True)
+        assert decision.effect is Effect.REJECT
+        assert decision.state is not None
+        assert (decision.state.type, decision.state.name) == (S.CANCELLING, name)
+
+
+def test_a_cancel_takes_precedence_over_a_suspension_of_its_own() -> None:
+    decision = decide(S.CANCELLING, S.PAUSED, new_name=SUSPENDED)
+    assert decision.state is not None
+    assert decision.state.type is S.CANCELLED
+    assert decide(S.CANCELLING, S.PAUSED, name=SUSPENDING, new_name=SUSPENDED).state.name == SUSPENDED  # type: ignore[union-attr]

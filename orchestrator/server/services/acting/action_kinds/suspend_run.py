@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from .....clock import duration, from_text
 from .....errors import InvalidInput
-from .....states import StateType
+from .....states import SUSPENDED, StateType
 from ...running import runs
 from .. import action_scope
 from ..action_kind import Asked, Field, Kind, Nothing
@@ -32,7 +32,7 @@ class SuspendRun(Kind):
         run = runs.get(session, action_scope.run(asked))
         if run.ended is not None:
             raise Nothing(f"the run ended as {run.state_name} already")
-        if run.state_type in (StateType.PAUSED, StateType.CANCELLING):
+        if run.state_type == StateType.CANCELLING or run.state_name == SUSPENDED:
             raise Nothing(f"the run is {run.state_name} already")
         runs.suspend(session, run.id, asked.actor, now, _until(asked, now))
         return {"suspended": str(run.id)}
