@@ -23,7 +23,7 @@ from ..errors import OrchestratorError, Unavailable
 T = TypeVar("T")
 
 #: Seconds that the server may take to start, and to stop.
-START, STOP = 60.0, 60.0
+START, STOP = 120.0, 60.0
 
 
 class Harness:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from orchestrator.testing import recorded
 
@@ -20,7 +21,7 @@ def blocks(page: str, language: str = "python") -> list[str]:
 def run(script: str, folder: Path) -> str:
     file = folder / "example.py"
     file.write_text(script)
-    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -63,6 +64,7 @@ def test_the_log_that_the_page_shows() -> None:
     (block,) = blocks("logs.md")
     (shown,) = blocks("logs.md", "text")
     with recorded() as seen:
-        exec(block, space := {"__name__": "page"})
+        space: dict[str, Any] = {"__name__": "page"}
+        exec(block, space)
         space["nightly"]()
     assert seen.messages == shown.splitlines()
