@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator import ThreadRunner, allow_failure, flow, quote, task, task_runners, tracking, unmapped
+from orchestrator import ProcessRunner, ThreadRunner, allow_failure, flow, quote, task, tracking, unmapped
 from orchestrator.results import State
 
 EXAMPLES = int(os.environ.get("ORCHESTRATOR_TEST_EXAMPLES", "30"))
@@ -230,15 +230,12 @@ def graphs(draw: st.DrawFn, is_async: bool) -> list[Node]:
     return nodes
 
 
-def runners() -> Iterator[tuple[str, Any]]:
-    yield "threads", ThreadRunner
-    yield "one thread", lambda: ThreadRunner(max_workers=1)
-    for name in sorted(vars(task_runners)):
-        if name.endswith("Runner") and name not in {"ThreadRunner", "TaskRunner"}:
-            yield name, getattr(task_runners, name)
-
-
-LOCAL = [pytest.param(make, id=name) for name, make in runners() if "hread" in name]
+#: Each with the share of the examples that it gets: a flow run starts its processes anew.
+RUNNERS = [
+    pytest.param(ThreadRunner, 1, id="threads"),
+    pytest.param(lambda: ThreadRunner(max_workers=1), 1, id="one thread"),
+    pytest.param(lambda: ProcessRunner(max_workers=2), 8, id="processes"),
+]
 
 
 def check(nodes: list[Node], states: list[list[State]], items: list[Mapping[str, Any]]) -> None:
@@ -269,12 +266,12 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
     return found
 
 
-@pytest.mark.parametrize("make", LOCAL)
+@pytest.mark.parametrize(("make", "share"), RUNNERS)
 @pytest.mark.parametrize("is_async", [False, True])
-def test_graphs_of_tasks_do_what_plain_python_says(make: Any, is_async: bool, kept: Kept) -> None:
+def test_graphs_of_tasks_do_what_plain_python_says(make: Any, share: int, is_async: bool, kept: Kept) -> None:
     main: Any = (runs_async if is_async else runs_sync).with_options(task_runner=make(), validate_parameters=False)
 
-    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=-(-EXAMPLES // share), suppress_health_check=list(HealthCheck))
     @given(graphs(is_async))
     def holds(nodes: list[Node]) -> None:
         kept.items.clear()
