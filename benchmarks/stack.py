@@ -18,7 +18,7 @@ from orchestrator.client import Client
 from orchestrator.errors import OrchestratorError
 from orchestrator.settings import load
 
-_READY_S = 60.0
+_READY_S = 180.0
 _TREE = str(Path(__file__).resolve().parent.parent)
 
 
@@ -68,7 +68,7 @@ def running(queues: Sequence[str] = (), settings: dict[str, str] | None = None) 
             switch from the embedded services to others.
 
     Raises:
-        RuntimeError: It was not ready within a minute; the text is its output.
+        RuntimeError: It was not ready within three minutes; the text is its output.
     """
     with ExitStack() as leaving:
         home = Path(tempfile.mkdtemp(prefix="orchestrator-bench-"))
@@ -121,7 +121,7 @@ def _await_agent(client: Client) -> None:
         except OrchestratorError:
             pass
         time.sleep(0.1)
-    raise RuntimeError("no agent came online within a minute")
+    raise RuntimeError("no agent came online within three minutes")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

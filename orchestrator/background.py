@@ -53,7 +53,7 @@ class BackgroundFuture(TaskFuture[R]):
 
     def done(self) -> bool:
         """Whether the run is over."""
-        return self.state is not None or self._look()
+        return self.final_state is not None or self._look()
 
     def wait(self, timeout: float | None = None) -> State | None:
         """Wait for the end; the final state, or None when it was not done in ``timeout`` seconds."""
@@ -65,7 +65,7 @@ class BackgroundFuture(TaskFuture[R]):
                 return None
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, LONGEST_LOOK)
-        return self.state
+        return self.final_state
 
     def cancel(self) -> None:
         """Ask for the run to be cancelled. Raises Conflict where it is over."""
@@ -74,7 +74,7 @@ class BackgroundFuture(TaskFuture[R]):
     def add_done_callback(self, callback: Callable[[TaskFuture[R]], None]) -> None:
         """Call ``callback(future)`` at the end; at once when it is over. From now on a thread looks for the end."""
         super().add_done_callback(callback)
-        if self.state is None and not self._watched:
+        if self.final_state is None and not self._watched:
             self._watched = True
             threading.Thread(target=self.wait, name=f"watch-{self.name}", daemon=True).start()
 
@@ -107,13 +107,14 @@ def flow_of(task: Decorated[Any, Any]) -> Flow[Any, Any]:
 
         @functools.wraps(task.fn)
         async def call(*args: Any, **kwargs: Any) -> Any:
-            return await made(*args, **kwargs)
+            items = made(*args, **kwargs)
+            return [item async for item in items] if task.is_generator else await items
 
     else:
 
         @functools.wraps(task.fn)
         def call(*args: Any, **kwargs: Any) -> Any:
-            return made(*args, **kwargs)
+            return list(made(*args, **kwargs)) if task.is_generator else made(*args, **kwargs)
 
     return Flow(call, name=names.task_flow(task.name), log_prints=task.log_prints)
 

@@ -6,7 +6,7 @@ import os
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -105,7 +105,8 @@ class TaskRun:
     """A task run that this process executes or will execute."""
 
     __slots__ = (
-        "attempt", "flow_run", "id", "kept", "log_prints", "name", "parent", "state", "tags", "task_key", "upstream",
+        "attempt", "flow_run", "id", "kept", "log_prints", "name", "parent", "state", "tags", "task_key", "task_name",
+        "upstream",
     )  # fmt: skip
 
     def __init__(
@@ -122,6 +123,8 @@ class TaskRun:
         self.log_prints = log_prints
         self.state: State | None = None
         self.kept: Kept | None = None
+        #: The task's own name.
+        self.task_name = ""
 
     @property
     def run_count(self) -> int:
@@ -222,6 +225,37 @@ def enter_task(run: TaskRun) -> TaskRun | None:
 def leave_task(before: TaskRun | None) -> None:
     """Undo :func:`enter_task`."""
     _task_run.set(before)
+
+
+@dataclass(frozen=True)
+class Naming:
+    """A run that is being named by a function of its user's: there is none yet."""
+
+    kind: str
+    #: Of the flow or the task.
+    name: str
+    #: Gives the values of the call.
+    parameters: Callable[[], dict[str, Any]]
+
+
+_naming: ContextVar[Naming | None] = ContextVar("orchestrator_naming", default=None)
+
+
+def present_naming(kind: str) -> Naming | None:
+    """The run of this kind (``flow``, ``task``) that is being named."""
+    found = _naming.get()
+    return found if found is not None and found.kind == kind else None
+
+
+@contextmanager
+def naming(kind: str, name: str, parameters: Callable[[], dict[str, Any]]) -> Iterator[None]:
+    """While a function names a run of the flow or task ``name``."""
+    before = _naming.get()
+    _naming.set(Naming(kind, name, parameters))
+    try:
+        yield
+    finally:
+        _naming.set(before)
 
 
 def present_tags() -> frozenset[str]:

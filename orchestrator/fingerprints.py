@@ -40,11 +40,8 @@ def of(value: Any, most: int | None = None) -> str:
 
 def of_bytes(*parts: bytes) -> str:
     """The fingerprint of some bytes; where they are divided matters."""
-    found = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        found.update(len(part).to_bytes(8, "big"))
-        found.update(part)
-    return found.hexdigest()
+    joined = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    return hashlib.blake2b(joined, digest_size=16).hexdigest()
 
 
 def of_code(fn: Callable[..., Any]) -> str:

@@ -217,7 +217,9 @@ class Flow(Decorated[P, R]):
             return state
         with tracking.kept_alive(run):
             _announce(run, State(_S.RUNNING))
-            if run.call_key and (found := (yield from keeping.earlier_subflow(run, self.pickles))) is not None:
+            # what is streamed has no value that could be kept, or given in place of the items
+            known = run.call_key and not streamed
+            if known and (found := (yield from keeping.earlier_subflow(run, self.pickles))) is not None:
                 run.put_state(*found, run.call_key)
                 return found[0]
             try:
@@ -230,7 +232,7 @@ class Flow(Decorated[P, R]):
                     if self.policy.hooks is not None and not isinstance(error, GeneratorExit):
                         yield from self.policy.hooks.of_flow_end(run, run.ended)
                 raise
-            run.put_state(state, result, keeping.key_of_end(run, state, result))
+            run.put_state(state, result, keeping.key_of_end(run, state, result) if known else "")
             if self.policy.hooks is not None:
                 yield from self.policy.hooks.of_flow_end(run, state)
         return state
@@ -253,8 +255,11 @@ class Flow(Decorated[P, R]):
         prints = self.log_prints
         if prints is None:
             prints = parent.log_prints if parent is not None else found.log_prints
-        facts = {"flow_name": self.name}
-        name = fill(self.flow_run_name, facts, lambda: values, f"flow_run_name of flow {self.name}")
+        name = None
+        if self.flow_run_name is not None:
+            facts = {"flow_name": self.name}
+            with context.naming("flow", self.name, lambda: values):
+                name = fill(self.flow_run_name, facts, lambda: values, f"flow_run_name of flow {self.name}")
         run = FlowRun(
             id=context.new_id(),
             flow_name=self.name,

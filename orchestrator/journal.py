@@ -52,7 +52,7 @@ class Journal:
         with path.open("xb+") as file:
             _allocate(file.fileno(), size)
             self._map = mmap.mmap(file.fileno(), size)
-        self._size = size
+        self._size, self._most = size, size - _FIRST
         self._oldest = self._next = _FIRST
         self._number = 1
         self._used = 0
@@ -63,25 +63,22 @@ class Journal:
 
     def add(self, data: bytes) -> bool:
         """Write a record; whether there was room."""
-        need = _LENGTH.size + len(data)
-        at, used = self._next, self._used + need
-        if at + need > self._size:
-            used += self._size - at
-            at = _FIRST
-        if self._off or used >= self._size - _FIRST:
+        at, need = self._next, len(data) + 4
+        end = at + need
+        if end > self._size:
+            at, end = self._wrapped(), _FIRST + need
+        used = self._used + need
+        if self._off or used >= self._most:
             self._off = True
             self._outside += 1
             return False
-        if at != self._next and self._next + _LENGTH.size <= self._size:
-            _LENGTH.pack_into(self._map, self._next, _WRAP)
-        _LENGTH.pack_into(self._map, at, len(data))
-        self._map[at + _LENGTH.size : at + need] = data
+        self._map[at:end] = _LENGTH.pack(need - 4) + data
         if self._off:  # spoiled by a signal handler in between
             self._outside += 1
             return False
-        self._next, self._used = at + need, used
+        self._next, self._used = end, used
         self._inside += 1
-        _NEXT.pack_into(self._map, _NEXT_AT, self._next)
+        _NEXT.pack_into(self._map, _NEXT_AT, end)
         return True
 
     def spoil(self) -> None:
@@ -114,6 +111,18 @@ class Journal:
         with contextlib.suppress(BufferError, ValueError):
             self._map.close()
 
+    def _wrapped(self) -> int:
+        """Go on at the beginning, if there is room: the oldest record must not be written over."""
+        rest = self._size - self._next
+        if not self._off and self._used + rest < self._most:
+            if rest >= _LENGTH.size:
+                _LENGTH.pack_into(self._map, self._next, _WRAP)
+            self._used += rest
+            self._next = _FIRST
+        else:
+            self._off = True
+        return _FIRST
+
     def _step(self) -> None:
         at = self._oldest
         if at + _LENGTH.size > self._size or _LENGTH.unpack_from(self._map, at)[0] == _WRAP:
@@ -127,24 +136,30 @@ class Journal:
 def left(path: Path) -> tuple[str, int, list[bytes]]:
     """What lies in a journal: its producer, the number of the first record, the records. Nothing where it is none."""
     try:
-        data = path.read_bytes()
-        magic, producer, number, at, end = _HEAD.unpack_from(data)
+        with path.open("rb") as file:
+            head = file.read(_HEAD.size)
+            magic, producer, number, oldest, end = _HEAD.unpack(head)
+            if magic != _MAGIC:
+                return "", 1, []
+            data = b"" if oldest == end else head + file.read()
     except (OSError, struct.error):
         return "", 1, []
-    if magic != _MAGIC:
-        return "", 1, []
+    return str(uuid.UUID(bytes=producer)), number, _records(data, oldest, end) if data else []
+
+
+def _records(data: bytes, at: int, end: int) -> list[bytes]:
     found: list[bytes] = []
-    while at != end and len(found) <= len(data):
+    while at != end:
         if at + _LENGTH.size > len(data) or (length := _LENGTH.unpack_from(data, at)[0]) == _WRAP:
-            if at == _FIRST:
-                break
+            if at < end or (not found and at == _FIRST):
+                break  # no journal of ours ends so
             at = _FIRST
             continue
         at += _LENGTH.size + length
         if at > len(data):
             break
         found.append(data[at - length : at])
-    return str(uuid.UUID(bytes=producer)), number, found
+    return found
 
 
 def _allocate(descriptor: int, size: int) -> None:

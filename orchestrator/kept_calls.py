@@ -62,7 +62,7 @@ class Kept:
             return
         own = getattr(self._fn, "__self__", None)
         try:
-            inputs = fingerprints.of([own, args, kwargs], None if self._keep.is_asked else INPUTS_MAX)
+            inputs = fingerprints.of([own, list(args), kwargs], None if self._keep.is_asked else INPUTS_MAX)
         except NotExact as error:
             self._unknown(error)
             return
@@ -72,20 +72,28 @@ class Kept:
 
     def around(self, attempts: Steps, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
         """The steps of a task run, unless its result is known already; then that, and its result is kept."""
+        if self._keep.caching is not None or (self.call and self._shelf.has_earlier()):
+            return self._unless_known(attempts, args, kwargs)
+        return self._then_kept(attempts)
+
+    def _then_kept(self, attempts: Steps) -> Steps:
+        state = yield from attempts
+        if state.type is StateType.COMPLETED and (store := self._to_keep(state)) is not None:
+            yield Aside(store)
+        return state
+
+    def _unless_known(self, attempts: Steps, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
         found: State | None = None
         if self.call and self._shelf.has_earlier():
-            look = partial(self._from_earlier)
-            found = (yield Aside(look)) if self._needs_waiting() else look()
-        if found is None and self._keep.caching is not None:
-            self._cached = self._key(args, kwargs)
-            if self._cached is not None:
-                found = yield from self._from_cache()
-        if found is not None:
-            return found
+            found = (yield Aside(self._from_earlier)) if self._needs_waiting() else self._from_earlier()
         try:
-            state: State = yield from attempts
-            if state.type is StateType.COMPLETED:
-                yield from self._kept(state)
+            if found is None and self._keep.caching is not None:
+                self._cached = self._key(args, kwargs)
+                if self._cached is not None:
+                    found = yield from self._from_cache()
+            if found is not None:
+                return found
+            state = yield from self._then_kept(attempts)
             if self._lock:
                 yield Aside(self._unlock)
         finally:
@@ -187,42 +195,29 @@ class Kept:
         where = f"the cache as {self._cached.text}" + (f", from flow run {source}" if source else "")
         return self._restored(record["result"], f"found in {where}", "the cache")
 
-    def _kept(self, state: State) -> Generator[Any, Any, None]:
-        """Keep what the task returned. Whatever becomes of that, the task has completed."""
-        try:
-            if (store := self._to_keep(state)) is not None:
-                yield Aside(store)
-        except Exception as error:
-            self._not_kept(describe(error))
-
     def _to_keep(self, state: State) -> Callable[[], None] | None:
-        """Keep a result that is small now; what is still to be done, and may wait for a disk or the network."""
-        keep = self._keep
-        value = state.result()
+        """Keep a result that is small now; what is still to be done, and may wait for a disk or the network.
+
+        Whatever becomes of it, the task has completed: nothing is raised.
+        """
+        keep, value = self._keep, state.result()
         if keep.serializer == "pickle":
             return partial(self._store_pickle, value)
-        data = self._json(value)
-        if data is None:
+        try:
+            data = typed_json.write(value)
+        except Exception as error:  # of properties and the like, which are the user's own code
+            exact = isinstance(error, NotExact)
+            no_form = f"it has no JSON form that gives it back ({error}): see result_serializer"
+            self._not_kept(no_form if exact else describe(error))
+            return None
+        if masks.hides(data):
+            self._not_kept("it holds a secret")
             return None
         if len(data) <= self._shelf.settings.results_inline_max:
             return self._note({"value": serializers.written(data)}, {"value": data})
         if not keep.is_asked and not (self._keeping is not None and self._keeping.durable):
             return None
         return partial(self._store, data, {})
-
-    def _json(self, value: Any) -> bytes | None:
-        try:
-            data = typed_json.write(value)
-        except NotExact as error:
-            self._not_kept(f"it has no JSON form that gives it back ({error}): see result_serializer")
-            return None
-        except Exception as error:
-            self._not_kept(describe(error))
-            return None
-        if masks.hides(data):
-            self._not_kept("it holds a secret")
-            return None
-        return data
 
     def _store_pickle(self, value: Any) -> None:
         try:

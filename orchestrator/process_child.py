@@ -227,9 +227,12 @@ def _call(
     kwargs: dict[str, Any],
     timeout: float | None,
 ) -> State:
+    is_async = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+    if inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn):
+        fn = streams.whole(fn, is_async)
     steps = entered(task, fn, args, kwargs, timeout)
     try:
-        state = asyncio.run(drive_async(steps)) if inspect.iscoroutinefunction(fn) else drive(steps)
+        state = asyncio.run(drive_async(steps)) if is_async else drive(steps)
         while run.pending:  # what the task submitted and did not wait for
             wait(run.pending)
     except BaseException as error:  # what ends a process ends the task, and its state was made

@@ -437,6 +437,8 @@ def _state(ended: Ended, name: str) -> State:
     if state.is_completed():
         return state.holding(content)
     trace = (ended.details or {}).get("traceback")
+    if not isinstance(content, BaseException):  # a state that the code made, with data of its own
+        return state.holding(content)
     if trace and content.__cause__ is None:
         content.__cause__ = OtherProcess(trace)
     return state.holding(error=content)

@@ -137,11 +137,13 @@ class Retries:
         return max(told) if self.delay_max is None else min(max(told), self.delay_max)
 
 
-def exponential_backoff(factor: float, most: float = 3600.0) -> Callable[[int], list[float]]:
-    """Delays that double: ``factor``, twice that, four times that, up to ``most`` seconds each."""
-    if not 0 <= factor < math.inf:
-        raise InvalidInput(f"the factor of exponential_backoff is {factor!r}: it has to be 0 or more seconds")
-    return lambda retries: [min(most, factor * 2**number) for number in range(min(retries, _MOST))]
+def exponential_backoff(backoff_factor: float, most: float = 3600.0) -> Callable[[int], list[float]]:
+    """Delays that double: ``backoff_factor``, twice that, four times that, up to ``most`` seconds each."""
+    if not 0 <= backoff_factor < math.inf:
+        raise InvalidInput(
+            f"the backoff_factor of exponential_backoff is {backoff_factor!r}: it has to be 0 or more seconds"
+        )
+    return lambda retries: [min(most, backoff_factor * 2**number) for number in range(min(retries, _MOST))]
 
 
 def asked_wait(error: BaseException) -> float | None:

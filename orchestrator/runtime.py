@@ -80,11 +80,15 @@ class FlowRunFacts(_Facts):
     @property
     def flow_name(self) -> str | None:
         """The flow."""
+        if (named := context.present_naming("flow")) is not None:
+            return named.name
         return self._of("flow_name", str, lambda run: run.flow_name, None)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The values that the flow was called with."""
+        if (named := context.present_naming("flow")) is not None:
+            return dict(named.parameters())
         return self._of("parameters", _dict, lambda run: dict(run.parameters), {})
 
     @property
@@ -94,8 +98,8 @@ class FlowRunFacts(_Facts):
 
     @property
     def run_count(self) -> int:
-        """How often the run was begun on an agent or by hand, this time included; 0 outside of runs."""
-        return self._of("run_count", int, lambda run: run.attempt, 0)
+        """Which try of the flow this is, over all attempts of the run; 0 outside of runs."""
+        return self._of("run_count", int, lambda run: run.tries, 0)
 
     @property
     def scheduled_start_time(self) -> datetime | None:
@@ -149,6 +153,19 @@ class TaskRunFacts(_Facts):
     def name(self) -> str | None:
         """The run's own name."""
         return self._of("name", str, lambda run: run.name, None)
+
+    @property
+    def task_name(self) -> str | None:
+        """The task."""
+        if (named := context.present_naming("task")) is not None:
+            return named.name
+        return self._of("task_name", str, lambda run: run.task_name or run.name, None)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values that the task is called with, for a function that names the run; empty while the task runs."""
+        named = context.present_naming("task")
+        return self._given("parameters", _dict, lambda: {} if named is None else dict(named.parameters()))
 
     @property
     def task_key(self) -> str | None:

@@ -292,6 +292,7 @@ class Task(Decorated[P, R]):
         tags = self.tags | context.present_tags()
         prints = self.log_prints if self.log_prints is not None else flow_run is None or flow_run.log_prints
         run = TaskRun(self._run_name(flow_run, args, kwargs), self.key, sorted(tags), ids, flow_run, prints)
+        run.task_name = self.name
         kept = flow_run.keeping if flow_run is not None else None
         if (kept is not None or self.keep.is_asked) and not streamed:
             run.kept = kept_calls.of_task_run(run, self.keep, kept, self.fn)
@@ -315,7 +316,8 @@ class Task(Decorated[P, R]):
             if flow_run is not None:
                 facts.update(flow_name=flow_run.flow_name, flow_run_name=flow_run.name, flow_run_id=flow_run.id)
             bound = partial(parameters.bind, self.fn, args, kwargs)
-            return fill(self.task_run_name, facts, bound, f"task_run_name of task {self.name}") or self.name
+            with context.naming("task", self.name, bound):
+                return fill(self.task_run_name, facts, bound, f"task_run_name of task {self.name}") or self.name
         return f"{self.name}-{flow_run.number(self.name)}" if flow_run is not None else self.name
 
     def _submit(self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> TaskFuture[Any]:

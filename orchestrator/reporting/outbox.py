@@ -50,7 +50,8 @@ class Outbox:
 
     def __init__(self, batch_items: int) -> None:
         self._batch_items = batch_items
-        self._queue: deque[tuple[uuid.UUID | None, bytes | Mark]] = deque()
+        #: Producers and items, or marks.
+        self.queue: deque[tuple[uuid.UUID | None, bytes | Mark]] = deque()
         #: Names this process as a producer.
         self.own = uuid7()
         self._streams: dict[uuid.UUID | None, _Stream] = {}
@@ -64,7 +65,7 @@ class Outbox:
         self.marks: list[Mark] = []
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self.queue)
 
     def put(self, producer: uuid.UUID | None, data: bytes) -> bool:
         """Append an item; False when it belongs into the journal and that has no room."""
@@ -74,7 +75,7 @@ class Outbox:
             self._putting = True
             try:
                 kept = self.journal.add(data)
-                self._queue.append((producer, data))
+                self.queue.append((producer, data))
                 self.size += len(data)
             except BaseException:  # a signal's, between the two
                 self.journal.spoil()
@@ -87,17 +88,17 @@ class Outbox:
         if self.journal is not None and producer is None:  # by a signal handler, in the midst of another put
             self.journal.spoil()
             self.journal.count()
-        self._queue.append((producer, data))
+        self.queue.append((producer, data))
         self.size += len(data)
         return True
 
     def mark(self, mark: Mark) -> None:
         """Append a mark."""
-        self._queue.append((None, mark))
+        self.queue.append((None, mark))
 
     def has_marks(self) -> bool:
         """Whether somebody waits for something in the queue."""
-        return any(isinstance(data, Mark) for _, data in list(self._queue))
+        return any(isinstance(data, Mark) for _, data in list(self.queue))
 
     def take(
         self,
@@ -112,8 +113,8 @@ class Outbox:
         """
         rows: dict[_Stream, list[bytes]] = {}
         count = size = gone = 0
-        while self._queue and count < self._batch_items and size < BATCH_BYTES:
-            producer, data = self._queue.popleft()
+        while self.queue and count < self._batch_items and size < BATCH_BYTES:
+            producer, data = self.queue.popleft()
             if isinstance(data, Mark):
                 self._streams.pop(data.retire, None) if data.retire else self.marks.append(data)
                 break

@@ -105,8 +105,6 @@ class Reporter:
         self._failures = self._calls = 0
         self._retry_at = 0.0
         self._orphans_at = 0.0
-        #: Whether what dead processes left was delivered, as far as the API took it.
-        self._looked = False
         self._journals = True
 
     def start_anew(self) -> None:
@@ -136,9 +134,10 @@ class Reporter:
             self._open_journal()
         outbox = self._outbox
         kept = outbox.put(producer, data)
-        if self._idle or len(outbox) >= self._batch_items:
+        waiting = len(outbox.queue)
+        if self._idle or waiting >= self._batch_items:
             self._wake.set()
-        if not kept or len(outbox) >= MEMORY_ITEMS or outbox.size >= MEMORY_BYTES:
+        if not kept or waiting >= MEMORY_ITEMS or outbox.size >= MEMORY_BYTES:
             self._relieve()
         if self._thread is None:
             self._start()
@@ -199,7 +198,7 @@ class Reporter:
             self._outbox.shut()
             self._spool.close()
         self._wake.set()
-        if delivered and timeout and not self._looked:
+        if delivered and timeout:
             self._last_look(time.monotonic() + timeout)
         return delivered
 
@@ -409,15 +408,16 @@ class Reporter:
         except (Away, OSError) as problem:
             log.info("what other processes left waits on: %s", problem)
         else:
-            self._looked = not len(self._outbox) and not self._closed
-            if not self._looked:
+            if len(self._outbox) or self._closed:
                 self._orphans_at = 0.0
 
     def _last_look(self, deadline: float) -> None:
-        """A process may have been too short for a look at what others left; the sender stops, then it is done here."""
+        """What others left, such as children of this process that ended without a farewell, is delivered before it ends
+        too: it may have been too short for a look so far. First the sender stops.
+        """
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(max(0.0, deadline - time.monotonic()))
-        if self._client is None or self._looked:
+        if self._client is None:
             return
         with contextlib.suppress(Away, OSError):
             replay(Delivery(self._client, self._folder), self._folder, lambda: time.monotonic() > deadline)

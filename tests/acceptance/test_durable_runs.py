@@ -137,7 +137,7 @@ def test_a_failed_run_that_is_retried_goes_on_and_run_again_runs_all(stack: Stac
         [cached, *_] = tasks_of(stack, run, 2)["Cached"]
         shown = stack.json("task-run", "result", cached["id"])
         assert set(shown) == {"$dataclass"}
-        fresh = stack.json("flow-run", "rerun", run)["id"]
+        fresh = stack.client.post(f"flow-runs/{run}/rerun")["id"]
         assert stack.wait_for_run(fresh)["state"]["type"] == "COMPLETED"
     assert lines(folder) == sorted([1, 2, 3, 4, 5] * 2)
     assert "Cached" not in tasks_of(stack, fresh, 1)

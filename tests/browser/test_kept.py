@@ -40,7 +40,7 @@ def test_who_holds_and_waits_is_shown_and_slots_are_taken_back(admin: Watched) -
     expect(row).to_contain_text("2 / 2")
     expect(row).to_contain_text("All taken")
     expect(row).to_contain_text("1 waits, next laptop:12")
-    row.get_by_role("button", name="Take the slots back from notebook:4711").click()
+    row.get_by_role("button", name="Take back from notebook:4711").click()
     page.locator("dialog[open]").get_by_role("button", name="Take back…").click()
     expect(row.locator(".holders")).to_contain_text("laptop:12")
     expect(row.locator(".holders")).not_to_contain_text("notebook:4711")
@@ -101,7 +101,7 @@ def test_a_progress_moves_on_the_page_of_its_run(admin: Watched) -> None:
 def test_viewers_change_nothing(path: str, guest: Watched) -> None:
     guest.page.goto(guest.server.login_url("viewer"))
     page = guest.open(path)
-    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator(".head h1")).to_be_visible()
     names = ("New limit", "New variable", "Delete", "Take")
     assert (
         sum(page.locator("main").get_by_role(role, name=name).count() for role in ("button", "link") for name in names)

@@ -15,12 +15,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 @pytest.mark.parametrize(
     ("page", "calls"),
     [
-        ("flows.md", ["load('orders', day='2026-02-03')", "report()"]),
+        ("flows.md", ["load('orders', day='2026-02-03')", "sum(rows('orders'))", "report()"]),
+        ("states.md", ["nightly()"]),
         ("retries.md", ["nightly() == 3 or 1 / 0"]),
         ("hooks.md", ["nightly(return_state=True).type.value == 'FAILED' or 1 / 0"]),
         ("transactions.md", ["[load(3), load(0)] == [True, False] or 1 / 0"]),
         ("results.md", ["daily()", "expensive('2026-02-03')"]),
-        ("tasks.md", ["nightly()", "daily()"]),
+        ("tasks.md", ["nightly()", "tolerant()", "daily()"]),
         ("limits.md", ["load('orders')", "fetch(3)"]),
         ("runtime.md", ["nightly()"]),
         ("artifacts.md", ["report()"]),

@@ -55,6 +55,9 @@ def test_a_progress_moves_on_and_stays_one(client: Client) -> None:
     assert (found["data"], found["description"], found["type"]) == (40, "rows", "progress")
     assert found["updated"]
     assert found["flow_run_id"]
+    [made] = client.get("events", {"event": "artifact.created"})["items"]
+    assert made["resource"]["artifact.type"] == "progress"
+    assert [one["resource.role"] for one in made["related"]] == ["flow-run"]
 
 
 def test_what_was_told_late_does_not_take_it_back(client: Client) -> None:
@@ -97,6 +100,8 @@ def test_a_key_is_a_history(client: Client) -> None:
     assert newest is not None
     assert (newest.data, newest.type, newest.flow_run_id, newest.updated) == ("# 2", "markdown", None, None)
     assert Artifact.get("nothing") is None
+    made = client.get("events", {"event": "artifact.created"})["items"]
+    assert sorted(event["resource"]["artifact.key"] for event in made) == ["chart", "delays", "delays", "delays"]
 
 
 def test_the_command_line(client: Client) -> None:

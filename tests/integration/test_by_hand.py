@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,7 +60,9 @@ def test_pdb_steps_from_the_flow_into_the_task(tmp_path: Path) -> None:
     assert "(Pdb) 21" in answers
     assert "(Pdb) 42" in answers, "the local variable of the task's body"
     assert "(Pdb) 43" in answers
-    assert "debugged.py(17)debugged()" in answers.replace(str(tmp_path), ""), "the flow is below it on the stack"
+    assert re.search(r"debugged\.py\(\d+\)debugged\(\)\n-> twice = double", answers), (
+        "the flow is below it on the stack"
+    )
     assert answers.rstrip().endswith("got 43")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from orchestrator import INPUTS, flow, reporting, settings, task
+from orchestrator import INPUTS, cli, flow, reporting, settings, task
 from orchestrator.client import Client
 from orchestrator.clock import now, to_text
 from orchestrator.errors import InvalidInput, NotFound
@@ -20,11 +21,12 @@ from orchestrator.server import config
 from orchestrator.server.db import session as db
 from orchestrator.server.loops import retention
 from orchestrator.server.services import ticks
-from orchestrator.server.services.identity import tokens
+from orchestrator.server.services.identity import keys, tokens
 from orchestrator.server.services.running import cached_results, claims, kept_results, runs
 from orchestrator.server.services.running.cached_results import Facts
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
+from orchestrator.web.app import create_app
 from tests.live_api import Api
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 
@@ -149,6 +151,28 @@ def test_a_task_run_tells_its_result(client_as: ClientAs) -> None:
     assert viewer.get(f"/api/v1/task-runs/{none}").json["result"] is None
 
 
+def test_the_page_shows_results_of_the_present_attempt(database_url: str) -> None:
+    run_id, agent_id = claimed()
+    done(run_id, "a", {"value": ["of the first"]})
+    again(run_id, agent_id)
+    done(run_id, "a", {"value": ["of the second"]}, "Cached", flow_attempt=2)
+    pickled = {"block": str(uuid.uuid4()), "path": "p", "size": 9, "serializer": "pickle"}
+    other = done(run_id, "b", pickled, flow_attempt=2)
+    done(run_id, None, None, flow_attempt=2)
+    app = create_app(Settings(database_url=database_url, secret_key="a key for tests"))
+    app.config["BACKGROUND"] = False
+    with db.transaction() as session:
+        key, _ = keys.create(session, "a viewer", "viewer", now())
+    client = app.test_client()
+    with client.session_transaction() as cookie:
+        cookie["key"] = str(key.id)
+    html = client.get(f"/runs/{run_id}?tab=inputs").text
+    assert "of the second" in html
+    assert "of the first" not in html
+    assert f"orchestrator task-run result {other}" in html
+    assert "a pickle" in html
+
+
 class TestCachedResults:
     KEY = uuid.uuid4()
 
@@ -258,7 +282,7 @@ def cached_flow(upto: int) -> Any:
     return [found.name, found.run_id, len(found.result())]
 
 
-def test_runs_by_hand_share_results_by_the_server(api: Api) -> None:
+def test_runs_by_hand_share_results_by_the_server(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = cached_flow(3), cached_flow(3)
     assert (first[0], second[0]) == ("Completed", "Cached")
     assert reporting.process_reporter(settings.load()).flush(20)
@@ -267,8 +291,15 @@ def test_runs_by_hand_share_results_by_the_server(api: Api) -> None:
         assert read_task_result(found[1]) == [(0, 0), (1, 1), (2, 4)]
     [record] = client.get("cached-results")["items"]
     assert record["task_run_id"] == first[1]
+    capsys.readouterr()
     message = client.get(f"task-runs/{second[1]}")["state"]["message"]
     assert message == f"found in the cache as {record['key']}, from flow run {record['flow_run_id']}"
+    assert cli.run(["task-run", "result", first[1]]) == 0
+    assert json.loads(capsys.readouterr().out)[2] == {"$tuple": [2, 4]}
+    assert cli.run(["cached-result", "ls", "--task", "squares", "--output", "json"]) == 0
+    assert [item["id"] for item in json.loads(capsys.readouterr().out)] == [record["id"]]
+    assert cli.run(["cached-result", "delete", record["id"]]) == 0
+    assert cached_flow(3)[0] == "Completed"
     large = cached_flow(2000)
     assert cached_flow(2000)[0] == "Cached"
     assert reporting.process_reporter(settings.load()).flush(20)

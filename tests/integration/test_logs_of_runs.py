@@ -48,6 +48,11 @@ def takes_turns():
     get_run_logger().info("301")
 
 @flow
+def watches():
+    watch = [sys.executable, "-m", "orchestrator", "shell", "watch", "--name", "inner", "--"]
+    return subprocess.run([*watch, "sh", "-c", "echo inside"], check=True, cwd="/").returncode
+
+@flow
 def dies():
     for number in range(500):
         print(number) if number % 2 else get_run_logger().info("%d", number)
@@ -93,6 +98,7 @@ def test_pain_46_everything_that_a_run_on_an_agent_writes_is_in_its_log(served: 
         assert [(text[0], len(text) < 66_000, CUT in text) for text in long] == [("x", True, True), ("y", True, True)]
         in_order(served)
         is_killed(served)
+        a_watched_command_is_its_subflow(served)
 
 
 def in_order(served: System) -> None:
@@ -108,6 +114,15 @@ def is_killed(served: System) -> None:
     assert served.end_of(run)["state"]["type"] == "CRASHED"
     found = [line["message"] for line in lines_of(served.client, run) if line["message"].isdigit()]
     assert found == [str(number) for number in range(500)]
+
+
+def a_watched_command_is_its_subflow(served: System) -> None:
+    run = served.run(served.deploy("watches"))
+    ended = served.end_of(run)
+    assert ended["state"]["type"] == "COMPLETED", (ended["state"], served.lines(run), served.logs())
+    (inner,) = served.client.get("flow-runs", {"parent_flow_run_id": run})["items"]
+    assert (inner["flow"]["name"], inner["state"]["type"]) == ("inner", "COMPLETED")
+    assert served.lines(inner["id"]) == ["inside"]
 
 
 def by_hand(folder: Path, flow: str) -> subprocess.CompletedProcess[str]:

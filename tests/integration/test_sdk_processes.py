@@ -193,3 +193,39 @@ def test_pain_51_importing_loads_nothing_heavy() -> None:
     for code in (light, sdk):
         done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
         assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_processes_that_a_flow_makes_speak_for_the_same_run(start: Callable[..., Any]) -> None:
+    """Forked, by ``multiprocessing``, ended without a farewell: each line arrives once, each process's in order."""
+    code = """
+    import multiprocessing
+
+    def child(name):
+        for number in range(300):
+            get_run_logger().info("%s %d", name, number)
+
+    @flow
+    def makes():
+        child("parent")
+        pid = os.fork()
+        if not pid:
+            child("forked")
+            os._exit(0)
+        made = multiprocessing.get_context("fork").Process(target=child, args=("made",))
+        made.start()
+        made.join()
+        os.waitpid(pid, 0)
+        child("again")
+
+    makes()
+    """
+    with ReportsServer() as server:
+        done, _, err = ended(start(code, server.url))
+        assert done == 0, err
+        (run,) = [item for item in server.items if item["kind"] == "flow-run"]
+        lines = [item for item in server.items if item["kind"] == "log"]
+        assert {line["flow_run_id"] for line in lines} == {run["id"]}
+        for name in ("parent", "forked", "made", "again"):
+            said = [line["message"] for line in lines if line["message"].startswith(name)]
+            assert said == [f"{name} {number}" for number in range(300)]
+        assert [item["state"]["type"] for item in server.items if item["kind"] == "flow-run-state"] == ["COMPLETED"]

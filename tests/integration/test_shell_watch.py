@@ -58,6 +58,10 @@ def test_a_long_output_is_whole_and_its_end_is_kept(api: Api) -> None:
     assert len(done.stdout.splitlines()) == 200_001
     output = told()[-1]["payload"]["output"]
     assert (len(output), output[-9:]) == (10_000, "200000\nend"[-9:])
+    (run,) = Client.from_settings().pages("flow-runs")
+    lines = [line["message"] for line in Client.from_settings().pages("logs", {"flow_run_id": run["id"], "limit": 200})]
+    assert lines[:-1] == [str(number) for number in range(1, 10_001)]
+    assert lines[-1].startswith("190001 more lines of output were not kept")
 
 
 def test_one_file_for_both_keeps_the_order(api: Api, tmp_path: Path) -> None:
@@ -129,13 +133,19 @@ def test_without_a_server_and_with_wrong_settings_it_still_runs(tmp_path: Path) 
     assert (done.returncode, b"ORCHESTRATOR_PORT" in done.stderr) == (6, True)
 
 
+def end_of(client: Client, run: dict[str, Any]) -> dict[str, Any]:
+    """The last state of a run, with its details."""
+    last: dict[str, Any] = client.get(f"flow-runs/{run['id']}/states")["items"][-1]
+    return last
+
+
 def test_a_command_is_a_flow_run_with_its_output_as_log(api: Api) -> None:
     assert watched("sh", "-c", "echo one; echo two >&2; exit 3").returncode == 3
     client = Client.from_settings()
     (run,) = client.pages("flow-runs")
     assert (run["flow"]["name"], run["state"]["type"]) == ("job", "FAILED")
     assert run["state"]["message"] == "exit code 3"
-    assert run["state"]["details"] == {"exit_code": 3}
+    assert end_of(client, run)["details"] == {"exit_code": 3}
     assert run["started"] <= run["ended"]
     lines = {(line["logger"], line["message"]) for line in client.pages("logs", {"flow_run_id": run["id"]})}
     assert lines == {("stdout", "one"), ("stderr", "two")}
@@ -151,8 +161,9 @@ def test_a_signal_and_what_is_not_there_are_failures_of_the_run(api: Api) -> Non
     client = Client.from_settings()
     quiet, missing, killed = client.pages("flow-runs")
     assert killed["state"]["message"] == "ended by SIGKILL"
-    assert killed["state"]["details"] == {"exit_code": 137, "signal": "SIGKILL"}
-    assert (missing["state"]["type"], missing["state"]["details"]) == ("FAILED", {"exit_code": 127})
+    assert end_of(client, killed)["details"] == {"exit_code": 137, "signal": "SIGKILL"}
+    assert missing["state"]["type"] == "FAILED"
+    assert end_of(client, missing)["details"] == {"exit_code": 127}
     assert quiet["state"]["type"] == "COMPLETED"
     assert list(client.pages("logs", {"flow_run_id": quiet["id"]})) == []
 

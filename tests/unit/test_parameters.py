@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime
 import enum
+import uuid
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -152,3 +154,93 @@ def test_what_is_reported_is_always_json() -> None:
     assert found["o"] == "<class 'object'>"
     assert "repr fails" in found["s"]
     assert len(found["l"]) < 600
+
+
+@dataclass
+class Segment:
+    begin: Point
+    ends: list[Point]
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Mixed(pydantic.BaseModel):
+    window: Window
+    colour: Colour = Colour.RED
+
+
+AWARE = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("hint", "given", "got"),
+    [
+        (int | str, "5", "5"),
+        (int | str, 5, 5),
+        (int | None, None, None),
+        (int | list[int], ["1", 2], [1, 2]),
+        (Annotated[int, pydantic.Field(gt=0)], "7", 7),
+        (Annotated[str, pydantic.StringConstraints(strip_whitespace=True, to_upper=True)], " a ", "A"),
+        (Annotated[list[Annotated[int, pydantic.Field(le=3)]], pydantic.Field(min_length=1)], ["3"], [3]),
+        (Colour, "red", Colour.RED),
+        (Level, 2, Level.HIGH),
+        (Literal["full", 3], 3, 3),
+        (Point, {"x": "1", "y": 2}, Point(1.0, 2.0)),
+        (Segment, {"begin": {"x": 1, "y": 2}, "ends": [{"x": 3, "y": 4}]}, Segment(Point(1, 2), [Point(3, 4)])),
+        (Window, {"start": "2026-01-02"}, Window(start=datetime.date(2026, 1, 2))),
+        (Mixed | None, {"window": {"start": "2026-01-02", "days": "3"}},
+         Mixed(window=Window(start=datetime.date(2026, 1, 2), days=3))),
+        (datetime.datetime, "2026-01-02T03:04:00Z", AWARE),
+        (datetime.datetime, AWARE, AWARE),
+        (datetime.date, "2026-01-02", datetime.date(2026, 1, 2)),
+        (datetime.timedelta, "PT1H", datetime.timedelta(hours=1)),
+        (datetime.timedelta, 90, datetime.timedelta(seconds=90)),
+        (dict[str, set[int]], {"a": ["1", 1]}, {"a": {1}}),
+        (tuple[int, str], [1, "a"], (1, "a")),
+        (Decimal, "1.10", Decimal("1.10")),
+        (uuid.UUID, "12345678-1234-5678-1234-567812345678", uuid.UUID("12345678-1234-5678-1234-567812345678")),
+        (bytes, b"x", b"x"),
+        (Any, "as it is", "as it is"),
+    ],
+)  # fmt: skip
+def test_values_of_all_kinds_are_coerced(hint: Any, given: Any, got: Any) -> None:
+    def plain(value):  # type: ignore[no-untyped-def]
+        return value
+
+    def rest(*values, **named):  # type: ignore[no-untyped-def]
+        return values, named
+
+    plain.__annotations__ = {"value": hint}
+    rest.__annotations__ = {"values": hint, "named": hint}
+    found = parameters.validate(plain, {"value": given})["value"]
+    assert (found, type(found)) == (got, type(got))
+    found = parameters.validate(rest, parameters.bind(rest, (given, given), {"other": given}))
+    assert found == {"values": (got, got), "named": {"other": got}}
+
+
+@pytest.mark.parametrize(
+    ("hint", "given", "told"),
+    [
+        (int | list[int], "x", "value"), (Annotated[int, pydantic.Field(gt=0)], 0, "greater than 0"),
+        (Colour, "blue", "'red'"), (Point, {"x": 1}, "y: is missing"), (Literal["full"], "half", "'full'"),
+        (Segment, {"begin": {"x": 1, "y": "a"}, "ends": []}, "begin.y"), (datetime.datetime, "tomorrow", "datetime"),
+        (Window, {"start": "2026-13-01"}, "start"), (dict[str, int], {"a": "b"}, "a: "), (list[int], 5, "list"),
+    ],
+)  # fmt: skip
+def test_values_that_do_not_fit_are_named(hint: Any, given: Any, told: str) -> None:
+    def plain(value):  # type: ignore[no-untyped-def]
+        return value
+
+    plain.__annotations__ = {"value": hint}
+    with pytest.raises(ParameterError, match="value") as refused:
+        parameters.validate(plain, {"value": given})
+    assert told in str(refused.value)
+
+
+def test_an_iterator_is_not_used_up_to_be_reported() -> None:
+    numbers = iter([1, 2])
+    assert "list_iterator" in parameters.reported({"numbers": numbers, "inside": [numbers]})["numbers"]
+    assert list(numbers) == [1, 2]

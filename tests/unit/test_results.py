@@ -11,9 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from orchestrator import results
-from orchestrator.errors import CancelledRun, CrashedRun, FailedRun, InvalidInput, TimedOut
+from orchestrator.errors import CancelledRun, CrashedRun, FailedRun, InvalidInput, RunError, TimedOut, UnfinishedRun
 from orchestrator.results import Cancelled, Completed, Crashed, Failed, State
-from orchestrator.states import StateType
+from orchestrator.states import TERMINAL, StateType
 
 LOG = logging.getLogger("test-results")
 
@@ -141,3 +141,46 @@ def test_a_block_that_takes_nothing_is_told_and_raises_nothing(
     assert results.keep("x" * 20, 10, LOG, persist, elsewhere) is None
     assert "was not stored in the block s3/dev: ConnectionResetError: the network is down" in caplog.text
     assert (tmp_path / "run.json").exists() is bool(persist)
+
+
+@pytest.mark.parametrize("kind", list(StateType))
+def test_states_are_asked_what_they_are(kind: StateType) -> None:
+    state = State(kind, "Any name")
+    asked = {one: getattr(state, f"is_{one.value.lower()}")() for one in StateType}
+    assert [one for one, answer in asked.items() if answer] == [kind]
+    assert state.is_final() is (kind in TERMINAL)
+    if not state.is_final():
+        with pytest.raises(UnfinishedRun, match="Any name"):
+            state.result(raise_on_failure=False)
+
+
+@pytest.mark.parametrize("make", [Failed, Crashed, Cancelled])
+def test_what_ended_badly_holds_an_exception_or_data(make: Any) -> None:
+    error = ValueError("no")
+    for state in (make("m", error=error), make("m", data=error)):
+        assert state.result(raise_on_failure=False) is error
+        with pytest.raises(ValueError, match="no"):
+            state.result()
+    state = make("m", name="Poor", data={"share": 0.4})
+    assert (state.name, state.result(raise_on_failure=False)) == ("Poor", {"share": 0.4})
+    with pytest.raises(RunError, match="m"):
+        state.result()
+
+
+def test_a_state_anew_belongs_to_no_run() -> None:
+    state = Completed("m", name="Fine", data=[1]).holding(run_id="r")
+    again = state.anew()
+    assert (again.name, again.message, again.run_id, again.result()) == ("Fine", "m", "", [1])
+    assert again.at >= state.at
+    error = ValueError("no")
+    assert Failed("f", error=error).anew().result(raise_on_failure=False) is error
+
+
+def test_an_iterator_is_not_used_up_to_be_kept(caplog: pytest.LogCaptureFixture) -> None:
+    for value in (iter([1, 2]), [iter([1, 2])], {"a": (number for number in [1, 2])}):
+        with caplog.at_level(logging.WARNING):
+            assert results.keep(value, 4096, LOG, None, results.Elsewhere(Path("nowhere"))) is None
+        assert "was not stored" in caplog.text
+        caplog.clear()
+        inner: Any = value["a"] if isinstance(value, dict) else value[0] if isinstance(value, list) else value
+        assert list(inner) == [1, 2]

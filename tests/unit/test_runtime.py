@@ -61,6 +61,28 @@ def test_flows_and_tasks_know_themselves(reports: Reports) -> None:
     assert seen["urls"][1].endswith(f"/api/v1/flow-runs/{told['Outer']}")
 
 
+def test_functions_that_name_runs_know_what_they_name(reports: Reports) -> None:
+    def task_named() -> str:
+        run = runtime.task_run
+        return f"{runtime.flow_run.flow_name}/{run.task_name} of {run.parameters['day']} {run.parameters['most']}"
+
+    def flow_named() -> str:
+        return f"{runtime.flow_run.flow_name} of {runtime.flow_run.parameters['day']}"
+
+    @task(name="Load", task_run_name=task_named)
+    def load(day: str, most: int = 3) -> tuple[str | None, dict[str, Any]]:
+        return runtime.task_run.task_name, runtime.task_run.parameters
+
+    @flow(flow_run_name=flow_named)
+    def outer(day: str) -> tuple[str | None, dict[str, Any]]:
+        return load(day)
+
+    assert outer("mon") == ("Load", {})
+    assert {item["name"] for item in reports("flow-run")} == {"outer of mon"}
+    assert {item["name"] for item in reports("task-run")} == {"outer/Load of mon 3"}
+    assert runtime.task_run.task_name is None
+
+
 def test_tests_set_them_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, text in {
         "FLOW_RUN__NAME": "nightly", "FLOW_RUN__TAGS": '["a", "b"]', "FLOW_RUN__RUN_COUNT": "3",

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import Failed, context, flow, get_run_logger, tags, task
+from orchestrator import Failed, ProcessRunner, context, flow, get_run_logger, tags, task
+from orchestrator.background import flow_of
 from orchestrator.errors import FailedRun, InvalidInput, TimedOut
 from orchestrator.timeouts import ALARMS
 
@@ -344,3 +345,40 @@ def test_outside_of_a_flow_it_is_the_generator_that_it_was() -> None:
     assert list(count(3)) == [0, 1, 2]
     assert count.submit(2).result() == [0, 1]
     count(3).close()
+
+
+def test_in_a_process_it_gives_a_list(reports: Reports) -> None:
+    @flow(task_runner=ProcessRunner(max_workers=1))
+    def outer() -> Any:
+        return count.submit(3).result(), count_async.submit(2).result(), count.map([1, 2]).result()
+
+    assert outer() == ([0, 1, 2], [0, 1], [[0], [0, 1]])
+
+
+def test_another_try_of_a_flow_streams_again_and_takes_whole_lists_from_before(reports: Reports) -> None:
+    entered: list[str] = []
+
+    @task
+    def numbers(which: str) -> Iterator[int]:
+        entered.append(which)
+        yield from range(3)
+
+    @flow
+    def inner() -> Iterator[int]:
+        entered.append("inner")
+        yield from numbers("nested")
+
+    @flow(retries=1, persist_result=True)
+    def outer() -> Any:
+        taken = [*numbers("streamed"), *inner(), *numbers.submit("whole").result()]
+        if len(entered) < 5:
+            raise ValueError("not yet")
+        return taken
+
+    assert outer() == [0, 1, 2] * 3
+    assert entered == ["streamed", "inner", "nested", "whole", "streamed", "inner", "nested"]
+
+
+def test_background_runs_make_lists() -> None:
+    assert flow_of(count)(3) == [0, 1, 2]
+    assert asyncio.run(flow_of(count_async)(2)) == [0, 1]

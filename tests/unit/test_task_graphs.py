@@ -230,11 +230,11 @@ def graphs(draw: st.DrawFn, is_async: bool) -> list[Node]:
     return nodes
 
 
-#: Each with the share of the examples that it gets: a flow run starts its processes anew.
+#: How each runner is made, and the share of all examples that it gets.
 RUNNERS = [
     pytest.param(ThreadRunner, 1, id="threads"),
     pytest.param(lambda: ThreadRunner(max_workers=1), 1, id="one thread"),
-    pytest.param(lambda: ProcessRunner(max_workers=2), 8, id="processes"),
+    pytest.param(lambda: ProcessRunner(max_workers=2), 10, id="processes"),
 ]
 
 
@@ -271,7 +271,7 @@ def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
 def test_graphs_of_tasks_do_what_plain_python_says(make: Any, share: int, is_async: bool, kept: Kept) -> None:
     main: Any = (runs_async if is_async else runs_sync).with_options(task_runner=make(), validate_parameters=False)
 
-    @settings(max_examples=-(-EXAMPLES // share), suppress_health_check=list(HealthCheck))
+    @settings(max_examples=max(1, EXAMPLES // share), suppress_health_check=list(HealthCheck))
     @given(graphs(is_async))
     def holds(nodes: list[Node]) -> None:
         kept.items.clear()

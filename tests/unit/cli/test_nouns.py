@@ -155,7 +155,11 @@ def test_variables(api: Api, cli: Cli) -> None:
 
 
 def test_limits_and_agents(api: Api, cli: Cli) -> None:
-    limit = {"block": "postgres/house", "slots": 2, "holders": [{"flow": "etl", "name": "brave-eagle"}]}
+    holder = {"flow": "etl", "name": "brave-eagle"}
+    limit = {
+        "name": "db", "block_id": None, "slots": 2, "slot_decay_per_second": None, "active": True, "taken": 1,
+        "holders": [holder], "waiting": [],
+    }  # fmt: skip
     agent = {"id": ID, "name": "box", "status": "ONLINE", "queues": ["duck"], "running": 1, "slots": 10}
     api.answers.update({"GET limits": page(limit), "GET agents": page(agent)})
     assert "etl/brave-eagle" in cli("limit", "ls").out

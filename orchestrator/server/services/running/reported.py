@@ -104,7 +104,8 @@ FROM json_to_recordset(%(rows)s::json) AS x(id uuid, key text, type text, descri
 ORDER BY id ON CONFLICT (id) DO UPDATE
 SET data = excluded.data, description = excluded.description, updated = coalesce(excluded.updated, excluded.created)
 WHERE a.type = 'progress' AND excluded.type = 'progress' AND a.flow_run_id IS NOT DISTINCT FROM excluded.flow_run_id
-    AND coalesce(excluded.updated, excluded.created) > coalesce(a.updated, a.created)"""
+    AND coalesce(excluded.updated, excluded.created) > coalesce(a.updated, a.created)
+RETURNING a.id, a.key, a.type, a.flow_run_id, a.created, a.xmax = 0 AS is_new"""
 
 _ANCESTORS = """
 WITH RECURSIVE line AS (
@@ -199,8 +200,10 @@ class Writer:
             if item.flow_run_id is None or self._belongs(item, item.flow_run_id, None):
                 first = rows.get(item.id, {"at": item.at})
                 rows[item.id] = {**item.model_dump(exclude={"kind"}), "at": first["at"], "told": item.at}
-        if rows:
-            execute(self._session, _ARTIFACTS, {"rows": json_text(list(rows.values()))})
+        if not rows:
+            return
+        written = fetch(self._session, _ARTIFACTS, {"rows": json_text(list(rows.values()))})
+        events.record(self._session, [_made(row) for row in written if row.is_new and row.key], self._now)
 
     def alive(self, items: Sequence[AliveItem]) -> None:
         """Take back that runs were given up as lost, since their processes speak; :meth:`flow_runs` has renewed the
@@ -340,6 +343,17 @@ _SAID_MAX = 64
 def ancestors(session: Session, run_id: uuid.UUID) -> set[uuid.UUID]:
     """The flow runs that a flow run is below; empty as long as it is not known."""
     return {parent for _, parent in fetch(session, _ANCESTORS, {"ids": [run_id]}) if parent is not None}
+
+
+def _made(row: Any) -> events.EventRecord:
+    """That there is a new version of what a key shows."""
+    labels = {
+        "resource.id": f"orchestrator.artifact.{row.id}", "resource.name": row.key,
+        "artifact.key": row.key, "artifact.type": row.type,
+    }  # fmt: skip
+    run = f"orchestrator.flow-run.{row.flow_run_id}"
+    related = [{"resource.id": run, "resource.role": "flow-run"}] if row.flow_run_id is not None else []
+    return events.EventRecord("artifact.created", labels, related, occurred=row.created)
 
 
 def cut(message: str, most: int) -> str:
