@@ -33,11 +33,11 @@ def step():
 
 @flow(crash_retries=1, on_crashed=[note], on_cancellation=[note], on_failure=[note], on_completion=[note])
 def fragile(folder: str):
+    step()
     began = os.path.join(folder, "began")
     with open(began + ".new", "w") as file:
         file.write(str(os.getpid()))
     os.replace(began + ".new", began)
-    step()
     while True:
         time.sleep(0.05)
 
