@@ -14,6 +14,7 @@ from ...errors import InvalidInput
 from ..db.models import Event
 from ..db.session import reading, transaction
 from ..schemas import event_views as schemas
+from ..schemas.events import is_harmless
 from ..services.recording import event_histogram, events
 from ..services.recording.events import EventFilter
 from . import agreements, cloud_events, event_streams
@@ -99,7 +100,7 @@ def send_events() -> Response:
         problem = f"Send an event, or a list of up to {EVENTS_MAX}."
         raise InvalidInput(problem, {"body": [problem]})
     with transaction() as session:
-        taken = events.ingest(session, items, now())
+        taken = events.ingest(session, items, now(), is_harmless=is_harmless(request.get_data()))
     if taken.refused and not isinstance(body, list):
         raise refusal(taken.refused[0])
     return answer(asdict(taken), 202)

@@ -93,18 +93,21 @@ def record(session: Session, events: Sequence[EventRecord], now: datetime) -> No
         wake_readers(session)
 
 
-def ingest(session: Session, items: Sequence[Any], now: datetime, source: str = "key") -> Ingested:
+def ingest(
+    session: Session, items: Sequence[Any], now: datetime, source: str = "key", is_harmless: bool = False
+) -> Ingested:
     """Take in events from outside: each is checked by itself; an id that is stored already is taken as done.
 
     Args:
         items: Decoded JSON, one object an event.
         source: How they come in: one of :data:`...db.models.event.SOURCES`.
+        is_harmless: What :func:`...schemas.events.is_harmless` says of the body that they came in.
     """
     taken: list[EventRecord] = []
     refused: list[RefusedEvent] = []
     for index, item in enumerate(items):
         try:
-            taken.append(accept(read_event(item), now, source))
+            taken.append(accept(read_event(item, is_harmless), now, source))
         except Refusal as refusal:
             refused.append(RefusedEvent(index, refusal.code, str(refusal)))
     store(session, taken, now)
