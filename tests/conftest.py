@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -120,3 +121,12 @@ def _named(url: str, database: str) -> str:
 def _execute(url: str, statement: str) -> None:
     with psycopg.connect(make_url(url).set(drivername="postgresql").render_as_string(False), autocommit=True) as link:
         link.execute(statement)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_to_serializable(report: Any) -> None:
+    """What hostile code logs may hold characters that have no bytes; a worker could not hand its report over."""
+    if isinstance(report, pytest.TestReport):
+        report.sections = [
+            (title, text.encode("utf-8", "backslashreplace").decode()) for title, text in report.sections
+        ]

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from ..services.reacting import evaluation
 
-INTERVAL = timedelta(seconds=0.5)
+INTERVAL = timedelta(seconds=0.75)
 #: Events in one step.
 BATCH = 500
 
