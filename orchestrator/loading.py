@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,19 +45,36 @@ def load_flow(folder: Path, entrypoint: str) -> Flow[Any, Any]:
 
 
 def load_module(name: str, file: str) -> ModuleType:
-    """A module that another process of this program has: by its name; from its file where that name is no module's, or
-    another one's. Raises what it raises.
+    """A module that another process of this program has: by its name, if need be with the folder of its package on
+    ``sys.path``; from its file where that name is no module's, or another one's. Raises what it raises.
     """
     if (module := sys.modules.get(name)) is not None:
         return module
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        spec = None
+    spec = _spec(name)
+    if spec is None and file and (root := _root(name, Path(file))) is not None:
+        sys.path.append(str(root))
+        importlib.invalidate_caches()
+        spec = _spec(name)
     known = spec is not None and (
         not file or spec.origin is None or Path(spec.origin).resolve() == Path(file).resolve()
     )
     return importlib.import_module(name) if known else _by_path(name, Path(file))
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+
+
+def _root(name: str, file: Path) -> Path | None:
+    """The folder in which a module of a package has its name; None: it is in no package, or its file lies elsewhere."""
+    *packages, own = name.split(".")
+    parents = file.resolve().parents
+    if not packages or file.stem != own or [folder.name for folder in parents[: len(packages)]] != packages[::-1]:
+        return None
+    return parents[len(packages)]
 
 
 def _from_file(root: Path, place: str) -> ModuleType:
