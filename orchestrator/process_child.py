@@ -153,8 +153,8 @@ class Worker:
     def _done(self, order: Order) -> State:
         name, what = order.run["name"], "function"
         try:
-            run = self._flow_run()
             fn = self._function(order.place)
+            run = self._flow_run()  # its parameters may be of classes beside the function
             what = "arguments"
             args, kwargs = self._unpickled(order.arguments)
         except Terminated:
