@@ -101,6 +101,8 @@ class BackgroundFuture(TaskFuture[R]):
 def flow_of(task: Decorated[Any, Any]) -> Flow[Any, Any]:
     """The flow that makes one run of a task: what a deployment of the task executes."""
     made: Any = task
+    if task.is_generator:  # its value is the list of its items then
+        made = functools.partial(made, return_state=True)
     if task.is_async:
 
         @functools.wraps(task.fn)
