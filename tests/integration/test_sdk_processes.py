@@ -62,7 +62,8 @@ def heed_interrupts() -> None:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=60)
+    # What others left is looked for every minute, when the first look came to nothing.
+    out, err = process.communicate(timeout=150)
     return process.returncode, out, err
 
 
@@ -127,7 +128,8 @@ def test_killed_while_the_api_was_away_the_next_process_delivers(start: Callable
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     with ReportsServer(port) as server:
-        wait = "while spool.kept(settings.load().path('spool')): time.sleep(0.01)"
+        # Not too often: a look takes the locks of what it looks at.
+        wait = "while spool.kept(settings.load().path('spool')): time.sleep(1)"
         code, _, err = ended(start(f"from orchestrator import settings, spool\nwork(1)\n{wait}", url))
         assert code == 0, err
         old = [item for item in server.items if item.get("name") != "step-0"]
