@@ -250,6 +250,9 @@ def _instant(value: datetime) -> str:
 def _read_instant(text: str) -> datetime:
     plain, _, zone = text.removesuffix(_FOLD).partition("[")
     at = datetime.fromisoformat(plain).replace(fold=text.endswith(_FOLD))
+    offset = at.utcoffset()
+    if offset is not None:  # libraries for Python 3.10 replace fromisoformat, and give offsets of their own kind
+        at = at.replace(tzinfo=timezone(offset))
     return at.astimezone(ZoneInfo(zone[:-1])) if zone else at
 
 
