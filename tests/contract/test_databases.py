@@ -6,6 +6,7 @@ import multiprocessing
 import threading
 import uuid
 from collections.abc import Iterator
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -41,15 +42,22 @@ def fill(shop: SQLDatabase, table: str, count: int) -> int:
     return done
 
 
+def told(shop: SQLDatabase, rows: int) -> int:
+    """What is told of so many rows that were written: DuckDB tells it since 2.0."""
+    if shop.url().get_backend_name() == "duckdb" and metadata.version("duckdb") < "2":
+        return 0
+    return rows
+
+
 def count(shop: SQLDatabase, table: str) -> int:
     return int(shop.fetch(f"SELECT count(*) AS n FROM {table}")[0]["n"])
 
 
 def test_what_is_executed_is_kept_and_fetched(shop: SQLDatabase, orders: str) -> None:
-    assert shop.execute(f"INSERT INTO {orders} VALUES (:id, :what)", {"id": 1, "what": "one"}) == 1
+    assert shop.execute(f"INSERT INTO {orders} VALUES (:id, :what)", {"id": 1, "what": "one"}) == told(shop, 1)
     more = [{"id": 2, "what": None}, {"id": 3, "what": "x"}]
-    assert shop.execute(f"INSERT INTO {orders} VALUES (:id, :what)", more) == 2
-    assert shop.execute(f"UPDATE {orders} SET what = :what WHERE id > :id", {"what": "new", "id": 1}) == 2
+    assert shop.execute(f"INSERT INTO {orders} VALUES (:id, :what)", more) == told(shop, 2)
+    assert shop.execute(f"UPDATE {orders} SET what = :what WHERE id > :id", {"what": "new", "id": 1}) == told(shop, 2)
     assert shop.fetch(f"SELECT id, what FROM {orders} ORDER BY id") == [
         {"id": 1, "what": "one"},
         {"id": 2, "what": "new"},
@@ -192,7 +200,7 @@ def test_quoted_names_are_names(shop: SQLDatabase) -> None:
     table = shop.quote(name)
     shop.execute(f"CREATE TABLE {table} ({shop.quote('select')} integer)")
     try:
-        assert shop.execute(f"INSERT INTO {table} VALUES (1)") == 1
+        assert shop.execute(f"INSERT INTO {table} VALUES (1)") == told(shop, 1)
     finally:
         shop.execute(f"DROP TABLE {table}")
 
