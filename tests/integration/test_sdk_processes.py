@@ -62,8 +62,7 @@ def heed_interrupts() -> None:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    # What others left is looked for every minute, when the first look came to nothing.
-    out, err = process.communicate(timeout=150)
+    out, err = process.communicate(timeout=60)
     return process.returncode, out, err
 
 

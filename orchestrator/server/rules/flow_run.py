@@ -117,7 +117,7 @@ class RejectSuspensionOfWaiting(Rule):
     code = "nothing-to-stop"
 
     def decide(self, move: Move) -> Decision | None:
-        if not move.is_suspension or move.facts.type is not S.SCHEDULED:
+        if not move.is_suspension or move.facts.type is not S.SCHEDULED or move.facts.is_cancel_asked:
             return None
         return Decision(Effect.REJECT, self.code, "nothing executes it", state=_named(move, S.PAUSED, SUSPENDED))
 

@@ -240,8 +240,6 @@ def test_whatever_is_proposed_another_attempt_changes_nothing(move: Move) -> Non
 
 @given(moves)
 def test_whatever_is_proposed_a_cancel_is_never_outrun(move: Move) -> None:
-    if move.facts.type is S.SCHEDULED:
-        return  # to become so clears what was asked
     if move.facts.is_cancel_asked and not move.facts.is_terminal:
         after = becomes(move)
         assert after is move.facts.type or after not in {S.RUNNING, S.PENDING, S.SCHEDULED, S.PAUSED}
