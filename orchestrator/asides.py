@@ -37,38 +37,6 @@ class Aside:
 Asides = Generator[Any, Any, T]
 
 
-def finish(asides: Asides[T]) -> T:
-    """Make all calls of a generator here; its return value."""
-    try:
-        aside = next(asides)
-        while True:
-            try:
-                value = aside.run()
-            except BaseException as error:
-                aside = asides.throw(error)
-            else:
-                aside = asides.send(value)
-    except StopIteration as stop:
-        found: T = stop.value
-        return found
-
-
-async def finish_async(asides: Asides[T]) -> T:
-    """As :func:`finish`, on the running event loop."""
-    try:
-        aside = next(asides)
-        while True:
-            try:
-                value = await aside.run_async()
-            except BaseException as error:
-                aside = asides.throw(error)
-            else:
-                aside = asides.send(value)
-    except StopIteration as stop:
-        found: T = stop.value
-        return found
-
-
 def finished(value: Awaitable[T]) -> T:
     """What something awaitable gives, waited for from synchronous code; in another thread where a loop runs here."""
     if asyncio._get_running_loop() is None:

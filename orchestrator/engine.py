@@ -14,11 +14,10 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from . import clock, context, results, transactions
+from . import context, results, transactions
 from .arguments import Upstream, bare, final, found_in, resolved
 from .asides import Aside
 from .clock import now, to_text
-from .clock import real_time as time
 from .context import FlowRun, TaskRun
 from .errors import TimedOut
 from .futures import TaskFuture
@@ -27,6 +26,7 @@ from .logs import get_run_logger
 from .results import State
 from .retries import Retries
 from .states import StateType
+from .steps import InThread, Sleep
 from .timeouts import Alarm, Leave, Terminated, TimeIsUp
 from .trying import again
 
@@ -55,21 +55,6 @@ class Call:
         return await (value if self.timeout is None else within(value, self.timeout))
 
 
-class Sleep:
-    """A step: let time pass."""
-
-    __slots__ = ("seconds",)
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def run(self) -> None:
-        time.sleep(clock.left_to_wait(self.seconds))
-
-    async def run_async(self) -> None:
-        await asyncio.sleep(clock.left_to_wait(self.seconds))
-
-
 class Wait:
     """A step: wait until all futures are done."""
 
@@ -94,40 +79,8 @@ def _announce(loop: asyncio.AbstractEventLoop, passed: asyncio.Event, future: Ta
     loop.call_soon_threadsafe(passed.set)
 
 
-Step = Call | Sleep | Wait | Aside
+Step = Call | Sleep | Wait | Aside | InThread
 Steps = Generator[Step, Any, State]
-
-
-def drive(steps: Steps) -> State:
-    """Run a generator of steps here; its return value."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                value = step.run()
-            except BaseException as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(value)
-    except StopIteration as stop:
-        state: State = stop.value
-        return state
-
-
-async def drive_async(steps: Steps) -> State:
-    """As :func:`drive`, on the running event loop."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                value = await step.run_async()
-            except BaseException as error:
-                step = steps.throw(error)
-            else:
-                step = steps.send(value)
-    except StopIteration as stop:
-        state: State = stop.value
-        return state
 
 
 async def within(value: Awaitable[Any], seconds: float) -> Any:

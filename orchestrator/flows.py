@@ -27,7 +27,7 @@ from . import (
 from .arguments import Upstream, found_in, resolved
 from .context import FlowRun
 from .decorated import Decorated, H, P, R, RunName, fill, source_version
-from .engine import Steps, abandon, drive, drive_async, flow_steps, waited_for
+from .engine import Steps, abandon, flow_steps, waited_for
 from .errors import InvalidInput, ParameterError
 from .flow_graphs import FlowGraph, graph_of, tracing
 from .hooks import Hook
@@ -35,6 +35,7 @@ from .logs import captured, get_run_logger
 from .results import State
 from .retries import Delays, Rules
 from .states import StateType
+from .steps import drive, drive_async
 from .task_runners import TaskRunner
 
 forks.heed()

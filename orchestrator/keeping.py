@@ -7,7 +7,6 @@ earlier one has finished, and runs anew what is called otherwise.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections import Counter
@@ -27,6 +26,7 @@ from .result_storage import ResultStorage
 from .results import State, describe
 from .settings import Settings
 from .states import StateType
+from .steps import InThread
 from .typed_json import NotExact
 
 if TYPE_CHECKING:
@@ -34,21 +34,6 @@ if TYPE_CHECKING:
 
 #: How much of a call's inputs is looked at, in bytes, where nobody asked for its result to be kept.
 INPUTS_MAX = 4 * 1024 * 1024
-
-
-class Aside:
-    """A step: something of ours that may wait for a disk or the network; an event loop goes on meanwhile."""
-
-    __slots__ = ("fn",)
-
-    def __init__(self, fn: Callable[[], Any]) -> None:
-        self.fn = fn
-
-    def run(self) -> Any:
-        return self.fn()
-
-    async def run_async(self) -> Any:
-        return await asyncio.to_thread(self.fn)
 
 
 @dataclass(frozen=True)
@@ -284,7 +269,7 @@ def earlier_subflow(run: FlowRun, pickles: bool) -> Generator[Any, Any, tuple[St
         message = f"not run again: it completed in {found.where}"
         return State(StateType.COMPLETED, "Cached", message).holding(value, run_id=run.id), found.record
 
-    found: tuple[State, dict[str, Any]] | None = yield Aside(look)
+    found: tuple[State, dict[str, Any]] | None = yield InThread(look)
     return found
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 import uuid
 from collections.abc import Callable, Generator
 from functools import partial
@@ -11,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import fingerprints, serializers, typed_json
 from .caching import Key
-from .keeping import INPUTS_MAX, Aside, Keep, Keeping, Shelf, shelf_of
+from .keeping import INPUTS_MAX, Keep, Keeping, Shelf, shelf_of
 from .kept_files import ENDINGS, pickled, restored
 from .logs import get_run_logger
 from .masking import here as masks
 from .results import State, describe
 from .settings import load as load_settings
 from .states import StateType
+from .steps import InThread, Sleep
 from .typed_json import NotExact, TooLarge
 
 if TYPE_CHECKING:
@@ -79,13 +78,13 @@ class Kept:
     def _then_kept(self, attempts: Steps) -> Steps:
         state = yield from attempts
         if state.type is StateType.COMPLETED and (store := self._to_keep(state)) is not None:
-            yield Aside(store)
+            yield InThread(store)
         return state
 
     def _unless_known(self, attempts: Steps, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Steps:
         found: State | None = None
         if self.call and self._shelf.has_earlier():
-            found = (yield Aside(self._from_earlier)) if self._needs_waiting() else self._from_earlier()
+            found = (yield InThread(self._from_earlier)) if self._needs_waiting() else self._from_earlier()
         try:
             if found is None and self._keep.caching is not None:
                 self._cached = self._key(args, kwargs)
@@ -95,7 +94,7 @@ class Kept:
                 return found
             state = yield from self._then_kept(attempts)
             if self._lock:
-                yield Aside(self._unlock)
+                yield InThread(self._unlock)
         finally:
             if self._lock:  # the process is being ended
                 self._unlock()
@@ -146,12 +145,12 @@ class Kept:
             return (yield from self._looked_up())
         pause = FIRST_LOOK
         while (found := (yield from self._looked_up())) is None:
-            if (yield Aside(self._take_lock)):
+            if (yield InThread(self._take_lock)):
                 found = yield from self._looked_up()  # somebody may have been quicker
                 if found is not None and self._lock:
-                    yield Aside(self._unlock)
+                    yield InThread(self._unlock)
                 break
-            yield _Pause(pause)
+            yield Sleep(pause)
             pause = min(pause * 1.5, LONGEST_LOOK)
         return found
 
@@ -159,7 +158,7 @@ class Kept:
         caching = self._keep.caching
         if caching is None or caching.refresh:
             return None
-        found: State | None = yield Aside(self._look_up)
+        found: State | None = yield InThread(self._look_up)
         return found
 
     def _take_lock(self) -> bool:
@@ -292,21 +291,6 @@ class Kept:
     def _warn(self, about: str, message: str, *values: Any) -> None:
         if self._shelf.once(self._keep.task.name, about):
             get_run_logger().warning(message, *values)
-
-
-class _Pause:
-    """A step: let time pass."""
-
-    __slots__ = ("seconds",)
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    def run(self) -> None:
-        time.sleep(self.seconds)
-
-    async def run_async(self) -> None:
-        await asyncio.sleep(self.seconds)
 
 
 def of_task_run(run: TaskRun, keep: Keep, keeping: Keeping | None, fn: Callable[..., Any]) -> Kept | None:

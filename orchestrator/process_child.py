@@ -24,7 +24,7 @@ from typing import Any
 
 from . import context, loading, logs, process_runner, results, streams
 from .context import FlowRun, TaskRun
-from .engine import abandon, drive, drive_async, entered
+from .engine import abandon, entered
 from .errors import CodeNotLoadable, InvalidInput
 from .futures import wait
 from .pipes import encode
@@ -44,6 +44,7 @@ from .process_runner import (
 )
 from .results import State
 from .states import StateType
+from .steps import drive, drive_async
 from .timeouts import Terminated
 
 _MAIN, _ALIAS = b"__main__", "__mp_main__"

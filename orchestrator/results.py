@@ -18,7 +18,7 @@ from .states import TERMINAL, StateType
 TRACEBACK_MAX = 16_000
 
 #: Frames of these modules at the head of a traceback are ours, and of no interest to whom the code belongs.
-_OURS = frozenset(f"orchestrator.{name}" for name in ("engine", "flows", "keeping", "kept_calls", "tasks"))
+_OURS = frozenset(f"orchestrator.{name}" for name in ("engine", "flows", "keeping", "kept_calls", "steps", "tasks"))
 
 _NOTHING = object()
 #: Whatever can be logged to.

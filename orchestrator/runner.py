@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from . import block_store, forks, parameters, records, result_storage, results, settings, snapshots, template_values
-from .asides import finish
 from .block import Block, use_store
 from .client import Client, patiently
 from .clock import real_time as time
 from .context import FlowRun
-from .engine import Steps, drive, drive_async
+from .engine import Steps
 from .errors import BlockError, CodeNotLoadable, InvalidInput, OrchestratorError, ParameterError
 from .flows import Flow, concluded, run_steps
 from .hooks import ENDS
@@ -27,6 +26,7 @@ from .records import Job, Storage
 from .reporting import Sink
 from .results import State
 from .states import StateType
+from .steps import drive, drive_async
 
 #: Entrypoints of ours begin so: they need no code but this package's.
 ERRANDS = "orchestrator.errands:"
@@ -125,7 +125,7 @@ def call_hooks(job: Job, sink: Sink, state: records.State, ready: Callable[[], N
         ready()
         if flow.policy.hooks is not None:
             end = State(state.type, state.name, state.message, state.at, state.details).holding(run_id=str(job.id))
-            finish(flow.policy.hooks.of_flow_end(_flow_run(flow, job, dict(values), sink, found), end))
+            drive(flow.policy.hooks.of_flow_end(_flow_run(flow, job, dict(values), sink, found), end))
     finally:
         os.chdir(os.sep)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -141,7 +141,7 @@ def _ended_early(flow: Flow[Any, Any], run: FlowRun, error: ParameterError, anno
     state = results.failure(error).holding(run_id=run.id)
     if flow.policy.hooks is not None and flow.policy.hooks["on_failure"]:
         announce_end(_plain(state), None)
-        finish(flow.policy.hooks.of_flow_end(run, state))
+        drive(flow.policy.hooks.of_flow_end(run, state))
     return _plain(state), None
 
 
@@ -188,7 +188,7 @@ def _run(flow: Flow[Any, Any], run: FlowRun, announce_end: Callable[..., None]) 
             ends.append((_plain(state), None))
             if hooks is not None and hooks["on_crashed"]:
                 announce_end(*ends[0])
-                finish(hooks.of_flow_end(run, state))
+                drive(hooks.of_flow_end(run, state))
     return ends[0]
 
 

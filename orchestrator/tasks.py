@@ -19,7 +19,7 @@ from .around import Told, limited, moves, telling
 from .background import BackgroundFuture, send
 from .context import TaskRun
 from .decorated import Decorated, H, P, R, RunName, checked_tags, fill
-from .engine import Begin, Steps, drive, drive_async, task_steps
+from .engine import Begin, Steps, task_steps
 from .errors import ParameterError
 from .flow_graphs import tracing
 from .futures import FutureList, TaskFuture, unmapped
@@ -27,6 +27,7 @@ from .hooks import Hook
 from .results import State, failure
 from .retries import Delays, Rules
 from .states import StateType
+from .steps import drive, drive_async
 from .task_runners import TaskRunner, ThreadRunner
 from .timeouts import refuse
 

@@ -14,14 +14,14 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, TypeVar
 
-from . import keeping
-from .asides import Aside, Asides, finish, finish_async
+from .asides import Aside, Asides
 from .clock import to_text
 from .context import TaskRun
 from .errors import InvalidInput
 from .hooks import Hooks, check, log_failure
 from .results import State, describe
 from .states import ROLLED_BACK, StateType
+from .steps import InThread, drive, drive_async
 
 T = TypeVar("T")
 Hook = Callable[..., Any]
@@ -113,11 +113,11 @@ class Transaction:
 
     def commit(self) -> bool:
         """Commit it now, with what is staged in it; whether it is committed by this."""
-        return finish(self._commit())
+        return drive(self._commit())
 
     def rollback(self) -> bool:
         """Roll it back now, with what is staged in it; whether it is rolled back by this."""
-        return finish(self._roll_back())
+        return drive(self._roll_back())
 
     def __enter__(self) -> Transaction:
         self._begin()
@@ -126,7 +126,7 @@ class Transaction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        finish(self._end(error is None))
+        drive(self._end(error is None))
 
     async def __aenter__(self) -> Transaction:
         self._begin()
@@ -135,7 +135,7 @@ class Transaction:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await finish_async(self._end(error is None))
+        await drive_async(self._end(error is None))
 
     def _begin(self) -> None:
         if self.parent is not None or present() is self or self.state is not TransactionState.ACTIVE:
@@ -205,7 +205,7 @@ class Transaction:
             details = {**(state.details or {}), "committed": True}
             run.put(state.type, state.name, state.message, details, to_text(state.at))
         if rest is not None:
-            yield keeping.Aside(rest)
+            yield InThread(rest)
 
     def _roll_back(self) -> Asides[bool]:
         if not self._close(TransactionState.ROLLED_BACK):

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.asides import Aside, Asides, finish, finish_async
+from orchestrator.asides import Aside, Asides
+from orchestrator.steps import drive, drive_async
 
 here: ContextVar[str] = ContextVar("here", default="nowhere")
 
@@ -38,12 +39,12 @@ EXPECTED = ["plain a there", "async b there"]
 
 def test_from_synchronous_code() -> None:
     here.set("there")
-    assert finish(both()) == EXPECTED
+    assert drive(both()) == EXPECTED
 
 
 def test_on_an_event_loop_and_from_synchronous_code_below_one() -> None:
     async def main() -> list[Any]:
         here.set("there")
-        return [await finish_async(both()), finish(both())]
+        return [await drive_async(both()), drive(both())]
 
     assert asyncio.run(main()) == [EXPECTED, EXPECTED]

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from orchestrator import flow, keeping, masking, settings, task
 from orchestrator.context import FlowRun
-from orchestrator.engine import drive, drive_async
 from orchestrator.errors import InvalidInput
 from orchestrator.flows import Flow, concluded, run_steps
 from orchestrator.results import State
 from orchestrator.serializers import dumps, loads
+from orchestrator.steps import drive, drive_async
 
 Reports = Callable[..., list[dict[str, Any]]]
 #: How often which call was run.
