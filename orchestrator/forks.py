@@ -6,6 +6,7 @@ threads: it reports no state of what its parent goes on with, waits for none of 
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -75,8 +76,12 @@ _workers_known = False
 
 
 def _before() -> None:
-    """Pools of processes leave without the exit functions of the interpreter: they have ones of their own."""
+    """Leave nothing half-done to the copy; pools of processes leave without the exit functions of the interpreter, so
+    that they get ones of their own.
+    """
     global _workers_known
+    # A thread's first request imports this; what it is in the midst of importing, nobody in the copy would finish.
+    importlib.import_module("encodings.idna")
     util: Any = sys.modules.get("multiprocessing.util")
     if util is not None and not _workers_known:
         _workers_known = True

@@ -92,6 +92,36 @@ def test_a_child_that_comes_out_of_the_flow_reports_nothing_of_it(ran: Any, serv
     assert {"from the child", "step 7", "step 8"} <= set(lines(server))
 
 
+def test_a_child_is_not_born_in_the_midst_of_the_imports_of_the_sender(ran: Any, server: ReportsServer) -> None:
+    done = ran(
+        """
+        class SlowDisk:
+            def find_spec(self, name, path, target=None):
+                if name == "stringprep":
+                    time.sleep(1)
+
+        sys.meta_path.insert(0, SlowDisk())
+
+        @flow
+        def main():
+            step.submit(0).result()
+            time.sleep(0.3)  # the sender has something to send by now
+            child = os.fork()
+            if child:
+                os.waitpid(child, 0)
+            else:
+                step(1)
+            return "done"
+
+        assert "stringprep" not in sys.modules
+        main()
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert "reports wait" not in done.stderr
+    assert [name for name, state in told(server, "task-run") if state == "Completed"] == ["step-0", "step-1"]
+
+
 def test_a_child_that_leaves_at_once_or_is_killed_changes_nothing(ran: Any, server: ReportsServer) -> None:
     done = ran(
         """
