@@ -16,7 +16,7 @@ QUEUE = "bench"
 _FLOWS = """
 import time
 
-from orchestrator import flow
+from orchestrator import CeleryRunner, flow, task
 
 
 @flow
@@ -29,6 +29,22 @@ def note(path: str) -> None:
 @flow
 def nothing() -> None:
     pass
+
+
+@task
+def number(given: int) -> int:
+    return given
+
+
+@flow(task_runner=CeleryRunner(2, prefetch=50))
+def maps(upto: int, path: str) -> None:
+    number.map(range(50)).result()  # the workers are there
+    began = time.monotonic()
+    found = number.map(range(upto)).result()
+    took = time.monotonic() - began
+    assert found == list(range(upto))
+    with open(path, "w") as file:
+        file.write(repr(took))
 
 
 @flow

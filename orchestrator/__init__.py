@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         CachePolicy,
         IsolationLevel,
     )
+    from .celery_runner import CeleryRunner
     from .context import tags
     from .emitting import emit_event
     from .errors import FlowPauseTimedOut, InputTimedOut
@@ -73,6 +74,7 @@ _HOMES = {
     "NO_CACHE": "caching",
     "RETRY": "retries",
     "RUN_ID": "caching",
+    "CeleryRunner": "celery_runner",
     "ProcessRunner": "process_runner",
     "FutureList": "futures",
     "FlowPauseTimedOut": "errors",
@@ -135,6 +137,7 @@ __all__ = [
     "Block",
     "CachePolicy",
     "Cancelled",
+    "CeleryRunner",
     "CommitMode",
     "Completed",
     "Crashed",

@@ -1,4 +1,4 @@
-"""What agents do with a block when a person or the clock asks for it; each errand is a flow of its own.
+"""What agents do with a block when a person or the clock asks for it, or for a flow run; each is a flow of its own.
 
 They run like any flow, in a process of their own on an agent: a kind of block may be a team's own code, and that never
 runs in the server. Blocks are loaded with the run's token, which opens the errand's block and those that it holds.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import block_kinds as kinds
-from . import builds, outgoing
+from . import builds, outgoing, task_worker
 from .block import Block, current_store
 from .client import Client
 from .clock import to_text
@@ -100,6 +100,12 @@ def act(block_id: str, action_id: str) -> dict[str, Any]:
     """Do an action by a block whose kind the server does not have; what came of it."""
     action = Client.from_settings().get(f"actions/{action_id}")
     return outgoing.send(action["kind"], load(block_id), action["rendered"])
+
+
+@flow(name=NAME)
+def work(flow_run_id: str, attempt: int) -> int:
+    """Do calls of tasks for a flow run; how many were done."""
+    return task_worker.work(flow_run_id)
 
 
 def load(block_id: str) -> Block:

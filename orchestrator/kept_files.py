@@ -81,6 +81,11 @@ class KeptFiles:
         _, files = self._block(record["block"])
         return files.read(record["path"])
 
+    def remove(self, record: dict[str, Any]) -> None:
+        """Remove what :meth:`write` stored in a block. Raises as :meth:`read`."""
+        _, files = self._block(record["block"])
+        files.delete(record["path"])
+
     def _to_this_computer(self, name: str, data: bytes) -> dict[str, Any]:
         path = self._settings.path("results", *name.split("/"))
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

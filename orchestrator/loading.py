@@ -17,6 +17,9 @@ from .flows import Flow
 from .results import describe
 from .tasks import Task
 
+#: The root of the project whose flow this process loaded last.
+project: Path | None = None
+
 
 def load_flow(folder: Path, entrypoint: str) -> Flow[Any, Any]:
     """Import a flow of a project; a task there becomes the flow of its background runs.
@@ -31,7 +34,8 @@ def load_flow(folder: Path, entrypoint: str) -> Flow[Any, Any]:
     place, colon, name = entrypoint.rpartition(":")
     if not colon or not place or not name:
         raise CodeNotLoadable(f"entrypoint {entrypoint!r}: write path/to/file.py:function or package.module:function")
-    root = Path(folder).resolve()
+    global project
+    project = root = Path(folder).resolve()
     _first(str(root))
     try:
         module = _from_file(root, place) if place.endswith(".py") else importlib.import_module(place)

@@ -20,34 +20,32 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from multiprocessing import connection
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from . import context, loading, logs, process_runner, results, streams
+from .carrying import PROTOCOL, Ended, Hello, Order, Place, function_of
 from .context import FlowRun, TaskRun
 from .engine import abandon, entered
 from .errors import CodeNotLoadable, InvalidInput
 from .futures import wait
 from .pipes import encode
-from .process_runner import (
-    ASK,
-    BEGUN,
-    END,
-    GRACE,
-    ORDER,
-    PROTOCOL,
-    PUT,
-    Ended,
-    Hello,
-    Order,
-    Place,
-    function_of,
-)
+from .process_runner import ASK, BEGUN, END, GRACE, ORDER, PUT
+from .reporting import Sink
 from .results import State
 from .states import StateType
 from .steps import drive, drive_async
 from .timeouts import Terminated
 
+T = TypeVar("T", covariant=True)
+
 _MAIN, _ALIAS = b"__main__", "__mp_main__"
+
+
+class SupportsGet(Protocol[T]):
+    """A queue, as whoever reads it sees it."""
+
+    def get(self) -> T:
+        """Wait for the next."""
 
 
 class Link:
@@ -111,7 +109,7 @@ class Link:
 class RemoteFlowRun(FlowRun):
     """The flow run that this process works for, which lives in another one."""
 
-    link: Link
+    link: ToFlow
 
     def number(self, task_name: str) -> int:
         """Count with the flow's process."""
@@ -127,16 +125,33 @@ class RemoteTaskRun(TaskRun):
         """Report nothing."""
 
 
+class ToFlow(Sink, Protocol):
+    """The way to the flow's process; what is put into it is reported."""
+
+    is_busy: bool
+
+    @property
+    def orders(self) -> SupportsGet[Order | None]:
+        """Calls to do; None: there will be no more."""
+
+    def send(self, kind: str, content: Any = None) -> None:
+        """Send a message."""
+
+    def ask(self, what: str, value: Any) -> Any:
+        """Ask something."""
+
+
 class Worker:
     """Does the calls of one flow run.
 
     Args:
         link: To the flow's process.
         hello: What that said first.
+        more: Of what it told of its run and the runs around that, what is otherwise here.
     """
 
-    def __init__(self, link: Link, hello: Hello) -> None:
-        self._link, self._hello = link, hello
+    def __init__(self, link: ToFlow, hello: Hello, more: Mapping[str, Any] | None = None) -> None:
+        self._link, self._hello, self._more = link, hello, more or {}
         self._run: FlowRun | None = None
         self._started: ModuleType | None = None
 
@@ -145,7 +160,7 @@ class Worker:
         while (order := self._link.orders.get()) is not None:
             self._link.is_busy = True
             state = self._done(order)
-            ended = _ended(state, str(order.run["name"]))
+            ended = ended_of(state, str(order.run["name"]))
             self._link.is_busy = False
             self._link.send(END, ended)
             if state.type is StateType.CRASHED:
@@ -183,7 +198,9 @@ class Worker:
                 with suppress(Exception):  # a parameter whose class cannot be had here
                     found[name] = self._unpickled(data)
         sink = self._link if self._hello.tracked else None
-        run = RemoteFlowRun(**found, sink=sink, parent=self._made(parent) if parent is not None else None)
+        run = RemoteFlowRun(
+            **{**found, **self._more}, sink=sink, parent=self._made(parent) if parent is not None else None
+        )
         run.link = self._link
         return run
 
@@ -200,7 +217,7 @@ class Worker:
         return function  # type: ignore[no-any-return]
 
     def _unpickled(self, data: bytes) -> Any:
-        if _MAIN in data:
+        if _MAIN in data and any(self._hello.main):
             self._main()
         return pickle.loads(data)
 
@@ -246,7 +263,7 @@ def _call(
     return state
 
 
-def _ended(state: State, name: str) -> Ended:
+def ended_of(state: State, name: str) -> Ended:
     """The end of a call, with as much of its content as gets through."""
     content = state.result(raise_on_failure=False)
     try:
@@ -256,7 +273,7 @@ def _ended(state: State, name: str) -> Ended:
     except Exception as error:
         if state.is_completed():
             told = f"the result of {name}, a {type(content).__name__}, cannot be sent from its process"
-            return _ended(results.failure(InvalidInput(f"{told}: {results.describe(error)}")), name)
+            return ended_of(results.failure(InvalidInput(f"{told}: {results.describe(error)}")), name)
         data = b""
     return Ended(state.type, state.name, state.message, state.at, state.details, data)
 

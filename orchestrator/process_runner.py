@@ -4,8 +4,7 @@ The engine makes the states of a task run in the flow's own process, as ever; th
 travels. A process is given one call at a time. What it has to report (log lines, task runs and subflows of its own)
 comes back over the same link and goes out through the flow run's sink, so each is told once and in order.
 
-The other end is :mod:`orchestrator.process_child`. Both are of one program, so they speak in pickles; functions are
-named, not sent.
+The other end is :mod:`orchestrator.process_child`; what crosses is :mod:`orchestrator.carrying`'s.
 """
 
 from __future__ import annotations
@@ -20,14 +19,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, fields
-from datetime import datetime
 from functools import partial
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 from . import context, results
+from .carrying import PROTOCOL, Hello, Order, Place, pickled, place_of, run_facts, state_of, task_facts, too_late
 from .context import FlowRun, TaskRun
 from .errors import InvalidInput, TimedOut
 from .futures import TaskFuture
@@ -36,7 +34,6 @@ from .serializers import loads
 from .states import TERMINAL, StateType
 from .task_runners import ThreadRunner
 
-PROTOCOL = 5
 #: Kinds of message to a process: a call; what it asked for. And from one: user code was entered; a report; a question;
 #: the end of a call.
 ORDER, ANSWER, BEGUN, PUT, ASK, END = "order", "answer", "begun", "put", "ask", "end"
@@ -54,67 +51,6 @@ _CHILD = (
     "sys.path += [one for one in {path!r} if one not in sys.path]; "
     "from orchestrator.process_child import main; main({handle})"
 )
-#: What of a run stays in the flow's process.
-_FLOW_STAYS = frozenset({"sink", "runner", "parent", "pending", "ended", "keeping", "waits"})
-_TASK_STAYS = frozenset({"flow_run", "parent", "state"})
-_PLAIN = (str, int, float, list, type(None))
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a process finds a function: a name in a module."""
-
-    module: str
-    qualname: str
-    file: str
-
-
-@dataclass(frozen=True)
-class Hello:
-    """What a process is told first.
-
-    Attributes:
-        path: Of modules, as ``sys.path``.
-        main: What was started: the name of a module (``python -m``) or of a file; both empty in a console.
-        run: The flow run: its fields, each a pickle; that which it lies in under ``parent``.
-        tracked: Whether reports are wanted.
-    """
-
-    path: list[str]
-    arguments: list[str]
-    main: tuple[str, str]
-    run: dict[str, Any]
-    tracked: bool
-
-
-@dataclass(frozen=True)
-class Order:
-    """One call: of what, for which task run, with which arguments (a pickle of ``(args, kwargs)``)."""
-
-    place: Place
-    run: dict[str, Any]
-    tags: frozenset[str]
-    timeout: float | None
-    arguments: bytes
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a call ended: a state, and the pickle of what was returned or raised; empty: it cannot be sent."""
-
-    type: StateType
-    name: str
-    message: str
-    at: datetime
-    details: dict[str, Any] | None
-    content: bytes
-
-
-class OtherProcess(Exception):
-    """The traceback of an exception that was raised in another process; its cause there."""
-
-    def __str__(self) -> str:
-        return f"in the task's process:\n{self.args[0]}"
 
 
 class ProcessRunner(ThreadRunner):
@@ -187,10 +123,10 @@ class ProcessRunner(ThreadRunner):
         assert task is not None
         assert run is not None
         given = args if owner is None else (owner, *args)
-        order = Order(place, _facts(task), context.present_tags(), timeout, _pickled((given, kwargs), task))
+        order = Order(place, task_facts(task), context.present_tags(), timeout, pickled((given, kwargs), task))
         process = self._borrow(run, task)
         if process is None:
-            return _too_late()
+            return too_late()
         relay = Relay(run)
         state: State | None = None
         try:
@@ -198,7 +134,7 @@ class ProcessRunner(ThreadRunner):
         finally:
             self._give_back(process, state is not None and state.type is not StateType.CRASHED)
         if self._ended and not state.is_completed():
-            state = _too_late()
+            state = too_late()
         if not process.is_alive:
             relay.close(state)
         return state
@@ -314,7 +250,7 @@ class _Process:
         while self._link.poll(None if deadline is None else max(0.0, deadline - time.monotonic())):
             kind, content = pickle.loads(self._link.recv_bytes())
             if kind == END:
-                return _state(content, name)
+                return state_of(content, name)
             if kind == PUT:
                 relay.put(content)
             elif kind == ASK:
@@ -358,32 +294,6 @@ class _Process:
             self._process.wait()
 
 
-def place_of(fn: Callable[..., Any], name: str) -> Place:
-    """Where another process finds the function of the task ``name``.
-
-    Raises:
-        InvalidInput: It would not.
-    """
-    function = getattr(fn, "__func__", fn)
-    module, qualname = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
-    found: Any = sys.modules.get(module)
-    file = str(getattr(found, "__file__", None) or "")
-    if module == "__main__" and not Path(file).is_file():
-        raise InvalidInput(f"task {name} cannot run in another process: it was written in a console; put it in a file")
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
-    if function_of(found) is not function:
-        problem = f"task {name} cannot run in another process: {module}.{qualname} is not found there"
-        raise InvalidInput(f"{problem}; define it at the top of a module, by its own name")
-    return Place(module, qualname, file)
-
-
-def function_of(found: Any) -> Any:
-    """The plain function below a task, a method, or neither."""
-    function = getattr(found, "fn", found)
-    return getattr(function, "__func__", function)
-
-
 def _start(handle: int) -> subprocess.Popen[bytes]:
     path = [*filter(None, sys.path), str(Path(__file__).resolve().parent.parent)]
     options: dict[str, Any] = {"pass_fds": (handle,)}
@@ -399,53 +309,7 @@ def _hello(run: FlowRun) -> bytes:
     spec = getattr(main, "__spec__", None)
     file = str(Path(getattr(main, "__file__", None) or "").resolve()) if getattr(main, "__file__", None) else ""
     started = (spec.name if spec is not None else "", file)
-    return pickle.dumps(Hello(sys.path, sys.argv, started, _run_facts(run), run.sink is not None), PROTOCOL)
-
-
-def _run_facts(run: FlowRun) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for item in fields(run):
-        if item.name not in _FLOW_STAYS and not item.name.startswith("_"):
-            with suppress(Exception):  # a parameter may be anything, and is of no use there then
-                found[item.name] = pickle.dumps(getattr(run, item.name), PROTOCOL)
-    found["parent"] = _run_facts(run.parent) if run.parent is not None else None
-    return found
-
-
-def _facts(task: TaskRun) -> dict[str, Any]:
-    found = {name: getattr(task, name, None) for name in TaskRun.__slots__ if name not in _TASK_STAYS}
-    return {name: value if isinstance(value, _PLAIN) else None for name, value in found.items()}
-
-
-def _pickled(arguments: tuple[tuple[Any, ...], dict[str, Any]], task: TaskRun) -> bytes:
-    try:
-        return pickle.dumps(arguments, PROTOCOL)
-    except Exception as error:  # classes bring code of their own for it
-        told = results.describe(error)
-        raise InvalidInput(f"the arguments of {task.name} cannot be sent to another process: {told}") from error
-
-
-def _state(ended: Ended, name: str) -> State:
-    state = State(ended.type, ended.name, ended.message, ended.at, ended.details)
-    if not ended.content:
-        return state
-    try:
-        content = pickle.loads(ended.content)
-    except Exception as error:  # as above
-        told = results.describe(error)
-        return results.failure(InvalidInput(f"the result of {name} cannot be read from its process: {told}"))
-    if state.is_completed():
-        return state.holding(content)
-    trace = (ended.details or {}).get("traceback")
-    if not isinstance(content, BaseException):  # a state that the code made, with data of its own
-        return state.holding(content)
-    if trace and content.__cause__ is None:
-        content.__cause__ = OtherProcess(trace)
-    return state.holding(error=content)
-
-
-def _too_late() -> State:
-    return State(StateType.CANCELLED, "", "its process was ended: the flow run ended before it did")
+    return pickle.dumps(Hello(sys.path, sys.argv, started, run_facts(run), run.sink is not None), PROTOCOL)
 
 
 def _await(futures: list[TaskFuture[Any]]) -> None:

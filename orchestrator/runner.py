@@ -220,9 +220,7 @@ def _code(job: Job, scratch: Path, found: settings.Settings) -> Path:
         folder = scratch / "errand"
         folder.mkdir(exist_ok=True)
         return folder
-    storage = _storage(job)
-    folder = _fetched(storage, scratch, found)
-    return folder if storage.snapshot is None else snapshots.working_copy(folder, scratch)
+    return project_copy(_storage(job), scratch, found)
 
 
 def _storage(job: Job) -> Storage:
@@ -244,6 +242,16 @@ def _fetched(storage: Storage, scratch: Path, found: settings.Settings) -> Path:
     target = scratch / "project"
     _file_system(storage, found).get_directory(storage.path, str(target))
     return target
+
+
+def project_copy(storage: Storage, scratch: Path, found: settings.Settings) -> Path:
+    """The code that a storage holds, to be executed: a copy of a snapshot in ``scratch``, or the folder as it is.
+
+    Raises:
+        CodeNotLoadable, BlockError, Unavailable, NotFound: It cannot be fetched.
+    """
+    folder = _fetched(storage, scratch, found)
+    return folder if storage.snapshot is None else snapshots.working_copy(folder, scratch)
 
 
 def _scratch(job: Job, found: settings.Settings) -> Path:

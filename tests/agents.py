@@ -191,16 +191,19 @@ class System:
         """What the processes wrote."""
         return "\n".join(f"== {path.name}\n{path.read_text()}" for path in sorted(self.folder.glob("*.log")))
 
-    def deploy(self, flow: str) -> str:
-        """A deployment of one of :data:`FLOWS`; its id."""
-        document = {
+    def document(self, flow: str) -> dict[str, Any]:
+        """The document of a deployment of one of :data:`FLOWS`."""
+        return {
             "flow": flow,
             "name": "test",
             "entrypoint": f"flows.py:{flow}",
             "storage": {"path": str(self.project)},
             "work_queue": self.queue,
         }
-        applied: dict[str, Any] = self.client.post("deployments", document)
+
+    def deploy(self, flow: str) -> str:
+        """A deployment of one of :data:`FLOWS`; its id."""
+        applied: dict[str, Any] = self.client.post("deployments", self.document(flow))
         return str(applied["deployment"]["id"])
 
     def run(self, deployment: str, **parameters: Any) -> str:

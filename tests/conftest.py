@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -43,6 +44,15 @@ def nothing_masked() -> Iterator[None]:
     """What one test loads as a secret is an ordinary text in the next one."""
     yield
     masking.here.forget()
+
+
+@pytest.fixture(autouse=True)
+def root_level() -> Iterator[None]:
+    """A run as on an agent sets the level of the root logger for its process, which here is that of all tests."""
+    root = logging.getLogger()
+    before = root.level
+    yield
+    root.setLevel(before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,7 +25,7 @@ DOCS = Path(__file__).parents[2] / "docs"
         ("limits.md", ["load('orders')", "fetch(3)"]),
         ("runtime.md", ["nightly()"]),
         ("artifacts.md", ["report()"]),
-        ("runners.md", ["primes()", "send_invoice('Acme')"]),
+        ("runners.md", ["primes()", "resize('abc') == 3 or 1 / 0", "send_invoice('Acme')"]),
     ],
 )
 def test_examples_run(page: str, calls: list[str], tmp_path: Path) -> None:

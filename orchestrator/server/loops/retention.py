@@ -15,7 +15,7 @@ from ..services.mapping import resource_edits
 from ..services.reacting import chains
 from ..services.receiving import deliveries
 from ..services.recording import resource_states
-from ..services.running import cached_results
+from ..services.running import cached_results, task_jobs
 from ..services.statements import TERMINAL_TYPES, execute, fetch
 
 INTERVAL = timedelta(minutes=1)
@@ -95,6 +95,7 @@ def step(session: Session, now: datetime) -> int:
         chains.forget(session, now - current().run_retention, BATCH),
         execute(session, _FIRINGS, {"before": uuid7_floor(now - FIRINGS), "batch": BATCH}),
         cached_results.forget(session, now, BATCH),
+        task_jobs.forget(session, BATCH),
         execute(session, _BUCKETS, {"before": now - KEYS, "batch": BATCH}),
     ]
     return max(gone)

@@ -44,6 +44,7 @@ from .resource_state import ResourceState
 from .saved_form import SavedForm
 from .schedule import Schedule
 from .slot_lease import SlotLease
+from .task_job import TaskJob
 from .task_run import TaskRun
 from .task_run_state import TaskRunState
 from .template_reference import TemplateReference
@@ -103,6 +104,7 @@ __all__ = [
     "SavedForm",
     "Schedule",
     "SlotLease",
+    "TaskJob",
     "TaskRun",
     "TaskRunState",
     "TemplateReference",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import uuid
 
 from itsdangerous import BadSignature, Signer
@@ -26,6 +27,11 @@ _RUN = text(
 def issue(run_id: uuid.UUID, attempt: int) -> str:
     """The token of a run's attempt."""
     return PREFIX + _signer().sign(f"{run_id.hex}.{attempt}").decode()
+
+
+def job_key(run_id: uuid.UUID, attempt: int) -> bytes:
+    """The key that seals what an attempt of a flow run and its workers send each other."""
+    return hmac.digest(issue(run_id, attempt).encode(), b"task jobs", "sha256")
 
 
 def read(token: str) -> tuple[uuid.UUID, int] | None:

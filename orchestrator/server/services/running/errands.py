@@ -33,6 +33,7 @@ VERBS = {
     "browse": ("orchestrator.errands:browse_storage", "file-system"),
     "inspect": ("orchestrator.errands:inspect_storage", "file-system"),
     "act": ("orchestrator.errands:act", ""),
+    "work": ("orchestrator.errands:work", ""),
 }
 DEFAULT_QUEUE = "default"
 #: Somebody waits for an answer, nobody for a look by the clock.

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ...db.models import Agent, Artifact, Deployment, Flow, FlowRun, TaskRun, WorkQueue
+from ..internal import FLOW_ID
 
 #: Most task runs that one timeline holds.
 TIMELINE_MAX = 5000
@@ -87,6 +88,10 @@ def results(session: Session, run: FlowRun, limit: int = 100) -> list[TaskRun]:
 def tallies(session: Session, flow_run_id: uuid.UUID) -> dict[str, int]:
     """How many artifacts and subflow runs a run has, for the marks on its tabs."""
     artifacts = select(func.count()).select_from(Artifact).where(Artifact.flow_run_id == flow_run_id)
-    children = select(func.count()).select_from(FlowRun).where(FlowRun.parent_flow_run_id == flow_run_id)
+    children = (
+        select(func.count())
+        .select_from(FlowRun)
+        .where(FlowRun.parent_flow_run_id == flow_run_id, FlowRun.flow_id != FLOW_ID)
+    )
     row = session.execute(select(artifacts.scalar_subquery(), children.scalar_subquery())).one()
     return {"artifacts": row[0], "subflows": row[1]}
