@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from .celery_runner import CeleryRunner
     from .context import tags
+    from .dask_runner import DaskRunner
     from .emitting import emit_event
     from .errors import FlowPauseTimedOut, InputTimedOut
     from .flows import Flow, flow
@@ -75,6 +76,7 @@ _HOMES = {
     "RETRY": "retries",
     "RUN_ID": "caching",
     "CeleryRunner": "celery_runner",
+    "DaskRunner": "dask_runner",
     "ProcessRunner": "process_runner",
     "FutureList": "futures",
     "FlowPauseTimedOut": "errors",
@@ -141,6 +143,7 @@ __all__ = [
     "CommitMode",
     "Completed",
     "Crashed",
+    "DaskRunner",
     "Failed",
     "Flow",
     "FlowPauseTimedOut",

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import results
+from . import context, results
 from .context import FlowRun, TaskRun
 from .errors import InvalidInput
 from .results import State
@@ -108,6 +108,25 @@ def function_of(found: Any) -> Any:
     """The plain function below a task, a method, or neither."""
     function = getattr(found, "fn", found)
     return getattr(function, "__func__", function)
+
+
+def order_of(
+    place: Place, owner: Any, timeout: float | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Order, TaskRun, FlowRun]:
+    """The call of the present task run, with that and the flow run that it is in.
+
+    Args:
+        owner: The object of a method; None: it is none.
+
+    Raises:
+        InvalidInput: The arguments cannot be sent.
+    """
+    task, run = context.task_run(), context.flow_run()
+    assert task is not None
+    assert run is not None
+    given = args if owner is None else (owner, *args)
+    order = Order(place, task_facts(task), context.present_tags(), timeout, pickled((given, kwargs), task))
+    return order, task, run
 
 
 def run_facts(run: FlowRun, without: Collection[str] = (), most: int | None = None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from . import context, loading, results
-from .carrying import PROTOCOL, Ended, Hello, Order, Place, pickled, place_of, run_facts, state_of, task_facts, too_late
+from .carrying import PROTOCOL, Ended, Hello, Order, Place, order_of, place_of, run_facts, state_of, too_late
 from .client import Client, patiently
 from .clock import real_time as time
 from .context import FlowRun
@@ -92,11 +92,7 @@ class CeleryRunner(ThreadRunner):
             self._desk.close()
 
     def _call(self, place: Place, owner: Any, timeout: float | None, /, *args: Any, **kwargs: Any) -> State:
-        task, run = context.task_run(), context.flow_run()
-        assert task is not None
-        assert run is not None
-        given = args if owner is None else (owner, *args)
-        order = Order(place, task_facts(task), context.present_tags(), timeout, pickled((given, kwargs), task))
+        order, task, run = order_of(place, owner, timeout, args, kwargs)
         with self._opening:
             if self._desk is None:
                 self._desk = _Desk(run, self._workers, self._prefetch, self._queue_name)

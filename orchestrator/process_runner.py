@@ -24,8 +24,8 @@ from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
-from . import context, results
-from .carrying import PROTOCOL, Hello, Order, Place, pickled, place_of, run_facts, state_of, task_facts, too_late
+from . import results
+from .carrying import PROTOCOL, Hello, Order, Place, order_of, place_of, run_facts, state_of, too_late
 from .context import FlowRun, TaskRun
 from .errors import InvalidInput, TimedOut
 from .futures import TaskFuture
@@ -119,11 +119,7 @@ class ProcessRunner(ThreadRunner):
         self._open.pop(future.task_run_id, None)
 
     def _call(self, place: Place, owner: Any, timeout: float | None, /, *args: Any, **kwargs: Any) -> State:
-        task, run = context.task_run(), context.flow_run()
-        assert task is not None
-        assert run is not None
-        given = args if owner is None else (owner, *args)
-        order = Order(place, task_facts(task), context.present_tags(), timeout, pickled((given, kwargs), task))
+        order, task, run = order_of(place, owner, timeout, args, kwargs)
         process = self._borrow(run, task)
         if process is None:
             return too_late()

@@ -136,6 +136,12 @@ def talk() -> None:
 
 
 @task
+def says(count: int) -> None:
+    for number in range(count):
+        get_run_logger().info("line %d", number)
+
+
+@task
 def touch(path: str) -> None:
     Path(path).touch()
 
