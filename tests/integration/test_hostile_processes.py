@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -12,9 +13,12 @@ from typing import Any
 
 import pytest
 
+import orchestrator
+
 from ..unit.reports_server import ReportsServer
 
 HEAD = """
+import faulthandler; faulthandler.enable()
 import multiprocessing, os, sys, threading, time
 from concurrent.futures import ProcessPoolExecutor
 from orchestrator import flow, get_run_logger, task
@@ -42,10 +46,20 @@ def ran(tmp_path: Path, server: ReportsServer, own_home: Path) -> Any:
     def run(code: str) -> subprocess.CompletedProcess[str]:
         script = tmp_path / "script.py"
         script.write_text(HEAD + textwrap.dedent(code))
-        environment = {**os.environ, "ORCHESTRATOR_API_URL": server.url, "PYTHONPATH": os.pathsep.join(sys.path)}
-        return subprocess.run(
-            [sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120
-        )
+        # nothing of what other tests left behind: a user's shell has neither their modules nor their variables
+        environment = {name: os.environ[name] for name in ("PATH", "HOME", "ORCHESTRATOR_HOME") if name in os.environ}
+        environment.update(ORCHESTRATOR_API_URL=server.url, PYTHONPATH=str(Path(orchestrator.__file__).parents[1]))
+        process = subprocess.Popen(
+            [sys.executable, str(script)], env=environment, cwd=tmp_path, text=True, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            out, err = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGABRT)  # its processes tell where they stand
+            out, err = process.communicate()
+            pytest.fail(f"it hangs:\n{out}\n{err}")
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     return run
 
