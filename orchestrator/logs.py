@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 import threading
 from collections.abc import Iterator, MutableMapping
@@ -154,10 +155,13 @@ class Tee(io.TextIOBase):
         self.original = original
         self._parts: dict[tuple[str, str], list[str]] = {}
         self._lock = threading.Lock()
+        #: Held by who writes through: the same thread may do so again, from a signal handler.
+        self.writing = threading.RLock()
 
     def write(self, text: str) -> int:
         """Write through; lines of a run that captures prints become log items."""
-        written = self.original.write(text)
+        with self.writing:
+            written = self.original.write(text)
         run, task = context.owner(), context.task_run()
         if run is not None and run.sink is not None and (task.log_prints if task is not None else run.log_prints):
             self._collect(run, task, text)
@@ -187,9 +191,14 @@ class Tee(io.TextIOBase):
         for text in texts:
             put_line(run, None, logging.INFO, STDOUT, text, datetime.now(timezone.utc).timestamp())
 
+    def after_fork(self) -> None:
+        """In a copy of the process: forget who held what."""
+        self._lock, self.writing = threading.Lock(), threading.RLock()
+
     def flush(self) -> None:
         """Flush the original."""
-        self.original.flush()
+        with self.writing:
+            self.original.flush()
 
     def writable(self) -> bool:
         """Always."""
@@ -226,9 +235,38 @@ class _Terminal(logging.Handler):
             self.handleError(record)
 
 
-_handler = RunHandler()
+_handler, _terminal = RunHandler(), _Terminal()
 _lock = threading.Lock()
 _captures = 0
+#: The stand-in for ``sys.stdout`` that the forking thread holds.
+_held: list[Tee] = []
+
+
+def _hold() -> None:
+    """Before a fork: let nobody be in the midst of a line. Files of Python have locks, which a copy would keep for ever
+    where a thread held one: that thread is not in the copy.
+    """
+    _terminal.acquire()
+    if isinstance(sys.stdout, Tee):
+        sys.stdout.writing.acquire()
+        _held.append(sys.stdout)
+
+
+def _go_on() -> None:
+    while _held:
+        _held.pop().writing.release()
+    _terminal.release()
+
+
+def _go_on_in_child() -> None:
+    """The copy has one thread; handlers have new locks already, as :mod:`logging` sees to."""
+    _held.clear()
+    if isinstance(sys.stdout, Tee):
+        sys.stdout.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(before=_hold, after_in_parent=_go_on, after_in_child=_go_on_in_child)
 
 
 def _set_up(level: str) -> None:
@@ -237,7 +275,7 @@ def _set_up(level: str) -> None:
         if logger.level == logging.NOTSET:
             logger.setLevel(level)
         if not any(isinstance(handler, _Terminal) for handler in logger.handlers):
-            logger.addHandler(_Terminal())
+            logger.addHandler(_terminal)
 
 
 @contextmanager

@@ -136,6 +136,40 @@ def test_a_child_is_not_born_in_the_midst_of_the_imports_of_the_sender(ran: Any,
     assert [name for name, state in told(server, "task-run") if state == "Completed"] == ["step-0", "step-1"]
 
 
+def test_forks_while_threads_write(ran: Any, server: ReportsServer) -> None:
+    done = ran(
+        """
+        @task
+        def chatters(number):
+            while not over:
+                get_run_logger().info("logged by %d", number)
+                print("printed by", number)
+
+        over = False
+
+        @flow
+        def main():
+            global over
+            later = [chatters.submit(number) for number in range(3)]
+            for _ in range(60):
+                time.sleep(0.001)
+                child = os.fork()
+                if not child:
+                    get_run_logger().info("from the child")
+                    print("printed by the child", flush=True)
+                    os._exit(0)
+                os.waitpid(child, 0)
+            over = True
+            return "done"
+
+        main()
+        """
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.count("from the child") == 60
+    assert done.stdout.count("printed by the child") == 60
+
+
 def test_a_child_that_leaves_at_once_or_is_killed_changes_nothing(ran: Any, server: ReportsServer) -> None:
     done = ran(
         """
