@@ -21,6 +21,8 @@ from .results import State
 from .states import StateType
 
 PROTOCOL = 5
+#: What the other end says of a call: user code was entered; it ended.
+BEGUN, END = "begun", "end"
 #: What of a run stays in the flow's process.
 _FLOW_STAYS = frozenset({"sink", "runner", "parent", "pending", "ended", "keeping", "waits"})
 _TASK_STAYS = frozenset({"flow_run", "parent", "state"})
@@ -108,6 +110,14 @@ def function_of(found: Any) -> Any:
     """The plain function below a task, a method, or neither."""
     function = getattr(found, "fn", found)
     return getattr(function, "__func__", function)
+
+
+def hello_of(run: FlowRun) -> Hello:
+    """What a process that has the same files as this one is told of a flow run."""
+    main = sys.modules["__main__"]
+    spec, file = getattr(main, "__spec__", None), getattr(main, "__file__", None)
+    started = (spec.name if spec is not None else "", str(Path(file).resolve()) if file else "")
+    return Hello(sys.path, sys.argv, started, run_facts(run), run.sink is not None)
 
 
 def order_of(

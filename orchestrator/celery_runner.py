@@ -14,6 +14,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -29,12 +30,10 @@ from .ids import uuid7
 from .kept_files import KeptFiles
 from .logs import get_run_logger
 from .results import State
-from .sealing import Seal
+from .sealing import BATCH, BATCH_BYTES, Seal
 from .states import StateType
 from .task_runners import ThreadRunner
 
-#: Jobs in one request, and bytes of them, about.
-BATCH, BATCH_BYTES = 200, 4 * 1024 * 1024
 #: Seconds that a request for outcomes waits: as often it is looked whether there are workers enough.
 WAIT = 2.0
 #: Seconds after which it is said why no worker works.
@@ -151,19 +150,15 @@ class _Desk:
 
     def close(self) -> None:
         """Let the workers go; calls that are not over are none any more."""
-        with self._lock:
-            self._closed = True
-            left = list(self._calls.values())
-            self._calls.clear()
-            self._unsent.clear()
+        self._closed = True
+        self._fail(too_late())
         self._news.set()
         self._some.set()
-        for call in left:
-            call.end(too_late())
-        try:
+        with suppress(OrchestratorError):  # they end with the flow run
             self._client.delete(self._path, {"attempt": self._staff["attempt"]})
-        except OrchestratorError:
-            pass  # they end with the flow run
+
+    def _is_open(self) -> bool:
+        return not self._closed
 
     def _until_closed(self, work: Callable[[], None]) -> None:
         while not self._closed:
@@ -189,7 +184,7 @@ class _Desk:
         while batch := self._next_batch():
             jobs = [{"id": job, "content": base64.b64encode(call.sealed).decode()} for job, call in batch.items()]
             body = {**self._staff, "jobs": jobs}
-            patiently(lambda body=body: self._client.post(self._path, body), lambda: not self._closed)  # type: ignore[misc]
+            patiently(partial(self._client.post, self._path, body), self._is_open)
 
     def _next_batch(self) -> dict[uuid.UUID, _Call]:
         found: dict[uuid.UUID, _Call] = {}
@@ -214,10 +209,7 @@ class _Desk:
                 continue
             body = {**self._staff, "taken": taken, "wait_s": WAIT}
             asked = time.monotonic()
-            answer = patiently(
-                lambda body=body: self._client.post(f"{self._path}/outcomes", body),  # type: ignore[misc]
-                lambda: not self._closed,
-            )
+            answer = patiently(partial(self._client.post, f"{self._path}/outcomes", body), self._is_open)
             taken = [item["id"] for item in answer["items"]]
             for item in answer["items"]:
                 self._end(uuid.UUID(item["id"]), item)

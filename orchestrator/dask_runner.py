@@ -9,15 +9,13 @@ from __future__ import annotations
 import inspect
 import os
 import pickle
-import sys
 import threading
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from . import process_runner, results
-from .carrying import PROTOCOL, Hello, Place, order_of, place_of, run_facts, state_of, too_late
+from .carrying import PROTOCOL, Place, hello_of, order_of, place_of, state_of, too_late
 from .context import FlowRun
 from .dask_worker import execute
 from .errors import InvalidInput
@@ -49,9 +47,8 @@ class DaskRunner(ThreadRunner):
     """
 
     def __init__(self, address: str | None = None, *, max_workers: int | None = None) -> None:
-        super().__init__(max_workers or (CALLS if address else os.cpu_count() or 1))
-        if max_workers is not None and (isinstance(max_workers, bool) or max_workers < 1):
-            raise InvalidInput(f"max_workers is {max_workers!r}: it has to be 1 or more")
+        usual = CALLS if address else os.cpu_count() or 1
+        super().__init__(usual if max_workers is None else max_workers)
         self._address, self._asked = address, max_workers
         self._opening = threading.Lock()
         self._cluster: _Cluster | None = None
@@ -97,11 +94,7 @@ class _Cluster:
         except ImportError:
             raise InvalidInput("DaskRunner needs Dask: pip install 'orchestrator[dask]'") from None
         self._own: Any = None
-        main = getattr(sys.modules["__main__"], "__file__", None)
-        name = getattr(getattr(sys.modules["__main__"], "__spec__", None), "name", "")
-        started = (name or "", str(Path(main).resolve()) if main and Path(main).is_file() else "")
-        hello = Hello(sys.path, sys.argv, started, run_facts(run), run.sink is not None)
-        self.hello = pickle.dumps(hello, PROTOCOL)
+        self.hello = pickle.dumps(hello_of(run), PROTOCOL)
         self._closed = False
         if address is None:
             # a task whose worker dies is not executed again behind our back

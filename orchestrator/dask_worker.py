@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from .carrying import PROTOCOL, Ended, Hello, Order
+from .call_worker import Worker
+from .carrying import END, PROTOCOL, Ended, Hello, Order
 from .pipes import encode
-from .process_child import Worker
-from .process_runner import END
 
 _numbers: Counter[str] = Counter()
 _counting = threading.Lock()

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from . import results
-from .carrying import PROTOCOL, Hello, Order, Place, order_of, place_of, run_facts, state_of, too_late
+from .carrying import BEGUN, END, PROTOCOL, Order, Place, hello_of, order_of, place_of, state_of, too_late
 from .context import FlowRun, TaskRun
 from .errors import InvalidInput, TimedOut
 from .futures import TaskFuture
@@ -34,9 +34,9 @@ from .serializers import loads
 from .states import TERMINAL, StateType
 from .task_runners import ThreadRunner
 
-#: Kinds of message to a process: a call; what it asked for. And from one: user code was entered; a report; a question;
-#: the end of a call.
-ORDER, ANSWER, BEGUN, PUT, ASK, END = "order", "answer", "begun", "put", "ask", "end"
+#: Kinds of message beside those of :mod:`orchestrator.carrying`. To a process: a call; what it asked for. And from one:
+#: a report; a question.
+ORDER, ANSWER, PUT, ASK = "order", "answer", "put", "ask"
 #: Seconds beyond a time-out before a process is killed, so that its own alarm, which lets code clean up, may be first.
 SLACK = 2.0
 #: Seconds that a process gets to end when its flow run has ended.
@@ -149,7 +149,7 @@ class ProcessRunner(ThreadRunner):
         """A process for one call; None: the flow run has ended."""
         with self._guard:
             if self._hello is None:
-                self._hello = _hello(run)
+                self._hello = pickle.dumps(hello_of(run), PROTOCOL)
             if not self._ended and self._free:
                 process = self._free.pop()
                 self._busy[process] = task.id
@@ -298,14 +298,6 @@ def _start(handle: int) -> subprocess.Popen[bytes]:
         options = {"close_fds": False}
     program = _CHILD.format(path=path, handle=handle)
     return subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.DEVNULL, **options)
-
-
-def _hello(run: FlowRun) -> bytes:
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    file = str(Path(getattr(main, "__file__", None) or "").resolve()) if getattr(main, "__file__", None) else ""
-    started = (spec.name if spec is not None else "", file)
-    return pickle.dumps(Hello(sys.path, sys.argv, started, run_facts(run), run.sink is not None), PROTOCOL)
 
 
 def _await(futures: list[TaskFuture[Any]]) -> None:

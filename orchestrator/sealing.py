@@ -17,6 +17,8 @@ from .kept_files import KeptFiles
 
 #: Most bytes that travel with the message itself.
 INLINE_MAX = 1024 * 1024
+#: Jobs in one request, and bytes of them, about.
+BATCH, BATCH_BYTES = 200, 4 * 1024 * 1024
 #: What stands first under the seal: the thing itself, or where it lies.
 _HERE, _STORED = b"=", b">"
 _SIZE = hashlib.sha256().digest_size

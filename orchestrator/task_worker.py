@@ -17,23 +17,26 @@ import threading
 import uuid
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from . import context, loading, results
-from .carrying import PROTOCOL, Ended, Hello, Order
+from .call_worker import Worker, ended_of
+from .carrying import BEGUN, END, PROTOCOL, Ended, Hello, Order
 from .client import Client, patiently
 from .clock import real_time as time
 from .context import FlowRun
 from .errors import OrchestratorError, TimedOut
 from .kept_files import KeptFiles
-from .process_child import Worker, ended_of
-from .process_runner import BEGUN, END, GRACE, SLACK
+from .process_runner import GRACE, SLACK
 from .records import Storage
 from .result_storage import ResultStorage
+from .results import State
 from .runner import project_copy
-from .sealing import Seal
+from .sealing import BATCH, BATCH_BYTES, Seal
 
 #: Seconds without a job after which a worker ends; and between two words to the API while it works.
 IDLE, BEAT = 5.0, 2.0
@@ -190,17 +193,15 @@ class Desk:
             self._news.wait(BEAT)
         self._news.clear()
         self._watch_time()
-        done = [self._done.popleft() for _ in range(min(len(self._done), 200))]
-        for job, _ in done:
-            self._holding.pop(job, None)
+        done = self._to_tell()
         body = {
-            "done": [{"id": job, "content": base64.b64encode(sealed).decode()} for job, sealed in done],
+            "done": _as_json(done),
             "holding": list(self._holding),
             "limit": max(0, self._prefetch - len(self._holding)),
             "wait_s": IDLE if idle else 0.0,
         }
         until = time.monotonic() + PATIENCE
-        answer = patiently(lambda: self._client.post(self._path, body), lambda: time.monotonic() < until)
+        answer = patiently(partial(self._client.post, self._path, body), lambda: time.monotonic() < until)
         self._count += len(done)
         if answer["over"] or set(answer["revoked"]) & {str(job) for job in self._holding}:
             self._stop()
@@ -209,11 +210,27 @@ class Desk:
             self._accept(uuid.UUID(item["id"]), base64.b64decode(item["content"]))
         return not (idle and not answer["items"])
 
+    def _to_tell(self) -> list[tuple[uuid.UUID, bytes]]:
+        """Outcomes for one request; their jobs are held no more."""
+        found: list[tuple[uuid.UUID, bytes]] = []
+        size = 0
+        while self._done and len(found) < BATCH:
+            size += len(self._done[0][1])
+            if found and size > BATCH_BYTES:
+                break
+            found.append(self._done.popleft())
+            self._holding.pop(found[-1][0], None)
+        return found
+
     def _accept(self, job: uuid.UUID, sealed: bytes) -> None:
-        told, order = pickle.loads(self._seal.open(job, "order", sealed))
-        hello = self._hellos.get(told)
-        if hello is None:
-            hello = self._hellos[told] = self._introduced(told)
+        try:
+            told, order = pickle.loads(self._seal.open(job, "order", sealed))
+            hello = self._hellos.get(told)
+            if hello is None:
+                hello = self._hellos[told] = self._introduced(told)
+        except Exception as error:  # the storage's, or what is not sealed by the flow run
+            self._tell(job, results.failure(error), "a call")
+            return
         place = order.place
         if place.file and not Path(place.file).is_absolute():
             order = replace(order, place=replace(place, file=str(self._root / place.file)))
@@ -234,10 +251,16 @@ class Desk:
         name = str(self._holding[job].run["name"])
         try:
             sealed = self._seal.close(job, "outcome", pickle.dumps(ended, PROTOCOL), f"the result of {name}")
-        except Exception as error:
-            failed = ended_of(results.failure(error), name)
-            sealed = self._seal.close(job, "outcome", pickle.dumps(failed, PROTOCOL), name)
-        self._done.append((job, sealed))
+        except Exception as error:  # it is too large, or the storage's
+            self._tell(job, results.failure(error), name)
+        else:
+            self._done.append((job, sealed))
+            self._news.set()
+
+    def _tell(self, job: uuid.UUID, state: State, name: str) -> None:
+        """End a job in a state that holds nothing large."""
+        ended = pickle.dumps(ended_of(state, name), PROTOCOL)
+        self._done.append((job, self._seal.close(job, "outcome", ended, name)))
         self._news.set()
 
     def _watch_time(self) -> None:
@@ -245,14 +268,11 @@ class Desk:
         job = self.orders.present
         if self._deadline is None or job is None or time.monotonic() < self._deadline:
             return
-        order = self._holding[job]
-        late = results.failure(TimedOut(f"task run {order.run['name']} took longer than {order.timeout:g} s"))
-        self._end(job, ended_of(late, str(order.run["name"])))
-        told = [{"id": one, "content": base64.b64encode(sealed).decode()} for one, sealed in self._done]
-        try:
-            self._client.post(self._path, {"done": told, "limit": 0})
-        except OrchestratorError:
-            pass  # the flow's process learns that the worker died
+        order, name = self._holding[job], str(self._holding[job].run["name"])
+        self._tell(job, results.failure(TimedOut(f"task run {name} took longer than {order.timeout:g} s")), name)
+        with suppress(OrchestratorError):  # the flow's process learns that the worker died
+            while done := self._to_tell():
+                self._client.post(self._path, {"done": _as_json(done), "limit": 0})
         os._exit(1)
 
     def _stop(self) -> None:
@@ -261,3 +281,7 @@ class Desk:
             os.kill(os.getpid(), signal.SIGTERM)
             time.sleep(GRACE)
             os._exit(1)
+
+
+def _as_json(jobs: list[tuple[uuid.UUID, bytes]]) -> list[dict[str, Any]]:
+    return [{"id": job, "content": base64.b64encode(sealed).decode()} for job, sealed in jobs]

@@ -121,6 +121,10 @@ def loses() -> list:
 def too_large() -> str:
     return big.submit(3_000_000).wait().message
 
+@flow(task_runner=CeleryRunner(1, prefetch=40))
+def much(size: int) -> int:
+    return sum(len(future.result()) for future in big.map([size] * 40))
+
 @flow(task_runner=CeleryRunner(2))
 def held(folder: str):
     return hangs.map([folder, folder])
@@ -221,6 +225,12 @@ def test_what_is_large_travels_through_the_storage_for_results(served: System) -
         run = served.end_of(served.run(deployment), 60)
     assert value(run) == ""
     assert [info.path for info in storage.list() if "task-jobs" in info.path] == []
+
+
+def test_many_results_that_are_large_together(served: System) -> None:
+    with served.agent():
+        run = served.end_of(served.run(served.deploy("much"), size=900_000), 90)
+    assert value(run) == 40 * 900_000
 
 
 def test_a_cancel_reaches_the_workers(served: System) -> None:

@@ -75,6 +75,12 @@ def Tags(**more: Any) -> fields.List[Any]:
     return fields.List(Title(), validate=validate.Length(max=100), **more)
 
 
+def Seconds(most: float, what: str) -> fields.Float:
+    """How long a request may be held, ``most`` seconds; ``what`` says for what."""
+    told = f"Seconds to wait for {what}; the answer may come earlier without that."
+    return fields.Float(load_default=0.0, validate=validate.Range(0, most), metadata={"description": told})
+
+
 def Mapping(**more: Any) -> fields.Dict:
     """A JSON object with any values."""
     return fields.Dict(keys=fields.String(), **more)

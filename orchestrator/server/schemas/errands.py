@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from .base import Json, Name, Strict
+from .base import Json, Name, Seconds, Strict
 from .flow_runs import WaitingReasonSchema
 
 #: Longest that a question for an errand's result is held, in seconds.
@@ -51,11 +51,7 @@ class ErrandStartedSchema(Strict):
 class ErrandQuery(Strict):
     """How long to wait for the end."""
 
-    wait_s = fields.Float(
-        load_default=0.0,
-        validate=validate.Range(0, WAIT_MAX),
-        metadata={"description": "Hold the request for so many seconds, or until the errand is done."},
-    )
+    wait_s = Seconds(WAIT_MAX, "its end")
 
 
 class ErrandSchema(Strict):

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from ..db.models.flow_question import ANSWERED, PENDING, TIMED_OUT, WITHDRAWN
-from .base import ActorSchema, Instant, Json, Mapping, Prose, StateKind, Strict, no_control, page_of
+from .base import ActorSchema, Instant, Json, Mapping, Prose, Seconds, StateKind, Strict, no_control, page_of
 
 #: Longest time that one request waits, in seconds.
 WAIT_MAX = 30
@@ -77,11 +77,7 @@ class QuestionSchema(Strict):
 class WaitQuery(Strict):
     """How long a request may wait."""
 
-    wait_s = fields.Float(
-        load_default=0.0,
-        validate=validate.Range(0, WAIT_MAX),
-        metadata={"description": "Seconds to wait for it to be settled; the answer may come earlier without that."},
-    )
+    wait_s = Seconds(WAIT_MAX, "it to be settled")
 
 
 class MessageInputSchema(Strict):

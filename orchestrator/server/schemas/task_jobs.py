@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from .base import Name, Strict
+from .base import Name, Seconds, Strict
 from .flow_runs import WaitingReasonSchema
 
 #: Jobs, or outcomes, in one request; most bytes of one of them; most seconds that a request waits.
@@ -62,11 +62,7 @@ class OutcomesInputSchema(_Staffed):
         validate=validate.Length(max=BATCH),
         metadata={"description": "Jobs whose outcomes the flow has; they are forgotten."},
     )
-    wait_s = fields.Float(
-        load_default=0.0,
-        validate=validate.Range(0, WAIT_MAX),
-        metadata={"description": "Seconds to wait for one; the answer may come earlier without that."},
-    )
+    wait_s = Seconds(WAIT_MAX, "one")
 
 
 class OutcomeSchema(Strict):
@@ -99,9 +95,7 @@ class TakeInputSchema(Strict):
     limit = fields.Integer(
         load_default=1, validate=validate.Range(0, BATCH), metadata={"description": "Most jobs that it takes more."}
     )
-    wait_s = fields.Float(
-        load_default=0.0, validate=validate.Range(0, WAIT_MAX), metadata={"description": "Seconds to wait for one."}
-    )
+    wait_s = Seconds(WAIT_MAX, "one")
 
 
 class TakenSchema(Strict):

@@ -26,8 +26,8 @@ from ..statements import TERMINAL_TYPES, execute, fetch
 from . import errands, waiting
 from .transitions import locked
 
-#: Jobs that a flow run may have at a time, and outcomes that one answer holds.
-JOBS_MAX, PAGE = 10_000, 200
+#: Jobs that a flow run may have at a time; outcomes that one answer holds, and bytes of them, about.
+JOBS_MAX, PAGE, PAGE_BYTES = 10_000, 200, 8 * 1024 * 1024
 
 _ADD = """
 INSERT INTO task_job (id, flow_run_id, "order", created)
@@ -41,6 +41,11 @@ _END = """
 UPDATE task_job j SET ended = %(now)s, outcome = t.content
 FROM unnest(%(ids)s::uuid[], %(outcomes)s::bytea[]) AS t(id, content)
 WHERE j.id = t.id AND j.worker_id = %(worker)s AND j.ended IS NULL"""
+_ENDED = f"""
+SELECT id, outcome, lost FROM (
+    SELECT id, outcome, lost, ended, sum(coalesce(length(outcome), 0)) OVER w - coalesce(length(outcome), 0) AS before
+    FROM task_job WHERE flow_run_id = %(run)s AND ended IS NOT NULL WINDOW w AS (ORDER BY ended, id)) AS t
+WHERE before < {PAGE_BYTES} ORDER BY ended, id LIMIT {PAGE}"""
 #: What was given to this worker, and is not among what it holds, got lost on the way: it is given again.
 _TAKE = """
 WITH picked AS MATERIALIZED (
@@ -140,9 +145,7 @@ def outcomes(
                 {"run": run_id, "ids": list(taken)})  # fmt: skip
     execute(session, _LOST, {"run": run_id, "now": now})
     staff(session, run, workers, queue, actor, now)
-    query = select(TaskJob.id, TaskJob.outcome, TaskJob.lost)
-    query = query.where(TaskJob.flow_run_id == run_id, TaskJob.ended.is_not(None)).order_by(TaskJob.ended).limit(PAGE)
-    return [Outcome(*row) for row in session.execute(query)]
+    return [Outcome(*row) for row in fetch(session, _ENDED, {"run": run_id})]
 
 
 def why_waiting(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | None:
