@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from orchestrator import snapshots
 from orchestrator.block import use_store
-from orchestrator.block_store import ApiBlockStore
 from orchestrator.blocks.local_file_system import LocalFileSystem
+from orchestrator.projects import snapshots
+from orchestrator.stored.block_store import ApiBlockStore
 
 from .stack import Stack
 

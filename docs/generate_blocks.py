@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator import block_kinds
 from orchestrator.block import Block
-from orchestrator.block_schemas import in_order
+from orchestrator.kinds import block_kinds
+from orchestrator.kinds.block_schemas import in_order
 
 _EXTRA = re.compile(r"""pip install \\?["']?(orchestrator\[[a-z0-9,-]+\])""")
 

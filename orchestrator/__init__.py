@@ -12,19 +12,18 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import runtime
-    from .arguments import allow_failure, quote
-    from .artifacts import (
-        Artifact,
-        create_image_artifact,
-        create_link_artifact,
-        create_markdown_artifact,
-        create_progress_artifact,
-        create_table_artifact,
-        update_progress_artifact,
-    )
+    from .asking.pausing import pause_flow_run, resume_flow_run, suspend_flow_run
+    from .asking.run_inputs import AutomaticRunInput, RunInput, receive_input, send_input
     from .background import BackgroundFuture
     from .block import Block
-    from .caching import (
+    from .context import tags
+    from .engine.arguments import allow_failure, quote
+    from .engine.task_runners import ThreadRunner
+    from .engine.transactions import CommitMode, Transaction, get_transaction, transaction
+    from .errors import FlowPauseTimedOut, InputTimedOut
+    from .flows import Flow, flow
+    from .futures import FutureList, TaskFuture, as_completed, unmapped, wait
+    from .keeping.caching import (
         DEFAULT,
         FLOW_PARAMETERS,
         INPUTS,
@@ -34,90 +33,91 @@ if TYPE_CHECKING:
         CachePolicy,
         IsolationLevel,
     )
-    from .celery_runner import CeleryRunner
-    from .context import tags
-    from .dask_runner import DaskRunner
-    from .emitting import emit_event
-    from .errors import FlowPauseTimedOut, InputTimedOut
-    from .flows import Flow, flow
-    from .futures import FutureList, TaskFuture, as_completed, unmapped, wait
-    from .logs import get_run_logger
-    from .pausing import pause_flow_run, resume_flow_run, suspend_flow_run
-    from .process_runner import ProcessRunner
+    from .observing.emitting import emit_event
+    from .observing.logs import get_run_logger
+    from .projects.trigger_documents import Trigger
     from .results import Cancelled, Completed, Crashed, Failed, State
-    from .retries import FAIL, RETRY, after_header, exponential_backoff
-    from .run_inputs import AutomaticRunInput, RunInput, receive_input, send_input
     from .serving import serve
     from .slots import concurrency, rate_limit, rate_limit_async
-    from .task_runners import ThreadRunner
+    from .stored.artifacts import (
+        Artifact,
+        create_image_artifact,
+        create_link_artifact,
+        create_markdown_artifact,
+        create_progress_artifact,
+        create_table_artifact,
+        update_progress_artifact,
+    )
+    from .stored.variables import Variable
+    from .task_runners.celery_runner import CeleryRunner
+    from .task_runners.dask_runner import DaskRunner
+    from .task_runners.process_runner import ProcessRunner
     from .tasks import Task, task
-    from .transactions import CommitMode, Transaction, get_transaction, transaction
-    from .trigger_documents import Trigger
-    from .variables import Variable
+    from .timing.retries import FAIL, RETRY, after_header, exponential_backoff
 
 _HOMES = {
     "BackgroundFuture": "background",
-    "Artifact": "artifacts",
-    "AutomaticRunInput": "run_inputs",
+    "Artifact": "stored.artifacts",
+    "AutomaticRunInput": "asking.run_inputs",
     "Block": "block",
-    "CachePolicy": "caching",
+    "CachePolicy": "keeping.caching",
     "Cancelled": "results",
-    "CommitMode": "transactions",
+    "CommitMode": "engine.transactions",
     "Completed": "results",
     "Crashed": "results",
-    "DEFAULT": "caching",
-    "FAIL": "retries",
-    "FLOW_PARAMETERS": "caching",
+    "DEFAULT": "keeping.caching",
+    "FAIL": "timing.retries",
+    "FLOW_PARAMETERS": "keeping.caching",
     "Failed": "results",
     "Flow": "flows",
-    "INPUTS": "caching",
-    "IsolationLevel": "caching",
-    "NO_CACHE": "caching",
-    "RETRY": "retries",
-    "RUN_ID": "caching",
-    "CeleryRunner": "celery_runner",
-    "DaskRunner": "dask_runner",
-    "ProcessRunner": "process_runner",
+    "INPUTS": "keeping.caching",
+    "IsolationLevel": "keeping.caching",
+    "NO_CACHE": "keeping.caching",
+    "RETRY": "timing.retries",
+    "RUN_ID": "keeping.caching",
+    "CeleryRunner": "task_runners.celery_runner",
+    "DaskRunner": "task_runners.dask_runner",
+    "ProcessRunner": "task_runners.process_runner",
     "FutureList": "futures",
     "FlowPauseTimedOut": "errors",
     "InputTimedOut": "errors",
-    "RunInput": "run_inputs",
+    "RunInput": "asking.run_inputs",
     "State": "results",
-    "TASK_SOURCE": "caching",
+    "TASK_SOURCE": "keeping.caching",
     "Task": "tasks",
     "TaskFuture": "futures",
-    "ThreadRunner": "task_runners",
-    "Transaction": "transactions",
-    "Trigger": "trigger_documents",
-    "Variable": "variables",
-    "after_header": "retries",
-    "allow_failure": "arguments",
+    "ThreadRunner": "engine.task_runners",
+    "Transaction": "engine.transactions",
+    "Trigger": "projects.trigger_documents",
+    "Variable": "stored.variables",
+    "after_header": "timing.retries",
+    "allow_failure": "engine.arguments",
     "as_completed": "futures",
     "concurrency": "slots",
-    "create_image_artifact": "artifacts",
-    "create_link_artifact": "artifacts",
-    "create_markdown_artifact": "artifacts",
-    "create_progress_artifact": "artifacts",
-    "create_table_artifact": "artifacts",
-    "emit_event": "emitting",
-    "exponential_backoff": "retries",
+    "create_image_artifact": "stored.artifacts",
+    "create_link_artifact": "stored.artifacts",
+    "create_markdown_artifact": "stored.artifacts",
+    "create_progress_artifact": "stored.artifacts",
+    "create_table_artifact": "stored.artifacts",
+    "emit_event": "observing.emitting",
+    "exponential_backoff": "timing.retries",
     "flow": "flows",
-    "get_run_logger": "logs",
-    "get_transaction": "transactions",
+    "get_run_logger": "observing.logs",
+    "get_transaction": "engine.transactions",
     "rate_limit": "slots",
     "rate_limit_async": "slots",
     "serve": "serving",
-    "quote": "arguments",
-    "pause_flow_run": "pausing",
-    "receive_input": "run_inputs",
-    "resume_flow_run": "pausing",
-    "send_input": "run_inputs",
-    "suspend_flow_run": "pausing",
+    "quote": "engine.arguments",
+    "pause_flow_run": "asking.pausing",
+    "receive_input": "asking.run_inputs",
+    "resume_flow_run": "asking.pausing",
+    "send_input": "asking.run_inputs",
+    "suspend_flow_run": "asking.pausing",
     "tags": "context",
     "task": "tasks",
-    "transaction": "transactions",
+    "transaction": "engine.transactions",
     "unmapped": "futures",
-    "update_progress_artifact": "artifacts",
+    "update_progress_artifact": "stored.artifacts",
     "wait": "futures",
 }
 

@@ -18,17 +18,19 @@ from urllib.parse import quote
 
 from pydantic_core import to_jsonable_python
 
-from . import context, names, parameters, result_storage, results, serializers
-from .arguments import found_in, resolved
+from . import context, names, results, serializers
 from .client import Client
 from .clock import from_text
-from .decorated import Decorated
+from .engine.arguments import found_in, resolved
+from .engine.decorated import Decorated
 from .errors import ApiUnreachable, InvalidInput, NotFound
 from .flows import Flow
 from .futures import TaskFuture
-from .logs import get_run_logger
+from .keeping import result_storage
+from .observing.logs import get_run_logger
 from .results import State
 from .states import StateType
+from .values import parameters
 
 R = TypeVar("R")
 

@@ -5,7 +5,7 @@ and verbs. ``SecretStr`` and :data:`SecretDict` fields are secrets: encrypted on
 A field typed as another block, or as an interface, holds a *reference*: the block in it must have been saved, and
 whoever changes that one document changes what every block that refers to it sees.
 
-:mod:`orchestrator.block_kinds` finds kinds, :mod:`orchestrator.block_schemas` tells forms of their fields.
+:mod:`orchestrator.kinds.block_kinds` finds kinds, :mod:`orchestrator.kinds.block_schemas` tells forms of their fields.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Annotated, Any, ClassVar, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, PrivateAttr, Secret, SecretBytes, SecretStr, ValidationError, WithJsonSchema
 from pydantic_core import PydanticUndefined
 
-from . import block_kinds
-from .block_schemas import json_schema
 from .errors import BlockError
 from .interfaces import Interface
+from .kinds import block_kinds
+from .kinds.block_schemas import json_schema
 
 B = TypeVar("B", bound="Block")
 
@@ -79,7 +79,7 @@ def current_store() -> BlockStore:
         return store
     if not _default_store:
         # The client is a floor above, and `from orchestrator.blocks.s3 import S3` alone does not bring it.
-        importlib.import_module("orchestrator.block_store")
+        importlib.import_module("orchestrator.stored.block_store")
     if not _default_store:
         raise BlockError("blocks are saved and loaded by the API: set ORCHESTRATOR_API_URL and ORCHESTRATOR_API_KEY")
     return _default_store[0]()

@@ -19,13 +19,13 @@ from .settings import Settings
 from .states import StateType
 
 if TYPE_CHECKING:
-    from .awaiting import Waits
+    from .asking.awaiting import Waits
+    from .engine.task_runners import TaskRunner
     from .futures import TaskFuture
-    from .keeping import Keeping
-    from .kept_calls import Kept
-    from .result_storage import ResultStorage
+    from .keeping.kept_calls import Kept
+    from .keeping.result_storage import ResultStorage
+    from .keeping.shelves import Keeping
     from .results import State
-    from .task_runners import TaskRunner
 
 _flow_run: ContextVar[FlowRun | None] = ContextVar("orchestrator_flow_run", default=None)
 _task_run: ContextVar[TaskRun | None] = ContextVar("orchestrator_task_run", default=None)

@@ -10,33 +10,25 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from . import (
-    context,
-    forks,
-    keeping,
-    names,
-    parameters,
-    result_storage,
-    results,
-    settings,
-    streams,
-    timeouts,
-    tracking,
-    transactions,
-)
-from .arguments import Upstream, found_in, resolved
+from . import context, names, results, settings
 from .context import FlowRun
-from .decorated import Decorated, H, P, R, RunName, fill, source_version
-from .engine import Steps, abandon, flow_steps, waited_for
+from .engine import forks, streams, timeouts, transactions
+from .engine.arguments import Upstream, found_in, resolved
+from .engine.decorated import Decorated, H, P, R, RunName, fill, source_version
+from .engine.hooks import Hook
+from .engine.runs import Steps, abandon, flow_steps, waited_for
+from .engine.steps import drive, drive_async
+from .engine.task_runners import TaskRunner
 from .errors import InvalidInput, ParameterError
 from .flow_graphs import FlowGraph, graph_of, tracing
-from .hooks import Hook
-from .logs import captured, get_run_logger
+from .keeping import result_storage
+from .keeping import shelves as keeping
+from .observing import tracking
+from .observing.logs import captured, get_run_logger
 from .results import State
-from .retries import Delays, Rules
 from .states import StateType
-from .steps import drive, drive_async
-from .task_runners import TaskRunner
+from .timing.retries import Delays, Rules
+from .values import parameters
 
 forks.heed()
 _S = StateType

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
-from . import records, serializers
+from . import serializers
+from .documents import records
 from .errors import CancelledRun, CrashedRun, FailedRun, OrchestratorError, TimedOut, UnfinishedRun
-from .jsonable import jsonable
 from .states import TERMINAL, StateType
+from .values.jsonable import jsonable
 
 #: Longest traceback kept in a state, in characters.
 TRACEBACK_MAX = 16_000

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from . import settings
-from .carrying import place_of
-from .decorated import Decorated
+from .engine.decorated import Decorated
 from .errors import FailedRun, InvalidInput, SettingsError
+from .task_runners.carrying import place_of
 
 
 def serve(*tasks: Decorated[Any, Any], limit: int = 10) -> None:

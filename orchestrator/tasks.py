@@ -13,23 +13,27 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from . import caching, context, keeping, kept_calls, parameters, slots, streams
-from .arguments import Upstream, allow_failure, bare, found_in, quote, run_id
-from .around import Told, limited, moves, telling
+from . import context, slots
 from .background import BackgroundFuture, send
 from .context import TaskRun
-from .decorated import Decorated, H, P, R, RunName, checked_tags, fill
-from .engine import Begin, Steps, task_steps
+from .engine import streams
+from .engine.arguments import Upstream, allow_failure, bare, found_in, quote, run_id
+from .engine.around import Told, limited, moves, telling
+from .engine.decorated import Decorated, H, P, R, RunName, checked_tags, fill
+from .engine.hooks import Hook
+from .engine.runs import Begin, Steps, task_steps
+from .engine.steps import drive, drive_async
+from .engine.task_runners import TaskRunner, ThreadRunner
+from .engine.timeouts import refuse
 from .errors import ParameterError
 from .flow_graphs import tracing
 from .futures import FutureList, TaskFuture, unmapped
-from .hooks import Hook
+from .keeping import caching, kept_calls
+from .keeping import shelves as keeping
 from .results import State, failure
-from .retries import Delays, Rules
 from .states import StateType
-from .steps import drive, drive_async
-from .task_runners import TaskRunner, ThreadRunner
-from .timeouts import refuse
+from .timing.retries import Delays, Rules
+from .values import parameters
 
 T = TypeVar("T")
 Q = ParamSpec("Q")
@@ -452,7 +456,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         writes: Likewise, what it writes.
         retries: Tries after the first; as ``ORCHESTRATOR_TASK_RETRIES`` says when not given.
         retry_delay_seconds: Seconds before each retry: a number, a list, or a function from ``retries`` to a list
-            (:func:`orchestrator.retries.exponential_backoff` makes one); as ``ORCHESTRATOR_TASK_RETRY_DELAY`` says
+            (:func:`~orchestrator.exponential_backoff` makes one); as ``ORCHESTRATOR_TASK_RETRY_DELAY`` says
             when not given.
         retry_jitter_factor: Lengthens each delay by up to this share of it, at random.
         retry_delay_max: Seconds that no delay exceeds.
@@ -466,7 +470,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
             False: never.
         result_serializer: ``json``, or ``pickle`` for what has no JSON form.
         cache_policy: Which calls, across flow runs, share one result; none do when not given.
-        cache_key_fn: Gives the key of a call, of a :class:`orchestrator.caching.CacheContext` and the parameters by
+        cache_key_fn: Gives the key of a call, of a ``CacheContext`` and the parameters by
             name; calls with one key share one result. None: that call is not cached.
         cache_expiration: How long a cached result is used. With neither policy nor function: ``DEFAULT`` is the policy.
         refresh_cache: Whether it runs even so, and replaces what is cached.

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from orchestrator import block_kinds
 from orchestrator.clock import now
+from orchestrator.kinds import block_kinds
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import (

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from orchestrator.clock import now
-from orchestrator.records import Actor
+from orchestrator.documents.records import Actor
 from orchestrator.server.db.models import Agent, Deployment, Flow, FlowRun, WorkQueue
 from orchestrator.server.services.running import agents, runs
 

@@ -6,7 +6,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from orchestrator import block_kinds
+from orchestrator.kinds import block_kinds
 
 from .projects import write_flow
 from .stack import Stack

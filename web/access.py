@@ -18,7 +18,7 @@ from flask import Response, abort, flash, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from orchestrator.clock import now
-from orchestrator.records import Actor
+from orchestrator.documents.records import Actor
 from orchestrator.server.db import session as database
 from orchestrator.server.db.models import ApiKey
 from orchestrator.server.services.identity import keys

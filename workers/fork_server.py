@@ -31,7 +31,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from orchestrator import records
+from orchestrator.documents import records
 from orchestrator.serializers import dumps, loads
 
 from .agent import processes

@@ -23,15 +23,16 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator import settings, template_values
-from orchestrator.block_store import ApiBlockStore
+from orchestrator import settings
 from orchestrator.client import Client, patiently
+from orchestrator.documents.records import FlowRun, Job, State
 from orchestrator.errors import AccessDenied, Conflict, NotFound, OrchestratorError, SettingsError
 from orchestrator.ids import uuid7
-from orchestrator.records import FlowRun, Job, State
 from orchestrator.reporting import Reporter
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
+from orchestrator.stored import template_values
+from orchestrator.stored.block_store import ApiBlockStore
 
 from .agent import hook_calls
 from .agent.api import AgentApi

@@ -21,8 +21,8 @@ from jinja2.exceptions import SecurityError
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from orchestrator.documents.template_parts import REFUSED
 from orchestrator.errors import InvalidInput
-from orchestrator.template_parts import REFUSED
 
 LONGEST = 1_000_000
 MOST_VALUES = 10_000

@@ -14,9 +14,9 @@ import jsonschema
 import yaml
 
 from ..block import REFERENCE
-from ..block_schemas import in_order
 from ..client import Client
 from ..errors import InvalidInput
+from ..kinds.block_schemas import in_order
 from .output import note
 
 #: Most blocks that a question offers; any other may be named.

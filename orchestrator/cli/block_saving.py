@@ -8,10 +8,10 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from .. import block_kinds
-from ..block_schemas import rotated
 from ..client import Client
 from ..errors import InvalidInput, NotFound
+from ..kinds import block_kinds
+from ..kinds.block_schemas import rotated
 from .block_prompts import Questions, can_ask, check_fields, from_file, from_pairs
 from .block_usage import dependents
 from .output import emit, note, output_option

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from .. import block_kinds
 from ..block import Block
 from ..client import Client
 from ..errors import BlockError, InvalidInput
+from ..kinds import block_kinds
 from . import block_starter
 from .output import emit, note, output_option
 

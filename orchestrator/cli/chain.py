@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import click
 
-from .. import trigger_documents
 from ..client import Client
+from ..projects import trigger_documents
 from .lists import delete_all, read_list
 from .output import emit, limit_option, note, output_option, yes_option
 

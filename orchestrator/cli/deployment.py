@@ -13,13 +13,16 @@ from typing import Any
 
 import click
 
-from .. import builds, deployments, documents, schedules, snapshots, template_values
 from ..block import Block
 from ..client import Client
-from ..deployments import Document
+from ..documents import deployment as documents
 from ..errors import CodeNotLoadable, InvalidInput
 from ..interfaces import FileSystem, Progress
+from ..projects import builds, deployments, snapshots
+from ..projects.deployments import Document
 from ..states import StateType
+from ..stored import template_values
+from ..timing import schedules
 from .flow_run import watch_run
 from .output import confirm, console, emit, fail, limit_option, note, output_option, yes_option
 from .references import deployment_id

@@ -14,8 +14,8 @@ import click
 
 from ..client import Client
 from ..clock import to_text
-from ..emitting import KINDS
 from ..errors import ApiUnreachable
+from ..observing.emitting import KINDS
 from .output import emit, limit_option, note, output_option
 from .times import INSTANT, local_text
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 import click
 import yaml
 
-from .. import yaml_texts
 from ..client import Client
+from ..documents import yaml_texts
 from ..errors import Conflict, InvalidInput
 from .expectation_calendar import calendar
 from .lists import delete_all

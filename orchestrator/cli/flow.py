@@ -80,7 +80,7 @@ def graph(
 
 def _graph(entrypoint: str, values: dict[str, object], show_parameters: bool) -> FlowGraph:
     from ..flow_graphs import graph_of
-    from ..loading import load_flow
+    from ..projects.loading import load_flow
 
     folder, place = Path.cwd(), entrypoint.rpartition(":")[0]
     if place.endswith(".py") and not (folder / place).resolve().is_relative_to(folder):

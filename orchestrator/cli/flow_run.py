@@ -14,7 +14,7 @@ import click
 from ..client import Client
 from ..clock import duration, now
 from ..errors import NotFound
-from ..result_storage import read_result
+from ..keeping.result_storage import read_result
 from ..states import NAMED, TERMINAL, StateType
 from .output import confirm, console, emit, emit_eta, fail, limit_option, note, output_option, yes_option
 from .references import deployment_id, flow_id, flow_run_id

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from .. import serializers
-from ..records import Record
+from ..documents.records import Record
 from .times import is_instant, local_text
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import click
 
-from .. import crontabs
 from ..client import Client
 from ..errors import Conflict
+from ..timing import crontabs
 from .lists import delete_all, read_list
 from .output import emit, limit_option, note, output_option, yes_option
 

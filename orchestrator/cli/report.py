@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from .. import settings, spool
+from .. import settings
 from ..client import Client
-from ..delivery import Away, Delivery
-from ..reporting import replay
+from ..reporting import replay, spool
+from ..reporting.delivery import Away, Delivery
 from .output import emit, fail, note, output_option
 
 _COLUMNS = {"api_url": "API", "size": "Bytes", "alive": "Process runs", "folder": "Folder"}

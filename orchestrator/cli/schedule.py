@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from .. import clock, schedules
+from .. import clock
 from ..client import Client
+from ..timing import schedules
 from .output import confirm, emit, limit_option, note, output_option, yes_option
 from .references import deployment_id
 from .times import INSTANT, local_text

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from .. import reporting, settings
-from .. import shell_commands as commands
 from ..errors import OrchestratorError
+from ..observing import shell_commands as commands
 from .output import note
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from .. import builds, names
+from .. import names
 from ..client import Client
-from ..documents import Document
+from ..documents.deployment import Document
 from ..errors import CodeNotLoadable, InvalidInput
+from ..projects import builds
 from . import agent
 from .output import fail, note
 

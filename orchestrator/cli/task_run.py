@@ -7,7 +7,7 @@ from itertools import islice
 import click
 
 from ..client import Client
-from ..result_storage import read_kept
+from ..keeping.result_storage import read_kept
 from ..states import StateType
 from .output import emit, limit_option, output_option
 from .references import flow_run_id

@@ -10,9 +10,9 @@ from urllib.parse import quote
 
 import click
 
-from .. import trigger_documents
 from ..client import Client
 from ..clock import duration, now, to_text
+from ..projects import trigger_documents
 from .lists import delete_all
 from .output import emit, limit_option, note, output_option, yes_option
 from .times import INSTANT

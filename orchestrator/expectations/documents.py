@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import time, timedelta
 from typing import Any
 
-from .. import clock, schedules
+from .. import clock
 from ..errors import InvalidInput, ScheduleError
-from ..schedules import ScheduleSpec
 from ..states import TERMINAL, StateType
+from ..timing import schedules
+from ..timing.schedules import ScheduleSpec
 
 SEVERITIES = ("info", "warning", "critical")
 #: Everything that may stand in a document.

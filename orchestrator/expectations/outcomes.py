@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from ..schedules import zone_of
+from ..timing.schedules import zone_of
 from .documents import Spec
 from .judging import LATE, MET, MISSED, Occurrence
 from .sentences import span

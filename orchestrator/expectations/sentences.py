@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import time, timedelta
 from typing import Any
 
-from ..schedules import ScheduleSpec
+from ..timing.schedules import ScheduleSpec
 from .documents import EACH_RUN, RESOURCE_ID, TIMETABLE, Events, Runs, Spec
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")

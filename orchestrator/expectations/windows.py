@@ -11,7 +11,7 @@ from datetime import datetime, time, timedelta, timezone
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
-from ..schedules import ScheduleSpec, instant_of, next_times, zone_of
+from ..timing.schedules import ScheduleSpec, instant_of, next_times, zone_of
 from .calendars import Calendar
 
 _DAY = timedelta(days=1)

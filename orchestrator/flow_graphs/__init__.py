@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..decorated import Decorated
+from ..engine.decorated import Decorated
 from ..errors import InvalidInput
 from . import calling, reading
 from .graph import FlowGraph

@@ -8,11 +8,12 @@ import inspect
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from .. import context, names, parameters, settings
+from .. import context, names, settings
 from ..context import FlowRun
-from ..decorated import Decorated
+from ..engine.decorated import Decorated
 from ..errors import ParameterError
 from ..results import describe
+from ..values import parameters
 from .graph import FlowGraph, named
 from .nodes import PARAMETER, Node
 from .placeholders import Placeholder, Undecided

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..decorated import Decorated
+from ..engine.decorated import Decorated
 from .graph import named
 from .nodes import DATA, FLOW, PARAMETER, TASK, WAIT, Edge, Node
 

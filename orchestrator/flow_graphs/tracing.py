@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from .. import context
-from ..decorated import Decorated
+from ..engine.decorated import Decorated
 from ..futures import TaskFuture
 from ..results import Completed, State
 from .nodes import DATA, FLOW, TASK, WAIT, Edge, Node

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 
 from ..ids import uuid7
-from ..journal import Journal
-from ..spool import Batch
+from .journal import Journal
+from .spool import Batch
 
 BATCH_ITEMS = 500
 BATCH_BYTES = 1024 * 1024

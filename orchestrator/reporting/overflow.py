@@ -11,8 +11,8 @@ from typing import Any
 
 from ..clock import now, to_text
 from ..serializers import loads
-from ..spool import Batch, Spool
 from .outbox import Outbox
+from .spool import Batch, Spool
 
 log = logging.getLogger("orchestrator.reporting")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ..delivery import Delivery, joined
-from ..spool import Spool
+from .delivery import Delivery, joined
 from .outbox import BATCH_BYTES, BATCH_ITEMS
+from .spool import Spool
 
 
 def replay(delivery: Delivery, folder: Path, stop: Callable[[], bool] = lambda: False) -> int:

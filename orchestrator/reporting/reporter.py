@@ -12,16 +12,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import settings, spool
+from .. import settings
 from ..client import Client
 from ..clock import real_time as time
-from ..delivery import Away, Delivery, joined
 from ..masking import here as masks
-from ..pipes import encode
-from ..spool import Batch, Spool
+from . import spool
+from .delivery import Away, Delivery, joined
 from .outbox import BATCH_BYTES, BATCH_ITEMS, Mark, Outbox
 from .overflow import Overflow
+from .pipes import encode
 from .replaying import replay
+from .spool import Batch, Spool
 
 log = logging.getLogger("orchestrator.reporting")
 

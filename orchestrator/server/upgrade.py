@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import kind_facts
+from ..kinds import kind_facts
 from .db import migrate, session
 from .services.configuring import block_types
 

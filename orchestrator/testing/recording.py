@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from .. import client, pipes, serializers, tracking
+from .. import client, serializers
 from ..block import use_store
 from ..clock import from_text
+from ..documents.records import State
 from ..errors import Conflict, NotFound, OrchestratorError
 from ..masking import here as masks
-from ..records import State
+from ..observing import tracking
+from ..reporting import pipes
 from ..states import StateType
 
 R = TypeVar("R", "RecordedFlowRun", "RecordedTaskRun")

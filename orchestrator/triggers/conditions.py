@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..schedules import ScheduleSpec
+from ..timing.schedules import ScheduleSpec
 from .matching import matches, matches_related, meets
 from .seen import Seen
 

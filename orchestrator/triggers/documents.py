@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ScheduleError
-from ..schedules import FIELDS as SCHEDULE_FIELDS
-from ..schedules import parse as parse_schedule
+from ..timing.schedules import FIELDS as SCHEDULE_FIELDS
+from ..timing.schedules import parse as parse_schedule
 from .conditions import Absence, Condition, Filter, Group, Happening, Metric, Schedule, leaves
 from .matching import WILDCARD, listed, meets, positive
 from .reading import LABELS_MAX, Reader, join

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..schedules import next_times
+from ..timing.schedules import next_times
 from . import absence, happening
 from .conditions import Absence, Condition, Happening, Schedule
 from .remembering import Fired, Happened, Memory

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from orchestrator import deployments
 from orchestrator.block import Block, use_store
-from orchestrator.block_store import ApiBlockStore
 from orchestrator.blocks.gcp_credentials import GCPCredentials
 from orchestrator.blocks.gcs import GCS
 from orchestrator.blocks.local_file_system import LocalFileSystem
 from orchestrator.blocks.s3 import S3
-from orchestrator.result_storage import read_result
+from orchestrator.keeping.result_storage import read_result
+from orchestrator.projects import deployments
+from orchestrator.stored.block_store import ApiBlockStore
 
 from ..polling import one_line
 from ..stack import Stack

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import deployments
 from orchestrator.block import Block, use_store
-from orchestrator.block_store import ApiBlockStore
 from orchestrator.blocks.json import JSON
 from orchestrator.blocks.local_file_system import LocalFileSystem
 from orchestrator.errors import AccessDenied, Conflict, NotFound
+from orchestrator.projects import deployments
+from orchestrator.stored.block_store import ApiBlockStore
 
 from ..polling import one_line
 from ..projects import write_numbers

@@ -15,10 +15,10 @@ from botocore.exceptions import ClientError
 from pydantic import SecretStr
 
 from orchestrator.block import Block, use_store
-from orchestrator.block_store import ApiBlockStore
 from orchestrator.blocks.aws_credentials import AWSCredentials
 from orchestrator.blocks.s3 import S3
-from orchestrator.result_storage import read_result
+from orchestrator.keeping.result_storage import read_result
+from orchestrator.stored.block_store import ApiBlockStore
 
 from ..polling import until
 from ..stack import Stack

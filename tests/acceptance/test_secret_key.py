@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.blocks.secret import Secret
 from orchestrator.clock import now
-from orchestrator.records import Actor
+from orchestrator.documents.records import Actor
 from orchestrator.server.db.session import transaction
 from orchestrator.server.services.configuring import block_types, blocks
 from orchestrator.server.services.identity import secrets

@@ -17,11 +17,11 @@ import pytest
 from psycopg import sql
 
 from orchestrator.block import use_store
-from orchestrator.block_store import ApiBlockStore
 from orchestrator.blocks.process import Process
 from orchestrator.blocks.secret import Secret
 from orchestrator.client import Client
 from orchestrator.errors import OrchestratorError
+from orchestrator.stored.block_store import ApiBlockStore
 from tests.agents import System, system
 from tests.polling import until
 

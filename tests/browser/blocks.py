@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from orchestrator import block_kinds
+from orchestrator.documents.records import Actor
 from orchestrator.ids import uuid7
-from orchestrator.records import Actor
+from orchestrator.kinds import block_kinds
 from orchestrator.server.db.models import (
     Action,
     Block,

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from orchestrator.documents.records import Actor
 from orchestrator.ids import uuid7
-from orchestrator.records import Actor
 from orchestrator.server.db.models import Artifact, FlowRun
 from orchestrator.server.services.configuring import limits, slots, variables
 from orchestrator.server.services.configuring.slots import Request

@@ -9,7 +9,7 @@ import json
 from playwright.sync_api import expect
 
 from orchestrator.clock import now
-from orchestrator.records import Actor
+from orchestrator.documents.records import Actor
 from orchestrator.server.db import session
 from orchestrator.server.services.recording.announcements import announce
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from orchestrator import block_kinds
 from orchestrator.clock import now
-from orchestrator.kind_facts import Installed
+from orchestrator.kinds import block_kinds
+from orchestrator.kinds.kind_facts import Installed
 from orchestrator.server.db import session
 from orchestrator.server.db.models import Deployment, FlowRun
 from orchestrator.server.services.configuring import block_types

@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import delete, select
 
 from orchestrator.clock import now
+from orchestrator.documents.records import State
 from orchestrator.errors import NotFound
-from orchestrator.records import State
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Flow, FlowRun, WorkQueue
 from orchestrator.server.services.acting import chain_steps

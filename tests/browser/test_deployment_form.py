@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from orchestrator import deployments as files
 from orchestrator.clock import now
+from orchestrator.projects import deployments as files
 from orchestrator.server.db import session
 from orchestrator.server.db.models import Deployment, FlowRun
 from orchestrator.server.services.configuring import blocks

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from orchestrator.clock import now
-from orchestrator.records import Actor
+from orchestrator.documents.records import Actor
 from orchestrator.server.db import session
 from orchestrator.server.db.models import Deployment, FlowRun, Schedule, WorkQueue
 from orchestrator.server.services.running import runs

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from orchestrator.clock import now
-from orchestrator.records import Actor, State
+from orchestrator.documents.records import Actor, State
 from orchestrator.server.db import session
 from orchestrator.server.services.running import claims, questions, runs
 from orchestrator.server.services.running.questions import Asked

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from orchestrator.clock import now
+from orchestrator.documents.records import Actor
 from orchestrator.ids import uuid7
-from orchestrator.records import Actor
 from orchestrator.server.db.models import Deployment, Event
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.services.reacting import triggers

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 
 from orchestrator.clock import now
-from orchestrator.records import Actor
+from orchestrator.documents.records import Actor
 from orchestrator.server.db.session import transaction
 from orchestrator.server.services.receiving import webhooks
 from orchestrator.server.webhook_presets import PRESETS

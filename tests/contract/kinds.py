@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 
-from orchestrator import block_kinds
 from orchestrator.block import Block
 from orchestrator.interfaces import Interface
+from orchestrator.kinds import block_kinds
 
 
 def with_interface(interface: type[Interface]) -> dict[str, type[Block]]:

@@ -27,9 +27,9 @@ from orchestrator.blocks.kubernetes_cluster import KubernetesCluster
 from orchestrator.blocks.local_file_system import LocalFileSystem
 from orchestrator.blocks.redis import Redis
 from orchestrator.blocks.sql_database import SQLDatabase
-from orchestrator.discovering import CURSOR_MAX
 from orchestrator.errors import AccessDenied, NotFound, Unavailable
 from orchestrator.interfaces import Discoverable, Observed, Resource
+from orchestrator.running.discovering import CURSOR_MAX
 
 from ..polling import free_port
 from ..standins import azure, kubernetes, podman

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from openapi_spec_validator import validate
 
-from orchestrator import records
+from orchestrator.documents import records
 
 
 @pytest.fixture

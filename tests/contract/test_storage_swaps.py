@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import snapshots
 from orchestrator.errors import CodeNotLoadable
 from orchestrator.interfaces import FileSystem
+from orchestrator.projects import snapshots
 
 from .conftest import WRITABLE
 

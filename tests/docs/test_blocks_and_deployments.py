@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from orchestrator import deployments
 from orchestrator.cli.deployment import build
+from orchestrator.projects import deployments
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

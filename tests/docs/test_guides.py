@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import expectations, yaml_texts
+from orchestrator import expectations
+from orchestrator.documents import yaml_texts
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "guides").glob("*.md"))]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import block_kinds
 from orchestrator.block import Block
+from orchestrator.kinds import block_kinds
 
 TREE = Path(__file__).resolve().parents[2]
 SLUGS = sorted(path.stem.replace("_", "-") for path in (TREE / "blocks").glob("*.py") if path.stem != "__init__")

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.documents.records import Job, State
 from orchestrator.ids import uuid7
-from orchestrator.records import Job, State
 from orchestrator.states import StateType
 from orchestrator.workers.agent import child
 
@@ -34,7 +34,7 @@ def run(
     announce_timeout: Callable[[float], None],
     **announcements: Callable[..., None],
 ) -> tuple[State, dict[str, Any] | None]:
-    """As :func:`orchestrator.runner.run_job`."""
+    """As :func:`orchestrator.running.runner.run_job`."""
     if job.state.type is not StateType.RUNNING:
         confirm_running()
     if seconds := job.parameters.get("timeout"):

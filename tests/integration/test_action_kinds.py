@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import select
 
 from orchestrator.clock import now
+from orchestrator.documents.records import State
 from orchestrator.ids import uuid7
-from orchestrator.records import State
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import (
     Action,

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
-from orchestrator import block_kinds
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput
+from orchestrator.kinds import block_kinds
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import (
@@ -422,7 +422,7 @@ class TestKindsOfBlockThatTheServerDoesNotHave:
             )  # fmt: skip
             job = claims.claim(session, agent.id, ["default"], now=now(), issue_token=tokens.issue)
         assert job is not None
-        assert job.entrypoint == "orchestrator.errands:act"
+        assert job.entrypoint == "orchestrator.running.errands:act"
         fire(TELL)
         client = client_as("")
         headers = {"Authorization": f"Bearer {job.token}"}

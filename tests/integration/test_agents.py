@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from orchestrator.clock import now
+from orchestrator.documents.records import State
 from orchestrator.errors import NotFound
-from orchestrator.records import State
 from orchestrator.server import waiters
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Event, FlowRun, WorkQueue

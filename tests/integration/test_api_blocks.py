@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from orchestrator import block_kinds, kind_facts
+from orchestrator.kinds import block_kinds, kind_facts
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.services.configuring import block_types
 from orchestrator.server.services.identity import secrets

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator import cli, deployments
+from orchestrator import cli
 from orchestrator.errors import InvalidInput
 from orchestrator.expectations.documents import FIELDS
+from orchestrator.projects import deployments
 from orchestrator.server import loops
 from orchestrator.server.db.models import Resource
 from orchestrator.server.db.session import reading, transaction

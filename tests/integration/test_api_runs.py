@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from orchestrator import records
 from orchestrator.clock import now, to_text
+from orchestrator.documents import records
 from orchestrator.server import config, waiters
 from orchestrator.server.api import holding
 

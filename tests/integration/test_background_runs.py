@@ -14,7 +14,7 @@ from orchestrator import as_completed, flow, names, task, wait
 from orchestrator.background import BackgroundFuture, flow_of
 from orchestrator.client import Client
 from orchestrator.errors import CancelledRun, FailedRun, InvalidInput, NotFound, ParameterError
-from orchestrator.parameters import json_schema
+from orchestrator.values.parameters import json_schema
 
 from ..api import ClientAs
 from ..live_api import Api

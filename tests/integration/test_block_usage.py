@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from orchestrator import clock
-from orchestrator.records import Actor
+from orchestrator.documents.records import Actor
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.loops import retention
 from orchestrator.server.services.configuring import block_usage, blocks

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from orchestrator.clock import now
-from orchestrator.records import Job, State
+from orchestrator.documents.records import Job, State
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event, FlowRun, Schedule

@@ -12,9 +12,9 @@ import pytest
 
 from orchestrator import CeleryRunner
 from orchestrator.block import use_store
-from orchestrator.block_store import ApiBlockStore
 from orchestrator.blocks.local_file_system import LocalFileSystem
 from orchestrator.errors import AccessDenied, InvalidInput
+from orchestrator.stored.block_store import ApiBlockStore
 from tests.agents import System, gone, system
 from tests.polling import until
 

@@ -12,8 +12,8 @@ from sqlalchemy import func, select, update
 
 from orchestrator import chains as rules
 from orchestrator.clock import now
+from orchestrator.documents.records import State
 from orchestrator.errors import Conflict, InvalidInput
-from orchestrator.records import State
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Action, Agent, Event, EventCursor, Firing, FlowRun, Trigger
 from orchestrator.server.services.acting import action_outbox

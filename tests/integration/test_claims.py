@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from orchestrator.clock import now
+from orchestrator.documents.records import Job
 from orchestrator.errors import NotFound
-from orchestrator.records import Job
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event, FlowRun, FlowRunState, WorkQueue
 from orchestrator.server.services.running import agents, claims, runs

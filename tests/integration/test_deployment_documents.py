@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from orchestrator import block_kinds, deployments
-from orchestrator.documents import Document
+from orchestrator.documents.deployment import Document
+from orchestrator.kinds import block_kinds
+from orchestrator.projects import deployments
 
 from ..api import ClientAs
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from orchestrator import block_kinds
 from orchestrator.clock import now
+from orchestrator.kinds import block_kinds
 from orchestrator.server.db.models import DeskItem, ExpectationOccurrence, Resource
 from orchestrator.server.db.session import transaction
 from orchestrator.server.services.acting import holds

@@ -10,10 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from orchestrator import block_kinds
 from orchestrator.clock import now
+from orchestrator.documents.records import State
 from orchestrator.errors import NotFound
-from orchestrator.records import State
+from orchestrator.kinds import block_kinds
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Discovery, Event
 from orchestrator.server.loops import discovery as loop

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import block_kinds
 from orchestrator.client import Client
 from orchestrator.errors import InvalidInput, NotFound
+from orchestrator.kinds import block_kinds
 from orchestrator.server.services.internal import FLOW_ID
 from tests.agents import System, system
 

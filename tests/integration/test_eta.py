@@ -12,8 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from orchestrator.clock import from_text, now, to_text
+from orchestrator.documents.records import Actor
 from orchestrator.ids import uuid7
-from orchestrator.records import Actor
 from orchestrator.server import loops
 from orchestrator.server.db.models import Deployment, FlowRun, Schedule
 from orchestrator.server.db.session import reading, transaction

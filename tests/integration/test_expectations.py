@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from orchestrator.documents.records import State
 from orchestrator.errors import InvalidInput
-from orchestrator.records import State
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import (

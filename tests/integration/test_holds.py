@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from orchestrator import block_kinds
 from orchestrator.clock import now, to_text
 from orchestrator.ids import uuid7
+from orchestrator.kinds import block_kinds
 from orchestrator.server import loops
 from orchestrator.server.db.models import Firing
 from orchestrator.server.db.session import transaction

@@ -13,10 +13,10 @@ from flask.testing import FlaskClient
 from orchestrator import INPUTS, cli, flow, reporting, settings, task
 from orchestrator.client import Client
 from orchestrator.clock import now, to_text
+from orchestrator.documents.records import Actor, State
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.ids import uuid7
-from orchestrator.records import Actor, State
-from orchestrator.result_storage import read_task_result
+from orchestrator.keeping.result_storage import read_task_result
 from orchestrator.server import config
 from orchestrator.server.db import session as db
 from orchestrator.server.loops import retention

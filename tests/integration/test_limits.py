@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from orchestrator.block_store import ApiBlockStore
 from orchestrator.cli import cli
 from orchestrator.client import Client
 from orchestrator.clock import now
+from orchestrator.documents.records import Actor, State
 from orchestrator.errors import TransitionRefused, Unavailable
-from orchestrator.records import Actor, State
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.services.configuring import blocks, limits
 from orchestrator.server.services.configuring.limits import Attempt
 from orchestrator.server.services.identity import tokens
 from orchestrator.server.services.running import claims, transitions
 from orchestrator.states import StateType
+from orchestrator.stored.block_store import ApiBlockStore
 
 from ..live_api import Api
 from ..polling import until

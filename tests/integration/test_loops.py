@@ -15,8 +15,8 @@ from sqlalchemy import func, select, text, update
 
 from orchestrator import clock
 from orchestrator.clock import now, to_text
+from orchestrator.documents.records import State
 from orchestrator.ids import uuid7
-from orchestrator.records import State
 from orchestrator.server import config, hints, loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Deployment, Event, FlowRun, Producer, Schedule, TaskRun, WorkQueue

@@ -22,8 +22,8 @@ from sqlalchemy import func, select
 
 from orchestrator import serializers
 from orchestrator.clock import now, to_text
+from orchestrator.documents.records import State
 from orchestrator.ids import uuid7
-from orchestrator.records import State
 from orchestrator.server import config, loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event, FlowRun, TaskRun

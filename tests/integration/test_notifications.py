@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from orchestrator import block_kinds
 from orchestrator.clock import now
+from orchestrator.documents.records import State
 from orchestrator.errors import Conflict, InvalidInput
-from orchestrator.records import State
+from orchestrator.kinds import block_kinds
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import ActionTarget, Deployment, FlowRun, WorkQueue

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from orchestrator import deployments
 from orchestrator.errors import InvalidInput
+from orchestrator.projects import deployments
 
 from ..api import ClientAs
 

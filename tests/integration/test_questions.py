@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
 from orchestrator.clock import now, to_text
+from orchestrator.documents.records import Actor, State
 from orchestrator.errors import Conflict, InvalidInput, TransitionRefused
-from orchestrator.records import Actor, State
 from orchestrator.server import answers, loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Deployment, Event, FlowQuestion, FlowRun

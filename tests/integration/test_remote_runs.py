@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from orchestrator.client import Client
+from orchestrator.documents.records import Job
 from orchestrator.errors import AccessDenied, Conflict, NotFound
-from orchestrator.records import Job
 from tests.agents import System, gone, read_pids, system
 from tests.polling import until
 

@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 
 from orchestrator import serializers
 from orchestrator.clock import now, to_text
+from orchestrator.documents.records import State
 from orchestrator.errors import InvalidInput
 from orchestrator.ids import uuid7
-from orchestrator.records import State
 from orchestrator.server import config
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Artifact, Event, FlowRun, Log, TaskRun, TaskRunState

@@ -16,7 +16,7 @@ from orchestrator.blocks.json import JSON
 from orchestrator.blocks.local_file_system import LocalFileSystem
 from orchestrator.client import Client
 from orchestrator.errors import BlockError, Conflict, InvalidInput, NotFound
-from orchestrator.result_storage import ResultStorage, read_result
+from orchestrator.keeping.result_storage import ResultStorage, read_result
 from orchestrator.server.db.models import TemplateReference
 from orchestrator.server.db.session import reading
 from tests.live_api import Api

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import select, text
 
 from orchestrator.clock import now
+from orchestrator.documents.records import Actor, State
 from orchestrator.errors import Conflict, InvalidInput, NotFound, ParameterError, TransitionRefused
 from orchestrator.ids import uuid7
-from orchestrator.records import Actor, State
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event, FlowRun, FlowRunState, Schedule, TaskRun
 from orchestrator.server.services.running import claims, runs

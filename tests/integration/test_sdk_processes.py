@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import spool
 from orchestrator.cli import main
+from orchestrator.reporting import spool
 
 from ..polling import free_port
 from ..unit.reports_server import ReportsServer

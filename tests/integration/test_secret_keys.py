@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from orchestrator.clock import now
+from orchestrator.documents.records import Actor
 from orchestrator.errors import BlockError, SettingsError
-from orchestrator.records import Actor
 from orchestrator.server.db.session import transaction
 from orchestrator.server.services.configuring import blocks, secret_keys
 from orchestrator.server.services.identity import secrets

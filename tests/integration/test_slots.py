@@ -20,8 +20,8 @@ from orchestrator import concurrency, flow, rate_limit, rate_limit_async, slots,
 from orchestrator.cli import cli
 from orchestrator.client import Client
 from orchestrator.clock import now
+from orchestrator.documents.records import Actor, State
 from orchestrator.errors import InvalidInput, NotFound, TransitionRefused
-from orchestrator.records import Actor, State
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.loops import leases
 from orchestrator.server.services import ticks

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from orchestrator import block_kinds
 from orchestrator.clock import now, to_text
 from orchestrator.ids import uuid7
+from orchestrator.kinds import block_kinds
 from orchestrator.server.db.session import transaction
 from orchestrator.server.services.mapping.suspects import weight
 from orchestrator.server.services.recording import events

@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session
 
 from orchestrator import serializers
 from orchestrator.clock import now, to_text
+from orchestrator.documents.records import Actor, Job, State
 from orchestrator.errors import Conflict, InvalidInput, TransitionRefused
 from orchestrator.ids import uuid7
-from orchestrator.records import Actor, Job, State
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Deployment, Event, FlowRun, Schedule, TaskRun, WorkQueue

@@ -13,9 +13,9 @@ from sqlalchemy import func, select, text, update
 
 from orchestrator import serializers
 from orchestrator.clock import now, to_text
+from orchestrator.documents.records import Job
 from orchestrator.errors import TransitionRefused
 from orchestrator.ids import uuid7
-from orchestrator.records import Job
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import FlowRun, FlowRunState, WorkQueue

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from orchestrator.clock import now
-from orchestrator.records import Actor
+from orchestrator.documents.records import Actor
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Block, BlockReference, DeploymentResource, Relation, Resource
 from orchestrator.server.services.configuring import block_types, block_usage, blocks

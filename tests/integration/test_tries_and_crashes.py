@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 
 from orchestrator import serializers
 from orchestrator.clock import now, to_text
+from orchestrator.documents.records import Actor, Job, State
 from orchestrator.errors import TransitionRefused
 from orchestrator.ids import uuid7
-from orchestrator.records import Actor, Job, State
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Deployment, Event, FlowRun, TaskRun, WorkQueue

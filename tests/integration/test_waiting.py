@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from orchestrator.clock import now, to_text
+from orchestrator.documents.records import WAITING_CODES
 from orchestrator.errors import NotFound
-from orchestrator.records import WAITING_CODES
 from orchestrator.server import hints
 from orchestrator.server.db.session import reading, transaction
 from orchestrator.server.services.running import waiting

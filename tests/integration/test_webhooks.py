@@ -19,7 +19,7 @@ from sqlalchemy import update
 
 from orchestrator import settings as settings_table
 from orchestrator.clock import now
-from orchestrator.records import Actor
+from orchestrator.documents.records import Actor
 from orchestrator.server.app import create_app
 from orchestrator.server.db.models import Webhook, WebhookDelivery
 from orchestrator.server.db.session import reading, transaction

@@ -11,8 +11,8 @@ import pydantic
 import pytest
 
 from orchestrator import State, allow_failure, flow, quote, task, unmapped
-from orchestrator.arguments import found_in, resolved, run_id
 from orchestrator.context import FlowRun
+from orchestrator.engine.arguments import found_in, resolved, run_id
 from orchestrator.errors import CancelledRun, FailedRun
 from orchestrator.futures import FutureList, TaskFuture
 from orchestrator.results import Completed, Failed

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.asides import Aside, Asides
-from orchestrator.steps import drive, drive_async
+from orchestrator.engine.asides import Aside, Asides
+from orchestrator.engine.steps import drive, drive_async
 
 here: ContextVar[str] = ContextVar("here", default="nowhere")
 

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 
-from orchestrator import block_kinds
 from orchestrator.block import Block, SecretDict, use_store
-from orchestrator.block_schemas import in_order
 from orchestrator.blocks.json import JSON
 from orchestrator.blocks.local_file_system import LocalFileSystem
 from orchestrator.errors import BlockError, Conflict, NotFound
 from orchestrator.interfaces import FileSystem, Secret
+from orchestrator.kinds import block_kinds
+from orchestrator.kinds.block_schemas import in_order
 
 
 class MemoryStore:
@@ -361,7 +361,7 @@ def test_a_mistyped_field_is_refused_in_code() -> None:
 
 def test_shipped_kinds_are_found_by_slug_in_a_fresh_process() -> None:
     script = (
-        "import sys; from orchestrator.block_kinds import find, known\n"
+        "import sys; from orchestrator.kinds.block_kinds import find, known\n"
         "assert not {'boto3', 'flask', 'sqlalchemy', 'celery', 'orchestrator.blocks.s3'} & {*sys.modules}\n"
         "print(*(find(s).__name__ for s in ('local-file-system', 's3', 'process', 'secret', 'json')), *known())"
     )

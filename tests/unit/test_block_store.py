@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from orchestrator.block import current_store
-from orchestrator.block_store import ApiBlockStore
 from orchestrator.client import Client
 from orchestrator.errors import BlockError
+from orchestrator.stored.block_store import ApiBlockStore
 
 from .test_client import Api
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import builds
-from orchestrator.builds import FlowFacts, compose, find_flow, flows_in, split_target
-from orchestrator.deployments import Document
 from orchestrator.errors import CodeNotLoadable, InvalidInput
+from orchestrator.projects import builds
+from orchestrator.projects.builds import FlowFacts, compose, find_flow, flows_in, split_target
+from orchestrator.projects.deployments import Document
 
 FLOW = """
 from orchestrator import flow

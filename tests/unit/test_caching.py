@@ -26,13 +26,13 @@ from orchestrator import (
     TASK_SOURCE,
     CachePolicy,
     IsolationLevel,
-    cached_results,
     flow,
     task,
 )
 from orchestrator.clock import now
 from orchestrator.context import FlowRun, TaskRun
 from orchestrator.errors import InvalidInput
+from orchestrator.keeping import cached_results
 from orchestrator.settings import Settings
 from tests.polling import until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import crontabs
+from orchestrator.timing import crontabs
 
 CRONTAB = """\
 # at night

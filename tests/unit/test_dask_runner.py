@@ -10,8 +10,8 @@ import pytest
 from distributed import LocalCluster
 
 from orchestrator import DaskRunner, flow
+from orchestrator.engine.task_runners import TaskRunner
 from orchestrator.errors import InvalidInput
-from orchestrator.task_runners import TaskRunner
 
 from . import runner_tasks as do
 from .test_runners_alike import (  # noqa: F401

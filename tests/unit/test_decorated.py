@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator import Flow, Task, builds, context, flow, task
-from orchestrator.decorated import NAME_MAX
+from orchestrator import Flow, Task, context, flow, task
+from orchestrator.engine.decorated import NAME_MAX
 from orchestrator.errors import InvalidInput
-from orchestrator.loading import load_flow
+from orchestrator.projects import builds
+from orchestrator.projects.loading import load_flow
 
 Reports = Callable[..., list[dict[str, Any]]]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator import spool
 from orchestrator.client import Client
-from orchestrator.delivery import Away, Delivery, joined
-from orchestrator.spool import Batch
+from orchestrator.reporting import spool
+from orchestrator.reporting.delivery import Away, Delivery, joined
+from orchestrator.reporting.spool import Batch
 
 from .reports_server import ReportsServer
 

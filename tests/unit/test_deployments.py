@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import deployments
-from orchestrator.deployments import Document
 from orchestrator.errors import InvalidInput
+from orchestrator.projects import deployments
+from orchestrator.projects.deployments import Document
 
 SMALL = "flow: f\nname: n\nentrypoint: flow.py:f\n"
 SCHEMA = {

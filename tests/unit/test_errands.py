@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from orchestrator import block, block_kinds, discovering, errands
-from orchestrator.discovering import Look
+from orchestrator import block
 from orchestrator.errors import BlockError, Unavailable
 from orchestrator.interfaces import Discoverable, Observed, Related, Resource
+from orchestrator.kinds import block_kinds
+from orchestrator.running import discovering, errands
+from orchestrator.running.discovering import Look
 
 KIND = """
 from orchestrator import Block

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 import orchestrator.examples
-from orchestrator import builds, snapshots
 from orchestrator.errors import InvalidInput
+from orchestrator.projects import builds, snapshots
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = Path(orchestrator.examples.__file__).resolve().parent / "flights"

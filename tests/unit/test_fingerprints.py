@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import fingerprints
-from orchestrator.typed_json import NotExact, TooLarge
+from orchestrator.values import fingerprints
+from orchestrator.values.typed_json import NotExact, TooLarge
 
 from .test_typed_json import VALUES, same
 

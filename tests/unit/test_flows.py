@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import Cancelled, Completed, Failed, State, exponential_backoff, flow, tags, task, tracking
+from orchestrator import Cancelled, Completed, Failed, State, exponential_backoff, flow, tags, task
 from orchestrator.errors import CancelledRun, FailedRun, InvalidInput, ParameterError, TimedOut
+from orchestrator.observing import tracking
 from orchestrator.states import StateType
 
 Reports = Callable[..., list[dict[str, Any]]]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from orchestrator import Cancelled, Crashed, flow, get_run_logger, task
+from orchestrator.engine.hooks import FLOW_HOOKS
 from orchestrator.errors import InvalidInput, ParameterError
-from orchestrator.hooks import FLOW_HOOKS
 
 Reports = Callable[..., list[dict[str, Any]]]
 

@@ -79,10 +79,10 @@ def test_import_orchestrator_loads_names_only() -> None:
         "orchestrator.client",
         "orchestrator.reporting",
         "orchestrator.block",
-        "orchestrator.schedules",
+        "orchestrator.timing.schedules",
         "orchestrator.flows",
         "orchestrator.tasks",
-        "orchestrator.runner",
+        "orchestrator.running.runner",
     ],
 )
 def test_the_sdk_loads_nothing_of_the_server(module: str) -> None:

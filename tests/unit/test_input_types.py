@@ -12,9 +12,9 @@ import pydantic
 import pytest
 from typing_extensions import TypedDict
 
+from orchestrator.asking.input_types import input_type, key_prefix, plain
+from orchestrator.asking.run_inputs import RunInput
 from orchestrator.errors import InvalidInput
-from orchestrator.input_types import input_type, key_prefix, plain
-from orchestrator.run_inputs import RunInput
 
 
 class Approval(RunInput):

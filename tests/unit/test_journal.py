@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.journal import Journal, left
+from orchestrator.reporting.journal import Journal, left
 
 
 def test_what_is_not_settled_is_left_with_its_number(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_disk_without_room_is_noticed_at_once(tmp_path: Path) -> None:
 
 def test_it_outlives_a_killed_process(tmp_path: Path) -> None:
     code = (
-        "import os, sys, uuid; from pathlib import Path; from orchestrator.journal import Journal\n"
+        "import os, sys, uuid; from pathlib import Path; from orchestrator.reporting.journal import Journal\n"
         "journal = Journal(Path(sys.argv[1]), uuid.UUID(int=1))\n"
         "for number in range(1000): journal.add(b'%d' % number)\n"
         "os.kill(os.getpid(), 9)"

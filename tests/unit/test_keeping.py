@@ -15,13 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import flow, keeping, masking, settings, task
+from orchestrator import flow, masking, settings, task
 from orchestrator.context import FlowRun
+from orchestrator.engine.steps import drive, drive_async
 from orchestrator.errors import InvalidInput
 from orchestrator.flows import Flow, concluded, run_steps
+from orchestrator.keeping import shelves as keeping
 from orchestrator.results import State
 from orchestrator.serializers import dumps, loads
-from orchestrator.steps import drive, drive_async
 
 Reports = Callable[..., list[dict[str, Any]]]
 #: How often which call was run.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import CodeNotLoadable
-from orchestrator.loading import load_flow
+from orchestrator.projects.loading import load_flow
 
 FLOW = "from orchestrator import flow\n\n\n@flow\ndef {name}():\n    return {value}\n"
 

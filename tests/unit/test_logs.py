@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator import flow, get_run_logger, task
-from orchestrator.logs import RunHandler, Tee, cut
+from orchestrator.observing.logs import RunHandler, Tee, cut
 
 Reports = Callable[..., list[dict[str, Any]]]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.output_lines import Budget, Lines
+from orchestrator.observing.output_lines import Budget, Lines
 
 
 def cut(*pieces: bytes, line_max: int = 1000, size: int = 100_000) -> tuple[list[str], Budget]:

@@ -14,8 +14,8 @@ import jsonschema
 import pydantic
 import pytest
 
-from orchestrator import parameters
 from orchestrator.errors import ParameterError
+from orchestrator.values import parameters
 
 
 class Colour(enum.Enum):

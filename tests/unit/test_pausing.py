@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from orchestrator import context, settings
-from orchestrator.awaiting import either
+from orchestrator.asking.awaiting import either
+from orchestrator.asking.pausing import pause_flow_run, resume_flow_run, suspend_flow_run
+from orchestrator.asking.run_inputs import AutomaticRunInput, RunInput, RunInputMetadata, receive_input
 from orchestrator.context import FlowRun
+from orchestrator.engine.timeouts import Leave
 from orchestrator.errors import Conflict, FlowPauseTimedOut, InputTimedOut, InvalidInput
-from orchestrator.pausing import pause_flow_run, resume_flow_run, suspend_flow_run
-from orchestrator.run_inputs import AutomaticRunInput, RunInput, RunInputMetadata, receive_input
 from orchestrator.states import StateType
-from orchestrator.timeouts import Leave
 
 from .cli.api import Api, serving
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.pipes import PipeSink, encode, frames
+from orchestrator.reporting.pipes import PipeSink, encode, frames
 
 
 def test_a_pipe_carries_frames_whole_whatever_the_cuts() -> None:

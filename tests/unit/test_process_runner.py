@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import ProcessRunner, flow, process_runner, task
+from orchestrator import ProcessRunner, flow, task
 from orchestrator.errors import CrashedRun, InvalidInput, TimedOut
+from orchestrator.task_runners import process_runner
 
 from ..agents import gone
 from ..polling import until

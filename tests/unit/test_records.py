@@ -8,9 +8,19 @@ from datetime import datetime, timezone
 import pytest
 
 from orchestrator import serializers
+from orchestrator.documents.records import (
+    Actor,
+    FlowRun,
+    Infrastructure,
+    Job,
+    Record,
+    Reference,
+    Registration,
+    State,
+    TaskRun,
+)
+from orchestrator.documents.records import Storage as StorageRecord
 from orchestrator.ids import uuid7
-from orchestrator.records import Actor, FlowRun, Infrastructure, Job, Record, Reference, Registration, State, TaskRun
-from orchestrator.records import Storage as StorageRecord
 from orchestrator.states import StateType
 
 AT = datetime(2026, 1, 31, 12, 0, 0, 5, tzinfo=timezone.utc)

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import reporting, spool
+from orchestrator import reporting
 from orchestrator.client import Client
-from orchestrator.reporting import Reporter, outbox
+from orchestrator.reporting import Reporter, outbox, spool
 
 from ..polling import free_port, until
 from .reports_server import ReportsServer
@@ -99,7 +99,7 @@ def test_items_from_many_threads_all_arrive(server: ReportsServer, make: Callabl
 def test_failures_lose_and_double_nothing(
     server: ReportsServer, make: Callable[..., Reporter], failure: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("orchestrator.delivery.SHUT_OUT", 0.05)
+    monkeypatch.setattr("orchestrator.reporting.delivery.SHUT_OUT", 0.05)
     answers = iter([failure] * 3)
     server.fail = lambda body: next(answers, None)
     reporter = make(server.url)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput
-from orchestrator.retries import FAIL, HEADER_MAX, RETRY, Retries, after_header, asked_wait, exponential_backoff
+from orchestrator.timing.retries import FAIL, HEADER_MAX, RETRY, Retries, after_header, asked_wait, exponential_backoff
 
 seconds = st.floats(min_value=0, max_value=1e6, allow_nan=False)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import runner
-from orchestrator.records import Job, State, Storage
+from orchestrator.documents.records import Job, State, Storage
+from orchestrator.running import runner
 from orchestrator.serializers import dumps, loads
 from orchestrator.states import StateType
 

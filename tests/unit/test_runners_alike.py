@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from orchestrator import ProcessRunner, State, TaskFuture, ThreadRunner, flow, tags, unmapped
+from orchestrator.engine.task_runners import TaskRunner
 from orchestrator.errors import CancelledRun
-from orchestrator.task_runners import TaskRunner
 
 from ..polling import until
 from . import runner_tasks as do

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import ScheduleError
-from orchestrator.schedules import ScheduleSpec, next_times, parse
+from orchestrator.timing.schedules import ScheduleSpec, next_times, parse
 
 UTC = timezone.utc
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from orchestrator import settings
 from orchestrator.errors import InvalidInput
 from orchestrator.ids import uuid7
-from orchestrator.kept_files import KeptFiles
-from orchestrator.sealing import INLINE_MAX, Seal
+from orchestrator.keeping.kept_files import KeptFiles
+from orchestrator.task_runners.sealing import INLINE_MAX, Seal
 
 KEY, JOB = b"k" * 32, uuid7()
 

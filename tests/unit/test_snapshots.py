@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import snapshots
 from orchestrator.blocks.local_file_system import LocalFileSystem
 from orchestrator.errors import CodeNotLoadable, InvalidInput, Unavailable
+from orchestrator.projects import snapshots
 
 
 class Counting(LocalFileSystem):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import spool
-from orchestrator.spool import Batch, Spool
+from orchestrator.reporting import spool
+from orchestrator.reporting.spool import Batch, Spool
 
 
 def batch(first: int, count: int = 2, size: int = 1) -> Batch:

@@ -15,8 +15,8 @@ import pytest
 
 from orchestrator import Failed, ProcessRunner, context, flow, get_run_logger, tags, task
 from orchestrator.background import flow_of
+from orchestrator.engine.timeouts import ALARMS
 from orchestrator.errors import FailedRun, InvalidInput, TimedOut
-from orchestrator.timeouts import ALARMS
 
 Reports = Callable[..., list[dict[str, Any]]]
 

@@ -16,7 +16,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator import ProcessRunner, ThreadRunner, allow_failure, flow, quote, task, tracking, unmapped
+from orchestrator import ProcessRunner, ThreadRunner, allow_failure, flow, quote, task, unmapped
+from orchestrator.observing import tracking
 from orchestrator.results import State
 
 EXAMPLES = int(os.environ.get("ORCHESTRATOR_TEST_EXAMPLES", "30"))

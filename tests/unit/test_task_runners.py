@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from orchestrator.engine.task_runners import ThreadRunner
 from orchestrator.errors import InvalidInput
 from orchestrator.futures import TaskFuture, wait
 from orchestrator.results import Completed
-from orchestrator.task_runners import ThreadRunner
 
 
 def prepared(work: Any) -> TaskFuture[Any]:

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from orchestrator import runner
 from orchestrator.client import Client
+from orchestrator.documents.records import Job
 from orchestrator.errors import InvalidInput
 from orchestrator.interfaces import LaunchSpec
 from orchestrator.masking import here
-from orchestrator.records import Job
+from orchestrator.running import runner
 from orchestrator.settings import load
-from orchestrator.template_values import ApiLookup, resolved
+from orchestrator.stored.template_values import ApiLookup, resolved
 from orchestrator.workers.agent.infrastructure import Infrastructures
 
 from .cli.api import Api, serving

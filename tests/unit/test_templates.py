@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.documents.templates import holds_template, names_in, resolve, without_templates
 from orchestrator.errors import InvalidInput
-from orchestrator.templates import holds_template, names_in, resolve, without_templates
 
 
 class Values:

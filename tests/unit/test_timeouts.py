@@ -11,9 +11,9 @@ from types import FrameType
 
 import pytest
 
-from orchestrator import timeouts
+from orchestrator.engine import timeouts
+from orchestrator.engine.timeouts import Alarm, Terminated, TimeIsUp
 from orchestrator.errors import InvalidInput
-from orchestrator.timeouts import Alarm, Terminated, TimeIsUp
 
 
 def installed() -> tuple[object, object, bool]:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from orchestrator import flow, settings, tracking
+from orchestrator import flow, settings
 from orchestrator.context import FlowRun, new_id, running
+from orchestrator.observing import tracking
 
 Reports = Callable[..., list[dict[str, Any]]]
 

@@ -19,9 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import serializers, typed_json
+from orchestrator import serializers
 from orchestrator.errors import InvalidInput
-from orchestrator.typed_json import NotExact
+from orchestrator.values import typed_json
+from orchestrator.values.typed_json import NotExact
 
 Point = namedtuple("Point", "x y")
 

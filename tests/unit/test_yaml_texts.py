@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from orchestrator import yaml_texts
+from orchestrator.documents import yaml_texts
 
 
 def test_words_and_times_are_texts() -> None:

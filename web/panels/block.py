@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from orchestrator.block import REFERENCE
-from orchestrator.block_schemas import rotated
 from orchestrator.clock import from_text
 from orchestrator.errors import Conflict, InvalidInput, OrchestratorError
+from orchestrator.kinds.block_schemas import rotated
 from orchestrator.serializers import loads
 from orchestrator.server.db.models import Block, BlockChange, BlockType, Event, Resource
 from orchestrator.server.schemas.blocks import BlockInputSchema

@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 from sqlalchemy.orm import Session
 
-from orchestrator import yaml_texts
 from orchestrator.chains.documents import STEP_KEYS
-from orchestrator.documents import not_json
+from orchestrator.documents import yaml_texts
+from orchestrator.documents.deployment import not_json
 from orchestrator.errors import InvalidInput, NotFound
 from orchestrator.serializers import dumps, loads
 from orchestrator.server.services.deploying import deployments

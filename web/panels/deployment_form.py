@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 
 from orchestrator import serializers
 from orchestrator.errors import Conflict, InvalidInput, OrchestratorError, ScheduleError
-from orchestrator.schedules import FIELDS, next_times, parse
 from orchestrator.server.db.models import Block, Deployment
 from orchestrator.server.schemas.deployments import DeploymentInputSchema
 from orchestrator.server.schemas.errands import PathInputSchema
@@ -23,6 +22,7 @@ from orchestrator.server.services.deploying import deployment_documents, deploym
 from orchestrator.server.services.paging import LIMIT_MAX
 from orchestrator.server.services.running import agents, work_queues
 from orchestrator.server.services.running.errands import DEFAULT_QUEUE
+from orchestrator.timing.schedules import FIELDS, next_times, parse
 
 from .deployments import refusal
 

@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from orchestrator import serializers, triggers
+from orchestrator.documents.records import Actor
 from orchestrator.errors import Conflict, InvalidInput, NotFound, OrchestratorError
-from orchestrator.records import Actor
 from orchestrator.server.db.models import Chain, Trigger
 from orchestrator.server.db.models.trigger import SHORT_FORM
 from orchestrator.server.event_catalogue import EVENTS

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
+from orchestrator.documents.yaml_texts import Dateless
 from orchestrator.triggers import span
 from orchestrator.triggers.sentences import time_text
-from orchestrator.yaml_texts import Dateless
 
 #: Kinds of field that may hold several lines.
 LINES = ("prose", "json", "mapping")

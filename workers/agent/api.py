@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.client import Client
-from orchestrator.records import Job, Registration
+from orchestrator.documents.records import Job, Registration
 
 #: Seconds beyond the wait that was asked for before a held call is given up.
 PATIENCE = 10.0

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from orchestrator import masking, settings
+from orchestrator.documents.records import Job, State
 from orchestrator.errors import OrchestratorError
-from orchestrator.pipes import frames
-from orchestrator.records import Job, State
-from orchestrator.runner import call_hooks, fetch_project, run_job
+from orchestrator.reporting.pipes import frames
+from orchestrator.running.runner import call_hooks, fetch_project, run_job
 from orchestrator.serializers import dumps, loads
 from orchestrator.states import StateType
 

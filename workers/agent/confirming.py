@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from orchestrator.client import Client, patiently
+from orchestrator.documents.records import FlowRun, Job, State
 from orchestrator.errors import Conflict, NotFound, OrchestratorError
-from orchestrator.records import FlowRun, Job, State
 from orchestrator.states import StateType, is_over
 
 from .api import AgentApi, back_off

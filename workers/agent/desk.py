@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from orchestrator.documents.records import Job
 from orchestrator.errors import NotFound, OrchestratorError
 from orchestrator.ids import uuid7
-from orchestrator.records import Job
 from orchestrator.reporting import Reporter
 
 from .api import AgentApi

@@ -12,7 +12,7 @@ From the child come reports (items as ``POST reports`` takes them) and, told apa
 =============  ======================================  =====================================================
 
 To the child go ``job`` (first, once) and ``go`` (an empty object). The frames are those of
-:class:`orchestrator.pipes.PipeSink`.
+:class:`orchestrator.reporting.pipes.PipeSink`.
 """
 
 from __future__ import annotations

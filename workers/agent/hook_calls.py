@@ -10,9 +10,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.hooks import ENDS
+from orchestrator.documents.records import State
+from orchestrator.engine.hooks import ENDS
 from orchestrator.interfaces import LaunchSpec, Running
-from orchestrator.records import State
 
 from .hosting import Started
 from .launcher import Child

@@ -7,8 +7,8 @@ import threading
 import uuid
 from typing import Any
 
+from orchestrator.documents.records import Registration
 from orchestrator.errors import AccessDenied, InvalidInput, OrchestratorError
-from orchestrator.records import Registration
 
 from .api import AgentApi, back_off
 

@@ -6,7 +6,7 @@ import logging
 import socket
 from collections.abc import Callable
 
-from orchestrator.pipes import frames
+from orchestrator.reporting.pipes import frames
 
 from . import frames as wire
 

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from orchestrator import template_values
 from orchestrator.block import Block
-from orchestrator.block_kinds import installed
 from orchestrator.client import Client, patiently
+from orchestrator.documents.records import Job
 from orchestrator.errors import BlockError, OrchestratorError
 from orchestrator.interfaces import Infrastructure, LaunchSpec, ProcessHost, Running
+from orchestrator.kinds.block_kinds import installed
 from orchestrator.masking import secrets_in
-from orchestrator.records import Job
+from orchestrator.stored import template_values
 
 from .launcher import LaunchFailed
 

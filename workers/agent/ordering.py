@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.pipes import PipeSink
+from orchestrator.reporting.pipes import PipeSink
 
 _MARK = re.compile(rb"\x1eO(\d{1,12})\x1e")
 #: What may be the beginning of a mark, at the end of what was read.

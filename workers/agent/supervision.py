@@ -15,13 +15,13 @@ from datetime import timedelta
 from typing import Any, cast
 
 from orchestrator.clock import now, to_text
+from orchestrator.documents.records import Job, State
+from orchestrator.engine.hooks import ENDS
 from orchestrator.errors import NotFound, OrchestratorError
-from orchestrator.hooks import ENDS
 from orchestrator.ids import time_of, uuid7, uuid7_from
 from orchestrator.interfaces import Elsewhere, LaunchSpec, Running
 from orchestrator.masking import Masks
-from orchestrator.output_lines import Budget, Lines
-from orchestrator.records import Job, State
+from orchestrator.observing.output_lines import Budget, Lines
 from orchestrator.states import TERMINAL, StateType
 
 from . import frames as wire

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.documents.records import Job, State
 from orchestrator.interfaces import LaunchSpec, ProcessHost, Running
-from orchestrator.records import Job, State
 
 from .launcher import Launcher
 from .verdict import Ask

@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.records import State
+from orchestrator.documents.records import State
 from orchestrator.states import TERMINAL, StateType
 
 from .processes import signal_name

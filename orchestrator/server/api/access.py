@@ -15,8 +15,8 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from ... import names
 from ...clock import now
+from ...documents.records import Actor
 from ...errors import AccessDenied, NotFound
-from ...records import Actor
 from ...settings import Settings
 from ..db.session import reading
 from ..services.identity import keys, tokens

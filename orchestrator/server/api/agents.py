@@ -9,8 +9,8 @@ from typing import Any
 from flask import Response
 
 from ...clock import now
+from ...documents.records import Job, Registration
 from ...errors import NotFound
-from ...records import Job, Registration
 from .. import waiters
 from ..config import current
 from ..db.session import reading, transaction

@@ -10,9 +10,9 @@ import threading
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from ... import block_kinds, kind_facts
 from ...clock import now
 from ...errors import BlockError
+from ...kinds import block_kinds, kind_facts
 from ..config import current
 from ..db.session import reading, transaction
 from ..services import ticks

@@ -10,8 +10,9 @@ from typing import Any
 from flask import Response, request
 from sqlalchemy.orm import Session
 
-from ... import names, records
+from ... import names
 from ...clock import now
+from ...documents import records
 from ...errors import InvalidInput
 from ...states import StateType
 from ..db.models import Deployment

@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 
 from ...clock import now
 from ...errors import InvalidInput, NotFound, ScheduleError
-from ...schedules import zone_of
+from ...timing.schedules import zone_of
 from ..db.models import SavedForm
 from ..db.session import reading, transaction
 from ..schemas import desk as schemas

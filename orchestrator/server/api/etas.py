@@ -7,7 +7,7 @@ from datetime import datetime
 from flask import Response
 
 from ...errors import InvalidInput, ScheduleError
-from ...schedules import zone_of
+from ...timing.schedules import zone_of
 from ..services.mapping import eta, eta_rules
 from .resource import answer
 

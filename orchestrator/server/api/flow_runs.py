@@ -9,8 +9,8 @@ from typing import Any
 from flask import Response
 
 from ...clock import now
+from ...documents.records import State
 from ...errors import AccessDenied
-from ...records import State
 from ...states import StateType
 from ..db.models import FlowRunState
 from ..db.session import reading, transaction

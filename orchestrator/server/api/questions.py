@@ -10,8 +10,8 @@ from flask import Response
 from sqlalchemy.orm import Session
 
 from ...clock import now
+from ...documents.records import Actor
 from ...errors import NotFound
-from ...records import Actor
 from .. import answers
 from ..db.models import FlowMessage, FlowQuestion
 from ..db.models.flow_question import PENDING

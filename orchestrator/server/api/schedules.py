@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response
 
 from ...clock import now
-from ...schedules import next_times, parse
+from ...timing.schedules import next_times, parse
 from ..db.models import Schedule
 from ..db.session import reading, transaction
 from ..schemas import schedules as schemas

@@ -16,8 +16,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from ...clock import to_text
+from ...documents.records import Actor, State
 from ...errors import TransitionRefused
-from ...records import Actor, State
 from ...states import LOST, SUSPENDED, SUSPENDING, StateType
 from ..config import current, lease_by_hand
 from ..services import ticks

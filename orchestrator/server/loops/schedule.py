@@ -16,9 +16,9 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ...documents.records import Actor
 from ...errors import ScheduleError
-from ...records import Actor
-from ...schedules import ScheduleSpec, next_times
+from ...timing.schedules import ScheduleSpec, next_times
 from ..db.models import Deployment, FlowRun, Schedule
 from ..services.deploying.schedules import spec_of
 from ..services.running.runs import new_row

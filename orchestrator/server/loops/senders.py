@@ -14,9 +14,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from ... import block_kinds
 from ...block import Block
 from ...errors import OrchestratorError
+from ...kinds import block_kinds
 from ...masking import Masks, secrets_in
 
 #: Things that are done at once.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ...clock import to_text
-from ...records import State
+from ...documents.records import State
 from ...states import LOST, SUSPENDED, SUSPENDING, TERMINAL, UNSUCCESSFUL, StateType, is_allowed
 from .move import Decision, Effect, Move, Rule
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import ClassVar
 
-from ...records import State
+from ...documents.records import State
 from ...states import SUSPENDED, SUSPENDING, TERMINAL, StateType
 
 

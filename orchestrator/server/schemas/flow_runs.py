@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from ...records import WAITING_CODES
+from ...documents.records import WAITING_CODES
 from .base import ActorSchema, Instant, Json, Mapping, PageQuery, ReferenceSchema, StateKind, Strict, page_of
 
 

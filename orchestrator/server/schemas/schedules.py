@@ -1,4 +1,4 @@
-"""Schedules. When they fire is checked by :mod:`orchestrator.schedules`; here are the kinds of their fields."""
+"""Schedules. When they fire is checked by :mod:`orchestrator.timing.schedules`; here are the kinds of their fields."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from ... import serializers
+from ...documents.templates import without_templates
 from ...errors import ParameterError
-from ...templates import without_templates
 
 #: No schema may have us fetch another one.
 NO_FETCHING: Registry[Any] = Registry()

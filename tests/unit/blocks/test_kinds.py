@@ -8,7 +8,6 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from orchestrator import block_kinds
 from orchestrator.block import Block
 from orchestrator.blocks.json import JSON
 from orchestrator.blocks.local_file_system import LocalFileSystem
@@ -16,6 +15,7 @@ from orchestrator.blocks.process import Process
 from orchestrator.blocks.s3 import S3
 from orchestrator.blocks.secret import Secret
 from orchestrator.interfaces import LaunchSpec, Running
+from orchestrator.kinds import block_kinds
 
 SHIPPED: list[type[Block]] = [JSON, LocalFileSystem, Process, S3, Secret]
 

@@ -13,7 +13,6 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import make_url
 
-from orchestrator import block_kinds
 from orchestrator.block import Block
 from orchestrator.blocks.bigquery import BigQuery
 from orchestrator.blocks.database_credentials import DatabaseCredentials
@@ -29,6 +28,7 @@ from orchestrator.blocks.sql_database import SQLDatabase
 from orchestrator.blocks.sql_template import SQLTemplate
 from orchestrator.errors import AccessDenied, BlockError, InvalidInput, NotFound, OrchestratorError, Unavailable
 from orchestrator.interfaces import Database, Observed
+from orchestrator.kinds import block_kinds
 
 from ...polling import free_port
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator import block_kinds
 from orchestrator.blocks.process import Process
+from orchestrator.kinds import block_kinds
 
 from .conftest import Cli
 from .fake_api import FakeApi, fake_api_fixture  # noqa: F401 - pytest finds them here

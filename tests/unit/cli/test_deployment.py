@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import deployments
 from orchestrator.block import use_store
 from orchestrator.blocks.json import JSON
 from orchestrator.blocks.local_file_system import LocalFileSystem
-from orchestrator.deployments import Document
+from orchestrator.projects import deployments
+from orchestrator.projects.deployments import Document
 
 from ..test_block import MemoryStore
 from .conftest import Cli, Done

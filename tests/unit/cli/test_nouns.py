@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import emitting, settings
+from orchestrator import settings
 from orchestrator.cli import event
+from orchestrator.observing import emitting
 from orchestrator.server.db.models.event import KINDS, SOURCES
 
 from ...polling import one_line

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.cli.output import confirm, emit, fail, to_plain
 from orchestrator.cli.times import INSTANT, is_instant, local_text, read_instant
-from orchestrator.records import Reference, State
+from orchestrator.documents.records import Reference, State
 from orchestrator.states import StateType
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)

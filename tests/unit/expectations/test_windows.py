@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import InvalidInput
 from orchestrator.expectations import BUILT_IN, Calendar, Timetable, add_counted, calendars
-from orchestrator.schedules import ScheduleSpec, parse
+from orchestrator.timing.schedules import ScheduleSpec, parse
 
 UTC = timezone.utc
 BERLIN = ZoneInfo("Europe/Berlin")

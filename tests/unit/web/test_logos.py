@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator import block_kinds
+from orchestrator.kinds import block_kinds
 from orchestrator.web import looks
 from orchestrator.web.icons import icon
 from orchestrator.web.logos import PLAIN, logo

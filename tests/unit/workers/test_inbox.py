@@ -11,9 +11,9 @@ import pytest
 
 from orchestrator.client import Client
 from orchestrator.clock import now
+from orchestrator.documents.records import Infrastructure, Job, State
 from orchestrator.interfaces import LaunchSpec
-from orchestrator.pipes import PipeSink
-from orchestrator.records import Infrastructure, Job, State
+from orchestrator.reporting.pipes import PipeSink
 from orchestrator.states import StateType
 from orchestrator.workers.agent.frames import encode
 from orchestrator.workers.agent.inbox import Inbox

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.pipes import frames
+from orchestrator.reporting.pipes import frames
 from orchestrator.workers.agent.ordering import Marked, OrderedSink
 
 

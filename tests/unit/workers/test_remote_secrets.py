@@ -6,7 +6,7 @@ import uuid
 from typing import Any, cast
 
 from orchestrator.clock import now
-from orchestrator.records import Infrastructure, Job, State
+from orchestrator.documents.records import Infrastructure, Job, State
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
 from orchestrator.workers.agent.supervision import Supervision

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from orchestrator.clock import now
+from orchestrator.documents.records import Job, State, Storage
 from orchestrator.interfaces import LaunchSpec
-from orchestrator.records import Job, State, Storage
 from orchestrator.serializers import loads
 from orchestrator.states import StateType
 from orchestrator.workers.agent import hook_calls, processes

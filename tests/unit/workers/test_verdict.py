@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.records import State
+from orchestrator.documents.records import State
 from orchestrator.states import StateType
 from orchestrator.workers.agent.verdict import Ask, Facts, verdict
 

@@ -21,7 +21,7 @@ class BlockChange(Base):
     id: Mapped[Key]
     block_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("block.id", ondelete="CASCADE"))
     at: Mapped[datetime] = mapped_column(index=True)
-    #: As :class:`orchestrator.records.Actor` writes it.
+    #: As :class:`orchestrator.documents.records.Actor` writes it.
     by: Mapped[Json]
     verb: Mapped[str]
     #: A list of ``{"field", "secret", "before", "after"}``.

@@ -18,7 +18,7 @@ class BlockLoad(Base):
 
     block_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("block.id", ondelete="CASCADE"), primary_key=True)
     day: Mapped[date] = mapped_column(primary_key=True, index=True)
-    #: ``run``, ``agent``, ``api-key`` or ``server``, as of :class:`orchestrator.records.Actor`.
+    #: ``run``, ``agent``, ``api-key`` or ``server``, as of :class:`orchestrator.documents.records.Actor`.
     kind: Mapped[str] = mapped_column(primary_key=True)
     #: What one row counts: id of the deployment, else of the flow, for runs; the actor's id or name for others.
     loader: Mapped[str] = mapped_column(primary_key=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from ....records import Actor
+from ....documents.records import Actor
 from ...db.models import Action, Firing, Trigger
 from . import action_kinds, sandbox
 from .action_kind import Asked, Kind

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 from sqlalchemy.orm import Session
 
 from ....clock import duration, from_text
+from ....documents.records import Actor
 from ....errors import InvalidInput
-from ....records import Actor
 from . import sandbox
 
 #: What templates of actions know; :mod:`.action_templates` says what each is.

@@ -20,9 +20,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from .... import block_kinds
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound, OrchestratorError, Unavailable
-from ....records import Actor
+from ....kinds import block_kinds
 from ....states import TERMINAL, StateType
 from ...db.models import Action, Block, Deployment, Firing, FlowRun, Trigger
 from ..configuring import block_references, blocks

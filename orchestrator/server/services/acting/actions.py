@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, NotFound
 from ....ids import uuid7
-from ....records import Actor
 from ... import hints
 from ...db.json_text import json_text
 from ...db.models import Action, Event, Expectation, Firing, Trigger

@@ -17,9 +17,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ....clock import to_text
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
 from ....ids import uuid7, uuid7_floor
-from ....records import Actor
 from ....triggers.matching import Selector, like, matches, selector_text
 from ...db.models import DeploymentHold, Firing, FlowRun, Hold
 from ..mapping import touching

@@ -22,8 +22,8 @@ from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from ....documents.template_parts import REFUSED
 from ....errors import InvalidInput
-from ....template_parts import REFUSED
 
 #: Longest template, and longest text that is made, in characters.
 LONGEST_TEMPLATE, LONGEST = 100_000, 1_000_000

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import InvalidInput
 from ....ids import uuid7
-from ....records import Actor
 from ...config import current
 from ...db.models import Firing
 from ..configuring import blocks

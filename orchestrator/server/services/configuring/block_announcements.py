@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ....records import Actor
+from ....documents.records import Actor
 from ...db.models import Block
 from ..recording.announcements import announce, resource
 from .block_lookup import label

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....ids import uuid7
 from ....masking import MASK
-from ....records import Actor
 from ....serializers import dumps
 from ...db.models import Block, BlockChange
 from ..paging import Page, check_limit, decode_id, page

@@ -13,12 +13,12 @@ import orjson
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from .... import block_kinds
 from ....clock import now as present_instant
+from ....documents.records import Actor
 from ....errors import Conflict, NotFound
 from ....ids import uuid7
-from ....kind_facts import Installed
-from ....records import Actor
+from ....kinds import block_kinds
+from ....kinds.kind_facts import Installed
 from ...db.models import Block, BlockSchema, BlockType
 from ..json_schemas import check_schema
 from ..recording.announcements import announce, resource

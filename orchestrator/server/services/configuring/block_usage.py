@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ....records import Actor
+from ....documents.records import Actor
 from ...db.models.trigger import SHORT_FORM
 from ..statements import execute, fetch
 

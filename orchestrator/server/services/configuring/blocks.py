@@ -11,12 +11,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ....block_schemas import rotated
 from ....clock import now as present_instant
+from ....documents.records import Actor
 from ....errors import BlockError, Conflict, InvalidInput
 from ....ids import uuid7
+from ....kinds.block_schemas import rotated
 from ....masking import MASK
-from ....records import Actor
 from ...db.models import Block, BlockType
 from ..identity import secrets
 from ..json_schemas import problems

@@ -22,9 +22,9 @@ from sqlalchemy.orm import Session
 
 from .... import clock
 from ....clock import to_text
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound, TransitionRefused
 from ....ids import uuid7
-from ....records import Actor
 from ...db.models import Block, ResourceLimit
 from ..paging import Page, check_limit, decode, page
 from ..recording.announcements import announce, resource

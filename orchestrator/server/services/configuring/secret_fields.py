@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from ....block_schemas import holds_secret
+from ....kinds.block_schemas import holds_secret
 from ....masking import MASK
 
 #: Place of a value in a document: names, and numbers in lists.

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import BlockError
-from ....records import Actor
 from ...db.models import Block, Webhook
 from ..identity import secrets
 from ..recording.announcements import announce

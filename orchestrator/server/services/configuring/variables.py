@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
 from ....ids import uuid7
-from ....records import Actor
 from ....serializers import dumps
 from ...db.models import Variable
 from ..paging import Page, check_limit, decode, page

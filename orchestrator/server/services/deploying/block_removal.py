@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import update as sql_update
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict
-from ....records import Actor
 from ...db.models import Block, Deployment
 from ..configuring import block_history, block_references, block_usage
 from ..configuring.block_announcements import announce_block, changes

@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import InvalidInput, NotFound
-from ....records import Actor
 from ...db.models import Block, Deployment
 from ..configuring import block_usage, blocks
 from ..configuring.block_history import differences

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from .... import documents
+from ....documents import deployment as documents
 from ...db.models import Block, Deployment, Schedule
 from ..configuring import blocks
 from ..expecting import expectations

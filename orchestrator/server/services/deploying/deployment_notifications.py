@@ -14,8 +14,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import InvalidInput, NotFound
-from ....records import Actor
 from ...db.models import Block, Deployment, Trigger
 from ...db.models.trigger import SHORT_FORM as PREFIX
 from ..configuring.block_lookup import get, label

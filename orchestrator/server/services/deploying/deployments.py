@@ -12,9 +12,9 @@ from sqlalchemy import Select, select, text, tuple_, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Session, lazyload, selectinload
 
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
 from ....ids import uuid7
-from ....records import Actor
 from ....states import WAITING
 from ...db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
 from ..expecting import expectations

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ....block_schemas import holds_secret
 from ....errors import InvalidInput, NotFound
+from ....kinds.block_schemas import holds_secret
 from ...db.models import Block
 from ..configuring import block_types
 from ..configuring.secret_fields import resolve

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, NotFound
 from ....ids import uuid7
-from ....records import Actor
 from ...db.models import Deployment, SavedForm
 from .. import parameters as parameter_rules
 from ..recording.announcements import announce, resource

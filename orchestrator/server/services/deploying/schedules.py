@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound, ScheduleError
 from ....ids import uuid7
-from ....records import Actor
-from ....schedules import ScheduleSpec, next_times, parse
+from ....timing.schedules import ScheduleSpec, next_times, parse
 from ...db.models import Deployment, Schedule
 from ..json_schemas import parameter_problems
 from ..paging import Page, check_limit, decode_id, page

@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
 from ....expectations import BUILT_IN, Calendar, calendars
 from ....ids import uuid7
-from ....records import Actor
 from ...db.models import CalendarDays, Expectation
 from ..paging import Page, check_limit, decode, page
 from ..recording.announcements import announce, resource

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from .... import serializers
 from ....errors import OrchestratorError
 from ....expectations import Calendar, Events, Runs, Spec, Timetable, add_counted, read
-from ....schedules import zone_of
+from ....timing.schedules import zone_of
 from ....triggers import matches, matches_related
 from ...db.models import CalendarDays, Expectation
 from . import calendars

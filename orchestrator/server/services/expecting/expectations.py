@@ -13,11 +13,11 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from ....clock import to_text
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
 from ....expectations import DUE, Spec, of_owner, read, sentence, without_owner
 from ....expectations.documents import FIELDS
 from ....ids import uuid7
-from ....records import Actor
 from ...db.models import Deployment, Expectation, ExpectationOccurrence
 from ..acting import action_kinds
 from ..paging import Page, check_limit, decode, page

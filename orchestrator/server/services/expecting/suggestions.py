@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ....expectations import read, sentence
 from ....expectations.learning import Learned, learn
 from ....ids import uuid7_floor
-from ....schedules import zone_of
+from ....timing.schedules import zone_of
 from ...config import current
 from ...db.models import Expectation
 from ..internal import FLOW_ID

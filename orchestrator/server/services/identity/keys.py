@@ -16,8 +16,8 @@ from datetime import datetime
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
-from ....records import Actor
 from ...db.models import ApiKey
 from ..statements import fetch
 

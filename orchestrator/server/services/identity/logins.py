@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import AccessDenied
-from ....records import Actor
 from ...db.models import ApiKey, LoginLink
 from ..recording.announcements import announce, resource
 from . import keys

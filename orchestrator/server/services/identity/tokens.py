@@ -10,7 +10,7 @@ from itsdangerous import BadSignature, Signer
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from ....records import Actor
+from ....documents.records import Actor
 from ....states import StateType, is_over
 from ..internal import FLOW_ID
 from . import secrets

@@ -18,9 +18,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ....clock import to_text
+from ....documents.records import Actor, WaitingReason
 from ....errors import Conflict, InvalidInput
 from ....ids import uuid7_from
-from ....records import Actor, WaitingReason
 from ...config import current
 from ...db.models import Block, Discovery, WorkQueue
 from ..configuring import blocks

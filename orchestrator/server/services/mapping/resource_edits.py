@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import InvalidInput, NotFound
-from ....records import Actor
 from ...config import current
 from ...db.models import Resource, ResourceRule
 from ..recording import resource_ids

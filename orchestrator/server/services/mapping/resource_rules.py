@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
-from ....records import Actor
 from ...db.models import ResourceRule
 from ...db.session import after_commit
 from ..paging import Page, check_limit, decode, page

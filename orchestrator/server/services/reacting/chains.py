@@ -17,9 +17,9 @@ from sqlalchemy.orm import Session
 
 from .... import chains as rules
 from ....chains import ChainSpec
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound, ParameterError
 from ....ids import uuid7
-from ....records import Actor
 from ....states import TERMINAL
 from ...db.models import Chain, ChainRun, ChainVersion, Deployment, FlowRun, Trigger
 from ..acting import action_kinds, chain_steps, sandbox

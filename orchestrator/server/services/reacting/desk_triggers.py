@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
-from ....records import Actor
+from ....documents.records import Actor
 from ...db.models import DeskItem, Expectation
 from . import triggers
 

@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from .... import expectations
+from ....documents.records import Actor
 from ....errors import Conflict, NotFound
-from ....records import Actor
 from ...db.models import Expectation, Firing, Trigger
 from ..acting import actions
 from ..paging import Page, check_limit, decode_id, page

@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from .... import triggers
 from ....clock import to_text
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
 from ....ids import uuid7
-from ....records import Actor
 from ....triggers import TriggerSpec, stamp
 from ....triggers.conditions import Metric
 from ....triggers.documents import starts_itself

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, NotFound
 from ....ids import uuid7
-from ....records import Actor
 from ...config import current
 from ...db.models import Ping
 from ..paging import Page, check_limit, decode, page

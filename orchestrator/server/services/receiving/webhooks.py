@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
 from ....ids import uuid7
-from ....records import Actor
 from ...config import current
 from ...db.models import Webhook
 from ...webhook_presets import PRESETS

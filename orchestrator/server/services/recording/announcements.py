@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from ....records import Actor
+from ....documents.records import Actor
 from ....serializers import dumps
 from ...event_catalogue import kind_of
 from . import events

@@ -10,9 +10,9 @@ from datetime import datetime
 from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import NotFound
 from ....ids import uuid7
-from ....records import Actor
 from ...config import current
 from ...db.models import Agent, FlowRun, WorkQueue
 from ..recording.events import EventRecord, record

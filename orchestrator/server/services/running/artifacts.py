@@ -11,8 +11,8 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
+from ....documents.records import Actor
 from ....errors import NotFound
-from ....records import Actor
 from ...db.models import Artifact
 from ..paging import Page, check_limit, decode_id, page
 from ..recording.announcements import announce

@@ -16,8 +16,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ....clock import from_text
+from ....documents.records import Actor
 from ....errors import InvalidInput, NotFound
-from ....records import Actor
 from ...config import current
 from ...db.json_text import json_text
 from ...db.models import CachedResult, CacheLock

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ....documents.records import Infrastructure, Job, Reference, Results, State, Storage
 from ....errors import Conflict, NotFound
-from ....records import Infrastructure, Job, Reference, Results, State, Storage
 from ....states import StateType
 from ...config import current
 from ..statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch, wake_readers

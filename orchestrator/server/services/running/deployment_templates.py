@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from ....documents.templates import Name, holds_template, names_in
 from ....errors import InvalidInput
-from ....templates import Name, holds_template, names_in
 from ...db.models import Block, BlockType, Deployment, TemplateReference, Variable
 from ..configuring import block_types
 

@@ -1,7 +1,8 @@
 """Errands: what an agent does with a block because somebody, or the clock, asked: test it, discover, browse, inspect.
 
 An errand is a flow run like any other (queue, claim, lease, logs, time-out), of one flow that lists leave out. Its
-entrypoint is a function of :mod:`orchestrator.errands`, so it needs no storage; its token loads its own block only.
+entrypoint is a function of :mod:`orchestrator.running.errands`, so it needs no storage; its token loads its own block
+only.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, lazyload
 
+from ....documents.records import Actor, WaitingReason
 from ....errors import AccessDenied, InvalidInput, NotFound
 from ....ids import uuid7
-from ....records import Actor, WaitingReason
 from ....states import TERMINAL, StateType
 from ...db.models import Block, Deployment, FlowRun
 from ..configuring import blocks
@@ -28,12 +29,12 @@ from . import runs, waiting, work_queues
 
 #: What agents can be sent for, with the function that does it and the interface that the block needs.
 VERBS = {
-    "test": ("orchestrator.errands:test_block", ""),
-    "discover": ("orchestrator.errands:discover_block", "discoverable"),
-    "browse": ("orchestrator.errands:browse_storage", "file-system"),
-    "inspect": ("orchestrator.errands:inspect_storage", "file-system"),
-    "act": ("orchestrator.errands:act", ""),
-    "work": ("orchestrator.errands:work", ""),
+    "test": ("orchestrator.running.errands:test_block", ""),
+    "discover": ("orchestrator.running.errands:discover_block", "discoverable"),
+    "browse": ("orchestrator.running.errands:browse_storage", "file-system"),
+    "inspect": ("orchestrator.running.errands:inspect_storage", "file-system"),
+    "act": ("orchestrator.running.errands:act", ""),
+    "work": ("orchestrator.running.errands:work", ""),
 }
 DEFAULT_QUEUE = "default"
 #: Somebody waits for an answer, nobody for a look by the clock.

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput
-from ....records import Actor
 from ....serializers import dumps
 from ....states import TERMINAL, StateType
 from ... import answers

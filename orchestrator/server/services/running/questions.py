@@ -16,9 +16,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ....clock import to_text
+from ....documents.records import Actor, State
 from ....errors import Conflict, InvalidInput, NotFound, TransitionRefused
 from ....ids import uuid7
-from ....records import Actor, State
 from ....serializers import dumps
 from ....states import SUSPENDED, SUSPENDING, SUSPENSION_TIMED_OUT, StateType
 from ... import answers

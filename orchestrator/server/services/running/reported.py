@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from .... import clock
+from ....documents.records import Actor, State
 from ....errors import NotFound, TransitionRefused
 from ....ids import uuid7
-from ....records import Actor, State
 from ....states import ACTIVE, LOST, ROLLED_BACK, TERMINAL, StateType, is_over
 from ...config import current, lease_by_hand
 from ...db.json_text import json_text

@@ -12,11 +12,12 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from .... import names, records
+from .... import names
 from ....clock import to_text
+from ....documents import records
+from ....documents.records import Actor, State
 from ....errors import Conflict, InvalidInput, NotFound, TransitionRefused
 from ....ids import uuid7, uuid7_floor
-from ....records import Actor, State
 from ....states import SUSPENDED, SUSPENDING, StateType, is_held
 from ... import hints, waiters
 from ...config import current

@@ -15,8 +15,8 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor, Storage, WaitingReason
 from ....errors import Conflict, InvalidInput, NotFound
-from ....records import Actor, Storage, WaitingReason
 from ....states import StateType, is_over
 from ... import job_waiters
 from ...db.models import Deployment, FlowRun, TaskJob, WorkQueue

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from .... import clock
+from ....documents.records import State
 from ....ids import uuid7
-from ....records import State
 from ..recording.events import EventRecord, record
 from ..statements import TERMINAL_TYPES, copy_rows, fetch
 

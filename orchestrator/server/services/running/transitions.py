@@ -14,8 +14,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
+from ....documents.records import Actor, State
 from ....errors import NotFound, TransitionRefused
-from ....records import Actor, State
 from ....states import LOST, SUSPENDING, TERMINAL, StateType, is_held, is_over
 from ... import hints
 from ...config import current, lease_by_hand

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from ....clock import to_text
+from ....documents.records import WaitingReason
 from ....errors import NotFound
-from ....records import WaitingReason
 from ....states import StateType
 from ....triggers.matching import selector_text
 from ... import hints
@@ -46,7 +46,7 @@ WHERE r.id = %(id)s"""
 def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | None:
     """Why a SCHEDULED or PAUSED run is not running; None when it is neither.
 
-    The codes are :data:`orchestrator.records.WAITING_CODES`, looked at in that order.
+    The codes are :data:`orchestrator.documents.records.WAITING_CODES`, looked at in that order.
 
     Raises:
         NotFound: There is no such run.

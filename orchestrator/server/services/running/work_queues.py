@@ -13,9 +13,9 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
 from ....ids import uuid7
-from ....records import Actor
 from ....states import TERMINAL, StateType
 from ...db.models import Deployment, Flow, FlowRun, WorkQueue
 from ..internal import FLOW_ID

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-from orchestrator.schedules import ScheduleSpec
 from orchestrator.server.loops import schedule
 from orchestrator.server.loops.schedule import slots
+from orchestrator.timing.schedules import ScheduleSpec
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=timezone.utc)
 

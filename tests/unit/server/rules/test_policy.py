@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.records import State
+from orchestrator.documents.records import State
 from orchestrator.server.rules import policy
 from orchestrator.server.rules.move import Decision, Effect, Facts, Move
 from orchestrator.states import ACTIVE, LOST, SUSPENDED, SUSPENDING, TERMINAL, UNSUCCESSFUL, StateType, is_allowed

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from .....records import State
+from .....documents.records import State
 from .....states import StateType
 from ...running import runs
 from .. import action_scope

@@ -1,0 +1,1 @@
+"""What is written down and crosses the wire: records, documents, templates."""

@@ -1,0 +1,1 @@
+"""What runs keep of their calls, and how a later attempt or another run finds it."""

@@ -1,0 +1,1 @@
+"""What is seen of running code: its log, its output, commands, events."""

@@ -1,0 +1,1 @@
+"""A project's folder: what it holds, how it is loaded, kept and deployed."""

@@ -1,0 +1,1 @@
+"""Values: as JSON, as parameters, as fingerprints."""
