@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         CachePolicy,
         IsolationLevel,
     )
+    from .keeping.result_storage import read_result, read_task_result
     from .observing.emitting import emit_event
     from .observing.logs import get_run_logger
     from .projects.trigger_documents import Trigger
@@ -109,6 +110,8 @@ _HOMES = {
     "serve": "serving",
     "quote": "engine.arguments",
     "pause_flow_run": "asking.pausing",
+    "read_result": "keeping.result_storage",
+    "read_task_result": "keeping.result_storage",
     "receive_input": "asking.run_inputs",
     "resume_flow_run": "asking.pausing",
     "send_input": "asking.run_inputs",
@@ -178,6 +181,8 @@ __all__ = [
     "quote",
     "rate_limit",
     "rate_limit_async",
+    "read_result",
+    "read_task_result",
     "receive_input",
     "resume_flow_run",
     "runtime",

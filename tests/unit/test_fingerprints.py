@@ -106,7 +106,7 @@ def test_a_large_value_is_left_alone_where_it_must_not_be_large(value: Any) -> N
 def test_other_processes_find_the_same() -> None:
     value = "[{'a', 'b', 'c', 'd'}, {1: {'x'}}, (1, 2.5), frozenset({'p', 'q'})]"
     program = (
-        f"from orchestrator import fingerprints as f; print(f.of({value}), "
+        f"from orchestrator.values import fingerprints as f; print(f.of({value}), "
         "f.of_code(lambda x: x in {'a', 'b', 'c', 'd'}))"
     )
     found = {
