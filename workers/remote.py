@@ -127,7 +127,9 @@ class Remote:
         producer = uuid7()
         put: Callable[[dict[str, Any] | bytes], None] = lambda item: reporter.put(item, producer)  # noqa: E731
         launcher = SpawnLauncher()
-        self._supervision = _Attempt(job, put, self._surroundings(launcher), time.monotonic())
+        self._supervision = _Attempt(
+            job, put, self._surroundings(launcher), time.monotonic(), call_hooks=hook_calls.call
+        )
         if self._stopping.is_set():
             self._supervision.ask(Ask.STOP)
         self._hide_secrets(job, self._supervision)
@@ -160,7 +162,6 @@ class Remote:
             grace_s=found.stop_grace.total_seconds(),
             line_max=found.log_line_max,
             runs=found.path("runs"),
-            call_hooks=hook_calls.call,
             hook_timeout_s=found.hook_timeout.total_seconds(),
         )
 

@@ -129,7 +129,9 @@ def test_killed_while_the_api_was_away_the_next_process_delivers(start: Callable
     with ReportsServer(port) as server:
         # Not too often: a look takes the locks of what it looks at.
         wait = "while spool.kept(settings.load().path('spool')): time.sleep(1)"
-        code, _, err = ended(start(f"from orchestrator import settings\nfrom orchestrator.reporting import spool\nwork(1)\n{wait}", url))
+        code, _, err = ended(
+            start(f"from orchestrator import settings\nfrom orchestrator.reporting import spool\nwork(1)\n{wait}", url)
+        )
         assert code == 0, err
         old = [item for item in server.items if item.get("name") != "step-0"]
         assert len([item for item in server.items if item["kind"] == "flow-run"]) == 2

@@ -15,7 +15,6 @@ from orchestrator.errors import OrchestratorError
 from orchestrator.reporting import Reporter
 from orchestrator.settings import Settings
 
-from . import hook_calls
 from .api import AgentApi
 from .confirming import told_end
 from .desk import Desk
@@ -152,7 +151,6 @@ class Agent:
             line_max=settings.log_line_max,
             runs=settings.path("runs"),
             told=lambda job, wanted: told_end(self._api.client, job, wanted),
-            call_hooks=hook_calls.call,
             hook_timeout_s=settings.hook_timeout.total_seconds(),
             remote_env={"ORCHESTRATOR_RESULT_STORAGE": settings.result_storage} if settings.result_storage else {},
         )

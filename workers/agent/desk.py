@@ -17,6 +17,7 @@ from orchestrator.errors import NotFound, OrchestratorError
 from orchestrator.ids import uuid7
 from orchestrator.reporting import Reporter
 
+from . import hook_calls
 from .api import AgentApi
 from .confirming import confirm_start
 from .identity import Identity, Outage
@@ -160,7 +161,7 @@ class Desk:
             return
         producer = uuid7()
         put: Callable[[dict[str, Any] | bytes], None] = partial(_put, self._reporter, producer)
-        supervision = Supervision(job, put, self._around, at)
+        supervision = Supervision(job, put, self._around, at, call_hooks=hook_calls.call)
         held = (job.id, job.attempt)
         self._roster.add(held, supervision)
         state = None

@@ -33,7 +33,8 @@ class HookCall(Supervision):
     """
 
     def __init__(self, of: Supervision, spec: LaunchSpec, state: State) -> None:
-        super().__init__(of.job, of._deliver, replace(of._around, grace_s=GRACE), time.monotonic(), of._masks)
+        around, telling = replace(of.around, grace_s=GRACE), of.telling
+        super().__init__(of.job, telling.deliver, around, time.monotonic(), telling.masks)
         self._started_by, self._state = spec, state
 
     def orders(self) -> dict[str, Any]:
@@ -41,7 +42,7 @@ class HookCall(Supervision):
 
     def begin(self, spec: LaunchSpec) -> Child:
         child = super().begin(spec)
-        self._timeout_at = time.monotonic() + self._around.hook_timeout_s
+        self.ending.time_out(self.around.hook_timeout_s, slack=0.0)
         return child
 
     def _launch(self) -> Running:
@@ -50,7 +51,7 @@ class HookCall(Supervision):
     def verdict(self, facts: Facts) -> State | None:
         """Nothing is reported; what went wrong is told in the run's log."""
         if facts.ask is Ask.TIMEOUT:
-            self.tell(f"the hooks took longer than {self._around.hook_timeout_s:g} s, and were stopped")
+            self.tell(f"the hooks took longer than {self.around.hook_timeout_s:g} s, and were stopped")
         elif facts.error is not None:
             self.tell(f"the hooks could not be called: {facts.error}")
         elif facts.ask is Ask.NOTHING and facts.code != 0:

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from orchestrator.documents.records import Job, State
 from orchestrator.interfaces import LaunchSpec, ProcessHost, Running
 
 from .launcher import Launcher
 from .verdict import Ask
-
-if TYPE_CHECKING:
-    from .supervision import Supervision
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,6 @@ class Surroundings:
         runs: Folder of the runs' scratch folders.
         told: The end of a run that its own process may have told the server; None while there is none. Raises NotFound
             when the run is not ours any more.
-        call_hooks: Has another process call the hooks of a run for the end that it came to without saying so.
         hook_timeout_s: Seconds that the hooks of a run's end may take.
     """
 
@@ -49,5 +44,4 @@ class Surroundings:
     runs: Path
     told: Callable[[Job, Callable[[], bool]], State | None] = lambda job, wanted: None
     remote_env: dict[str, str] = field(default_factory=dict)
-    call_hooks: Callable[[Supervision, State], None] = lambda supervision, state: None
     hook_timeout_s: float = 60.0

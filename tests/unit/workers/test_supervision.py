@@ -393,7 +393,7 @@ def hooked(watch: Callable[..., Watched], tmp_path: Path) -> Callable[..., Watch
         run = watch("hooked.py:hooked", how=how, facts={"storage": Storage(None, str(tmp_path / "project"))})
         env = {"ORCHESTRATOR_API_URL": "http://127.0.0.1:1", "ORCHESTRATOR_HOME": str(tmp_path / "home")}
         env["HOOK_SLEEPS"] = str(sleeps)
-        run.it._around = replace(run.it._around, env=env, call_hooks=hook_calls.call, hook_timeout_s=timeout)
+        run.it.around, run.it._call_hooks = replace(run.it.around, env=env, hook_timeout_s=timeout), hook_calls.call
         return run
 
     return make
@@ -407,7 +407,7 @@ def test_hooks_of_a_killed_run_are_called_elsewhere_before_its_end_is_told(hooke
     assert "SIGKILL" in state.message
     assert run.lines("stdout") == ["hook of hooked Crashed run_secret", "ready"]
     assert run.lines("stderr") == []
-    assert not (run.it._around.runs / f"{run.job.id}-3").exists()
+    assert not (run.it.around.runs / f"{run.job.id}-3").exists()
 
 
 def test_hooks_of_a_cancelled_run(hooked: Callable[..., Watched]) -> None:
