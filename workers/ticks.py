@@ -19,7 +19,7 @@ log = logging.getLogger("orchestrator.services")
 #: A loop whose ticks stay away for this many of its intervals is stepped without.
 PATIENCE = 3
 #: So seldom it is written down that a loop goes round which finds nothing to do: less than health counts as late.
-NOTED = timedelta(seconds=3)
+NOTED = timedelta(seconds=6)
 #: Steps that a thread takes because steps of its own asked for them; then others have their turn.
 CHAIN = 10
 

@@ -40,6 +40,8 @@ from .secret_key import secret_key
 from .services import EmbeddedServices
 
 _TICK_S = 0.2
+#: Once it is ready: nobody waits for it to notice something.
+_CALM_TICK_S = 0.5
 _TRIM_EVERY_S = 5.0
 _READY_WITHIN_S = 120.0
 _PORT_PATIENCE_S = 10.0
@@ -174,7 +176,7 @@ class Supervisor:
             self._prepare()
             self._start_parts()
             self._await_ready()
-            while not self._stopping.wait(_TICK_S):
+            while not self._stopping.wait(_CALM_TICK_S):
                 self._tick()
         except _Stopped:
             pass
