@@ -8,6 +8,7 @@ import logging
 import signal
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import redis
@@ -62,7 +63,8 @@ class Ticks(beat.Scheduler):  # type: ignore[misc,unused-ignore]
             for name, entry in found.items():
                 self._due[name] = max(self._due.get(name, at), at) + seconds(entry)
             self.apply_entry(self._together(list(found.values())))
-        return max(0.0, min([at + self.max_interval, *self._due.values()]) - time.monotonic())
+        following: float = min([at + self.max_interval, *self._due.values()])
+        return max(0.0, following - time.monotonic())
 
     def _together(self, due: Sequence[beat.ScheduleEntry]) -> beat.ScheduleEntry:
         """One entry for all of these, the quick ones first; it lives as long as the slowest of them would."""
@@ -91,7 +93,8 @@ class Ticks(beat.Scheduler):  # type: ignore[misc,unused-ignore]
 
 def seconds(entry: beat.ScheduleEntry) -> float:
     """Between two ticks of an entry."""
-    return float(entry.schedule.run_every.total_seconds())
+    every: timedelta = entry.schedule.run_every
+    return every.total_seconds()
 
 
 @beat_init.connect  # type: ignore[untyped-decorator,unused-ignore]

@@ -6,7 +6,6 @@ import contextlib
 import ctypes
 import os
 import signal
-import sys
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -21,17 +20,24 @@ def end_with_parent(parent: int) -> None:
         os._exit(70)
 
 
-def set_title(words: str) -> None:
+def set_title(words: str, over_environment: bool = False) -> None:
     """Have ``ps`` and ``top`` show this process as ``orchestrator: <words>``, as far as there is room.
 
-    The command line that a process began with lies in its own memory, at an address that the kernel tells.
+    The command line and the environment that a process began with lie in its own memory, one behind the other, at
+    addresses that the kernel tells. A fork has those of the process that it was made from.
+
+    Args:
+        over_environment: Whether that environment is overwritten too: it has been taken out of use, and what it holds
+            is none of this process's business.
     """
     with contextlib.suppress(OSError, ValueError, IndexError):
         title = f"orchestrator: {words}".encode()
         ctypes.CDLL(None).prctl(_PR_SET_NAME, title.replace(b"orchestrator: ", b"orc:")[:15] + b"\0", 0, 0, 0)
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-        start, end = int(fields[45]), int(fields[46])
-        if sys.platform == "linux" and 0 < start < end:
+        start, end, environment, last = (int(field) for field in fields[45:49])
+        if over_environment and end == environment:
+            end = last
+        if 0 < start < end:
             ctypes.memmove(start, title[: end - start - 1].ljust(end - start, b"\0"), end - start)
 
 

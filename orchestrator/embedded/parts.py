@@ -14,7 +14,7 @@ from ..settings import PREFIX, Settings
 
 #: What user code must not see: an agent needs the API alone.
 SERVER_ONLY = ("DATABASE_URL", "REDIS_URL", "MIGRATION_URL", "SECRET_KEY", "SECRET_KEY_FILE", "SECRET_KEY_COMMAND")
-#: What API, beat and services have in common, or one of them loads anyway: modules, and functions that make what would
+#: What the parts have in common, or one of them loads anyway: modules, and functions that make what would
 #: be made by the first who needs it. None of it reads settings, which are not known yet when it is loaded.
 WARM = (
     "gunicorn.app.wsgiapp",
@@ -31,6 +31,8 @@ WARM = (
     "celery.worker.control",
     "celery.worker.loops",
     "celery.worker.strategy",
+    "orchestrator.cli.agent",
+    "orchestrator.workers.agent.agent",
     "sqlalchemy.orm:configure_mappers",
 )
 #: Seconds beyond the stop grace that an agent needs to end: what runs on is asked to stop, killed some seconds later,
@@ -146,6 +148,7 @@ def agent(settings: Settings, around: Surroundings, queues: Sequence[str]) -> Pa
         without=SERVER_ONLY,
         grace_s=settings.stop_grace.total_seconds() + AGENT_LAST_S,
         after_ready=True,
+        entry="orchestrator.cli:main",
     )
 
 

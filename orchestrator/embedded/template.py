@@ -318,7 +318,7 @@ def _settle(message: dict[str, Any], log: int) -> None:
     time.tzset()
     random.seed()
     sys.argv = [message["name"], *message["words"]]
-    linux.set_title(" ".join(sys.argv))
+    linux.set_title(" ".join(sys.argv), over_environment=True)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
