@@ -19,8 +19,9 @@ BAR = (
 )
 ROUNDS = 3
 COUNT = 10_000
-#: Seconds until the stack has come to rest, and over which its use of the processor is taken.
-REST, WATCHED = 10.0, 20.0
+#: Seconds until the stack has come to rest, with the connections closed that were needed, and over which its use of
+#: the processor is taken.
+REST, WATCHED = 70.0, 30.0
 
 
 def run() -> Iterable[Figure]:
