@@ -51,7 +51,10 @@ def _parts(stack: Stack) -> list[psutil.Process]:
 
 
 def _memory(part: psutil.Process) -> float:
-    return float(part.memory_full_info().pss) / 1e6
+    try:
+        return float(part.memory_full_info().pss) / 1e6
+    except psutil.NoSuchProcess:
+        return 0.0  # one that Postgres had for a moment, or whose connection was closed
 
 
 def _used(parts: list[psutil.Process]) -> float:

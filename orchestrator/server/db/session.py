@@ -93,19 +93,17 @@ def make_engine(url: str, pool_size: int = 12) -> Engine:
 
 
 def close_idle() -> None:
-    """Close the connections that this process did not need at once since it was last asked to: each takes megabytes in
-    Postgres for as long as it is open. To be called now and then.
+    """Where more connections are open than this process needed at once since it was last asked, and none is in use just
+    now, close them: each takes megabytes in Postgres for as long as it is open. To be called now and then.
     """
     global _most
-    pool = _engine.pool if _engine is not None and _owner == os.getpid() else None
-    if not isinstance(pool, QueuePool):
+    if _engine is None or _owner != os.getpid():
         return
-    kept, _most = max(1, _most), pool.checkedout()
-    while pool.checkedin() and pool.checkedin() + pool.checkedout() > kept:
-        link = pool.connect()
-        link.detach()
-        link.close()
-    _most = pool.checkedout()
+    pool = _engine.pool
+    assert isinstance(pool, QueuePool)
+    needed, _most = max(1, _most), pool.checkedout()
+    if pool.checkedin() > needed and not pool.checkedout():
+        _engine.dispose()
 
 
 def dispose() -> None:
