@@ -16,6 +16,7 @@ from orchestrator import settings
 from orchestrator.errors import OrchestratorError
 from orchestrator.server import hints
 from orchestrator.server.db import session
+from orchestrator.server.memory import give_back
 from orchestrator.server.services.identity import secrets
 
 from .app import app
@@ -27,7 +28,7 @@ log = logging.getLogger("orchestrator.services")
 THREADS = 4
 #: Seconds between two looks at what is overdue.
 WATCH = 0.5
-#: Seconds between two looks for connections that are not needed.
+#: Seconds between two looks for connections and memory that are not needed.
 CLOSE_IDLE = 30.0
 #: Seconds that the first round may take before ticks are taken beside it.
 FIRST_ROUND = 3.0
@@ -44,6 +45,7 @@ def watch(stepping: Steps, stopping: threading.Event, begun: threading.Event) ->
         stepping.step_overdue()
         if time.monotonic() - closed >= CLOSE_IDLE:
             session.close_idle()
+            give_back()
             closed = time.monotonic()
 
 

@@ -1,5 +1,6 @@
-"""What each API process does beside answering: it tells that it is up, writes when keys were
-last used, closes connections that it does not need, and makes the block types of installed packages known."""
+"""What each API process does beside answering: it tells that it is up, writes when keys were last used, gives back
+connections and memory that it does not need, and makes the block types of installed packages known.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from ...errors import BlockError
 from ...kinds import block_kinds, kind_facts
 from ..config import current
 from ..db.session import close_idle, reading, transaction
+from ..memory import give_back
 from ..services import ticks
 from ..services.configuring import block_types
 from ..services.identity import keys
@@ -23,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two writes of when keys were last used.
 FLUSH_S = 60.0
-#: Seconds between two looks for connections that are not needed.
+#: Seconds between two looks for connections and memory that are not needed.
 CLOSE_S = 30.0
 
 _owner: int | None = None
@@ -93,5 +95,6 @@ def _go_round() -> None:
         step(flush=number % rounds_a_flush == 0)
         if number % rounds_a_close == 0:
             close_idle()
+            give_back()
         number += 1
         wait.wait(heartbeat)
