@@ -27,11 +27,13 @@ from . import (
     resources,
     retention,
     schedule,
+    schedule_policies,
     triggers,
 )
 
 LOOPS: dict[str, ModuleType] = {
     "schedule": schedule,
+    "schedule-policies": schedule_policies,
     "dispatch": dispatch,
     "leases": leases,
     "late": late,
