@@ -318,10 +318,15 @@ def made(code: Path) -> Iterator[uuid.UUID]:
         },
         "schedules": [
             {"slug": "often", "interval": 5400, "timezone": "Asia/Tokyo", "parameters": {"limit": 5}},
-            {"slug": "rule", "rrule": "FREQ=WEEKLY;BYDAY=MO", "active": False, "anchor": "2026-01-31T09:00:00Z"},
+            {
+                "slug": "rule", "rrule": "FREQ=WEEKLY;BYDAY=MO", "active": False, "anchor": "2026-01-31T09:00:00Z",
+                "start": "2026-02-01T00:00:00Z", "end": "2036-02-01T00:00:00Z", "calendar": "weekdays",
+                "skip_dates": ["12-25", "2027-05-14"], "jitter": 90, "catch_up": "6h", "overlap": "queue-one",
+                "pause_on_failure": True, "note": "Ann looks after it",
+            },
             {"slug": "cron", "cron": "30 2 1 * 1", "day_or": False},
         ],
-    }
+    }  # fmt: skip
     with session.transaction() as writing:
         found = service.apply(writing, document, WHO, now()).deployment.id
     yield found
