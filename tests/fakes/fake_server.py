@@ -38,7 +38,7 @@ def table(settings: Settings, around: parts.Surroundings, queues: Sequence[str])
     return [
         parts.Part("api", fake("api"), told, entry=f"{__spec__.name}:api"),
         parts.Part("sleeper", fake("sleeper"), told, grace_s=1.0, entry=f"{__spec__.name}:sleeper"),
-        replace(real_agent, argv=fake("agent"), grace_s=2.0),
+        replace(real_agent, argv=fake("agent"), entry=f"{__spec__.name}:agent", grace_s=2.0),
     ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from orchestrator import serializers
 from orchestrator.clock import now, to_text
@@ -16,7 +17,7 @@ from orchestrator.errors import TransitionRefused
 from orchestrator.ids import uuid7
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
-from orchestrator.server.db.models import Deployment, Event, FlowRun, TaskRun, WorkQueue
+from orchestrator.server.db.models import Deployment, Event, FlowRun, FlowRunState, TaskRun, WorkQueue
 from orchestrator.server.schemas.reports import read_batches
 from orchestrator.server.services import ticks
 from orchestrator.server.services.running import claims, kept_results, reports, runs, waiting
@@ -286,3 +287,37 @@ def test_over_rest(client_as: ClientAs) -> None:
         assert (refused.status_code, list(refused.json["errors"])) == (422, ["crash_retries"])
     run = editor.post("/api/v1/deployments/f/d/runs", json={}).json
     assert (run["tries"], run["crashes"]) == (0, 0)
+
+
+def test_pain_8_no_run_that_completed_is_crashed_by_the_sweep_that_looks_just_then() -> None:
+    """A thousand runs whose leases lapse while their agents tell of their ends."""
+    count = 1000
+    with db.transaction() as session:
+        deployment, agent = add_deployment(session), add_agent(session, at=NOW)
+        ids = [add_run(session, deployment, NOW).id for _ in range(count)]
+        ran = {"state_type": "RUNNING", "state_name": "Running", "attempt": 1, "agent_id": agent.id, "started": NOW}
+        session.execute(update(FlowRun).values(**ran, lease_until=NOW))
+
+    def ends(mine: list[uuid.UUID]) -> None:
+        for first in range(0, len(mine), 10):
+            report(*(told(run_id, "COMPLETED", "Completed") for run_id in mine[first : first + 10]))
+
+    threads = [threading.Thread(target=ends, args=(ids[part::3],)) for part in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        sweep(NOW + HOUR)
+    for thread in threads:
+        thread.join()
+    sweep(NOW + HOUR)
+    with db.reading() as session:
+        ended = session.execute(
+            select(FlowRunState.flow_run_id, func.count(), func.min(FlowRunState.type))
+            .where(FlowRunState.type.in_(["COMPLETED", "CRASHED"]))
+            .group_by(FlowRunState.flow_run_id)
+        ).all()
+        states = dict(session.execute(select(FlowRun.id, FlowRun.state_type)).all())
+    assert len(ended) == count
+    assert {many for _, many, _ in ended} == {1}, "each run ended once"
+    assert {run_id: kind for run_id, _, kind in ended} == states
+    assert set(states.values()) == {"COMPLETED", "CRASHED"}, "the two have met"
