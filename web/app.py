@@ -23,4 +23,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or settings_table.load()
     app = api.create_app(settings)
     dashboard.install(app, settings)
+    # Else each process that serves it would sort the routes at its first request.
+    app.url_map.update()
     return app

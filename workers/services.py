@@ -10,11 +10,13 @@ import logging
 import signal
 import sys
 import threading
+import time
 
 from orchestrator import settings
 from orchestrator.errors import OrchestratorError
 from orchestrator.server import hints
 from orchestrator.server.db import session
+from orchestrator.server.memory import give_back
 from orchestrator.server.services.identity import secrets
 
 from .app import app
@@ -26,23 +28,36 @@ log = logging.getLogger("orchestrator.services")
 THREADS = 4
 #: Seconds between two looks at what is overdue.
 WATCH = 0.5
+#: Seconds between two looks for connections and memory that are not needed.
+CLOSE_IDLE = 30.0
+#: Seconds that the first round may take before ticks are taken beside it.
+FIRST_ROUND = 3.0
 #: Steps last a second at most; what does not end in this time is left to the database's own time-outs.
 STOP_WITHIN = 10.0
 
 
-def watch(stepping: Steps, stopping: threading.Event) -> None:
+def watch(stepping: Steps, stopping: threading.Event, begun: threading.Event) -> None:
     """Go round all loops once, then take overdue steps until told to stop."""
     stepping.step_all()
+    begun.set()
+    closed = time.monotonic()
     while not stopping.wait(WATCH):
         stepping.step_overdue()
+        if time.monotonic() - closed >= CLOSE_IDLE:
+            session.close_idle()
+            give_back()
+            closed = time.monotonic()
 
 
 def serve(stopping: threading.Event) -> None:
     """Consume ticks and watch over them until ``stopping`` is set."""
     worker = HintWorker(app, THREADS, "services")
-    watchdog = threading.Thread(target=watch, args=(steps, stopping), name="watchdog", daemon=True)
-    worker.start()
+    begun = threading.Event()
+    watchdog = threading.Thread(target=watch, args=(steps, stopping, begun), name="watchdog", daemon=True)
     watchdog.start()
+    # At first one after another: a second connection would be kept for good, and that is megabytes in Postgres.
+    begun.wait(FIRST_ROUND)
+    worker.start()
     log.info("stepping the loops")
     while not stopping.wait(1.0):
         pass

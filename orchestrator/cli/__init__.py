@@ -37,6 +37,7 @@ NOUNS: dict[str, Noun] = {
     "agent": Noun("agent", "group", "Start agents, which execute runs, and list them."),
     "deployment": Noun("deployment", "group", "Build, apply, run and look at deployments."),
     "schedule": Noun("schedule", "group", "Preview and manage the schedules of deployments."),
+    "calendar": Noun("calendar", "group", "Days that count, for schedules and expectations."),
     "flow": Noun("flow", "group", "List flows."),
     "flow-run": Noun("flow_run", "group", "Watch, cancel, suspend and retry flow runs; read their logs."),
     "task": Noun("task", "group", "Serve tasks, for background runs."),

@@ -14,7 +14,6 @@ import yaml
 from ..client import Client
 from ..documents import yaml_texts
 from ..errors import Conflict, InvalidInput
-from .expectation_calendar import calendar
 from .lists import delete_all
 from .output import emit, limit_option, note, output_option, yes_option
 from .times import INSTANT
@@ -142,9 +141,6 @@ def suggest(timezone: str, as_yaml: bool, output: str) -> None:
         return
     columns = {"sentence": "Expected", "seen": "Seen", "samples": "Samples", "met": "Met so far"}
     emit(found, output, columns=columns, empty="Nothing that is not expected yet happens regularly.")
-
-
-group.add_command(calendar)
 
 
 def _path(ref: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ..timing import schedules
+from ..timing import plans
 
 
 @dataclass(frozen=True)
@@ -126,10 +126,10 @@ _SCHEDULE_EXAMPLE = """\
 
 
 def _schedule_body(item: Mapping[str, Any]) -> dict[str, Any]:
-    """A schedule as the API takes it: an interval in seconds, an anchor as an instant."""
-    own = {key: value for key, value in item.items() if key not in schedules.FIELDS}
-    spec = schedules.parse({key: value for key, value in item.items() if key in schedules.FIELDS})
-    return {**own, **{key: value for key, value in spec.write().items() if value is not None}}
+    """A schedule as the API takes it: durations in seconds, times as instants, and what is not as it is anyway."""
+    own = {key: value for key, value in item.items() if key not in plans.ALL_FIELDS}
+    plan = plans.read({key: value for key, value in item.items() if key in plans.ALL_FIELDS})
+    return {**own, **plan.brief()}
 
 
 class _Dumper(yaml.SafeDumper):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
 from . import logfiles, processes
 from .parts import Part
+from .processes import Process
 from .state import PartState
+from .template import Gone, Template
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
@@ -38,16 +40,18 @@ class Child:
         part: What to run.
         home: Its working folder; its output is added to ``logs/<name>.log`` there.
         base: The environment it is started from.
+        template: What it is forked from, as long as there is one and the part can be.
     """
 
-    def __init__(self, part: Part, home: Path, base: Mapping[str, str]) -> None:
+    def __init__(self, part: Part, home: Path, base: Mapping[str, str], template: Template | None = None) -> None:
         self.part = part
         self.log = home / "logs" / f"{part.name}.log"
         self.restarts = 0
         self.backoff = Backoff()
         self._home = home
         self._base = base
-        self._process: subprocess.Popen[bytes] | None = None
+        self._template = template
+        self._process: Process | None = None
         self._identity: str | None = None
         self._since = 0.0
         self._due = float("inf")
@@ -56,12 +60,23 @@ class Child:
     def start(self) -> None:
         """Start the process."""
         with open(self.log, "ab") as log:
-            self._process = processes.spawn(
-                self.part.argv, cwd=self._home, env=self.part.environment(self._base), log=log
-            )
+            self._process = self._forked(log) or self._spawned(log)
         self._identity = processes.identity(self._process.pid)
         self._since = time.monotonic()
         self._asked = False
+
+    def _forked(self, log: IO[bytes]) -> Process | None:
+        if self._template is None or not self.part.entry:
+            return None
+        # A command line is: an interpreter, ``-m``, a module, and the words that follow.
+        words, env = self.part.argv[3:], self.part.environment(self._base)
+        try:
+            return self._template.start(self.part.name, self.part.entry, words, cwd=self._home, env=env, log=log)
+        except Gone:
+            return None
+
+    def _spawned(self, log: IO[bytes]) -> Process:
+        return processes.spawn(self.part.argv, cwd=self._home, env=self.part.environment(self._base), log=log)
 
     def watch(self) -> str | None:
         """Look after it: start it again when that is due. A line to show when something happened."""

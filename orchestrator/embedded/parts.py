@@ -14,6 +14,27 @@ from ..settings import PREFIX, Settings
 
 #: What user code must not see: an agent needs the API alone.
 SERVER_ONLY = ("DATABASE_URL", "REDIS_URL", "MIGRATION_URL", "SECRET_KEY", "SECRET_KEY_FILE", "SECRET_KEY_COMMAND")
+#: What the parts have in common, or one of them loads anyway: modules, and functions that make what would
+#: be made by the first who needs it. None of it reads settings, which are not known yet when it is loaded.
+WARM = (
+    "gunicorn.app.wsgiapp",
+    "gunicorn.workers.gthread",
+    "orchestrator.web.app",
+    "orchestrator.web.sharing",
+    "orchestrator.server.loops",
+    "orchestrator.workers.hint_worker",
+    "celery.app.control",
+    "celery.apps.beat",
+    "celery.concurrency.thread",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.control",
+    "celery.worker.loops",
+    "celery.worker.strategy",
+    "orchestrator.cli.agent",
+    "orchestrator.workers.agent.agent",
+    "sqlalchemy.orm:configure_mappers",
+)
 #: Seconds beyond the stop grace that an agent needs to end: what runs on is asked to stop, killed some seconds later,
 #: and its end is told to the API.
 AGENT_LAST_S = 20.0
@@ -30,6 +51,8 @@ class Part:
         without: Settings (without prefix) that are kept from it.
         grace_s: Seconds from asking it to stop (SIGTERM) to killing it and its children.
         after_ready: Whether it is started only once the server is ready, which does not depend on it.
+        entry: ``module:function`` that does what the command line does, in a process that was forked from the
+            template (:mod:`.template`); empty: it always gets an interpreter of its own.
     """
 
     name: str
@@ -38,6 +61,7 @@ class Part:
     without: Sequence[str] = ()
     grace_s: float = 10.0
     after_ready: bool = False
+    entry: str = ""
 
     def environment(self, base: Mapping[str, str]) -> dict[str, str]:
         """All that it is told."""
@@ -73,7 +97,7 @@ def table(settings: Settings, around: Surroundings, queues: Sequence[str] = ()) 
     Args:
         queues: Work queues of the agent that runs along; none: no agent.
     """
-    parts = [api(settings, around), services(), beat(settings)]
+    parts = [api(settings, around), services(), beat()]
     parts = [replace(part, env={**around.environment(), **part.env}) for part in parts]
     return [*parts, agent(settings, around, queues)] if queues else parts
 
@@ -83,6 +107,7 @@ def api(settings: Settings, around: Surroundings) -> Part:
     host = f"[{around.host}]" if ":" in around.host else around.host
     options = {
         "bind": f"{host}:{around.port}",
+        "chdir": str(around.home),
         "worker-class": "gthread",
         "workers": str(settings.api_workers),
         "threads": str(settings.api_threads),
@@ -91,21 +116,21 @@ def api(settings: Settings, around: Surroundings) -> Part:
         "keep-alive": "75",
         "log-level": "warning",
     }
-    argv = [sys.executable, "-m", "gunicorn", *(f"--{name}={value}" for name, value in options.items())]
+    words = ["--config=python:orchestrator.web.sharing", *(f"--{name}={value}" for name, value in options.items())]
     if any(item.name == "control_socket_disable" for item in KNOWN_SETTINGS):
-        argv.append("--no-control-socket")
-    return Part("api", [*argv, "orchestrator.web.app:create_app()"], grace_s=10.0)
+        words.append("--no-control-socket")
+    words.append("orchestrator.web.app:create_app()")
+    return _python("api", "gunicorn", words, "gunicorn.app.wsgiapp:run", grace_s=10.0)
 
 
-def beat(settings: Settings) -> Part:
+def beat() -> Part:
     """Ticks, and nothing else; its few entries live in memory."""
-    words = ["beat", "--pidfile=", f"--loglevel={settings.log_level}"]
-    return Part("beat", [sys.executable, "-m", "celery", "-A", "orchestrator.workers.app", *words], grace_s=5.0)
+    return _python("beat", "orchestrator.workers.beating", [], "orchestrator.workers.beating:main", grace_s=5.0)
 
 
 def services() -> Part:
     """Runs the loops when beat ticks, and by itself when it does not."""
-    return Part("services", [sys.executable, "-m", "orchestrator.workers.services"], grace_s=10.0)
+    return _python("services", "orchestrator.workers.services", [], "orchestrator.workers.services:main", grace_s=10.0)
 
 
 def agent(settings: Settings, around: Surroundings, queues: Sequence[str]) -> Part:
@@ -123,7 +148,13 @@ def agent(settings: Settings, around: Surroundings, queues: Sequence[str]) -> Pa
         without=SERVER_ONLY,
         grace_s=settings.stop_grace.total_seconds() + AGENT_LAST_S,
         after_ready=True,
+        entry="orchestrator.cli:main",
     )
+
+
+def _python(name: str, module: str, words: Sequence[str], entry: str, *, grace_s: float) -> Part:
+    """A part that is a module of ours or of a library, run as a program."""
+    return Part(name, [sys.executable, "-m", module, *words], entry=entry, grace_s=grace_s)
 
 
 def orchestrator_command() -> list[str]:

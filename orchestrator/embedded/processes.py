@@ -10,13 +10,27 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from .privileges import Account
 
 #: What the servers see: no LANG that is not installed here, no PG* or REDIS* of the person who starts them.
 CLEAN_ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C"}
 _LAUNCH = Path(__file__).with_name("launch.py")
+
+
+class Process(Protocol):
+    """A child process, as :class:`subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id, and that of the group that it leads."""
+
+    def poll(self) -> int | None:
+        """Its exit code, or minus the signal that ended it; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end. Raises subprocess.TimeoutExpired after ``timeout`` seconds."""
 
 
 def spawn(
@@ -98,7 +112,7 @@ def send(pid: int, number: signal.Signals, group: bool = False) -> bool:
 
 
 def end(
-    process: subprocess.Popen[bytes],
+    process: Process,
     steps: Sequence[tuple[signal.Signals | None, float]],
     hurry: Callable[[], bool] = lambda: False,
 ) -> bool:

@@ -31,7 +31,7 @@ from ..server.db.session import normalise_url
 from ..server.upgrade import upgrade
 from ..settings import Settings
 from . import first_start as first_start_module
-from . import health, logfiles, parts, processes, state
+from . import health, logfiles, parts, processes, state, template
 from .child import Backoff, Child
 from .data_server import port_is_free
 from .lock import FileLock
@@ -40,6 +40,8 @@ from .secret_key import secret_key
 from .services import EmbeddedServices
 
 _TICK_S = 0.2
+#: Once it is ready: nobody waits for it to notice something.
+_CALM_TICK_S = 0.5
 _TRIM_EVERY_S = 5.0
 _READY_WITHIN_S = 120.0
 _PORT_PATIENCE_S = 10.0
@@ -82,6 +84,7 @@ class Supervisor:
         say: Is given each line that a person should see; they are in ``logs/server.log`` too.
         table: Makes the parts.
         first_start: Gives the key of the local user.
+        warm: What the parts share (:func:`.template.begin`).
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Supervisor:
         say: Callable[[str], None] = print,
         table: PartsTable = parts.table,
         first_start: FirstStart = first_start_module.admin_key,
+        warm: Sequence[str] = parts.WARM,
     ) -> None:
         options = options or Options()
         settings = settings or settings_module.load()
@@ -106,6 +110,8 @@ class Supervisor:
         #: A key that may do everything; known once the server is ready.
         self.api_key = ""
         self._say_to, self._table, self._first_start = say, table, first_start
+        self._warm = warm
+        self._template: template.Template | None = None
         self._lock = FileLock(state.lock_file(self.home))
         self._embedded: EmbeddedServices | None = None
         self._embedded_backoff: dict[str, tuple[Backoff, float]] = {}
@@ -145,6 +151,7 @@ class Supervisor:
         Raises:
             OrchestratorError: It cannot be started; one line. Nothing is left running.
         """
+        self._template = template.begin(self._warm, {"database": self._make_usable})
         self._thread = threading.Thread(target=self._keep, name="keeper", daemon=True)
         self._thread.start()
         self._ready.wait()
@@ -169,7 +176,7 @@ class Supervisor:
             self._prepare()
             self._start_parts()
             self._await_ready()
-            while not self._stopping.wait(_TICK_S):
+            while not self._stopping.wait(_CALM_TICK_S):
                 self._tick()
         except _Stopped:
             pass
@@ -218,12 +225,11 @@ class Supervisor:
     def _start_parts(self) -> None:
         around = self._surroundings(self._secret_key(), start=True)
         self._check_stop()
-        self._migrate(self.settings.migration_url or around.database_url)
+        self.api_key = self._key_of_usable(around.database_url)
         self._check_stop()
-        self.api_key = self._first_start(self.settings, self.api_url, around.database_url, self._say)
         base = parts.base_environment(os.environ)
         for part in self._parts(replace(around, api_key=self.api_key)):
-            self._children.append(Child(part, self.home, base))
+            self._children.append(Child(part, self.home, base, self._template))
         self._start_children(after_ready=False)
 
     def _start_children(self, after_ready: bool) -> None:
@@ -257,10 +263,27 @@ class Supervisor:
             secret_key="" if self._key_is_elsewhere() else key,
         )
 
-    def _migrate(self, url: str) -> None:
+    def _key_of_usable(self, url: str) -> str:
+        """Have the database be as this version needs it; the key of the local user."""
+        try:
+            if self._template is None:
+                raise template.Gone
+            made = self._template.call("database", url)
+        except template.Gone:
+            made = self._make_usable(url)
+        for line in made["lines"]:
+            self._say(line)
+        return str(made["key"])
+
+    def _make_usable(self, url: str) -> dict[str, Any]:
+        lines: list[str] = []
+        self._migrate(self.settings.migration_url or url, lines.append)
+        return {"key": self._first_start(self.settings, self.api_url, url, lines.append), "lines": lines}
+
+    def _migrate(self, url: str, say: Callable[[str], None]) -> None:
         try:
             if upgrade(url):
-                self._say("the database has been brought to this version's tables")
+                say("the database has been brought to this version's tables")
         except SQLAlchemyError as error:
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
             raise Unavailable(f"the database cannot be migrated: {reason}") from error
@@ -358,6 +381,8 @@ class Supervisor:
                 if line := child.stop(self._is_hurried):
                     self._say(line)
         self._children = []
+        if self._template is not None:
+            self._template.stop()
         if self._embedded is not None:
             self._embedded.stop()
         if self._since:

@@ -5,7 +5,7 @@ schedule and a calendar, :class:`Occurrence` and :func:`follow` judge what has a
 handed in, so that the server, the command line and tests come to the same answer.
 """
 
-from .calendars import BUILT_IN, Calendar
+from ..timing.calendars import BUILT_IN, Calendar
 from .documents import (
     EACH_RUN,
     STREAK,

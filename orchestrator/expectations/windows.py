@@ -11,8 +11,9 @@ from datetime import datetime, time, timedelta, timezone
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
-from ..timing.schedules import ScheduleSpec, instant_of, next_times, zone_of
-from .calendars import Calendar
+from ..timing.calendars import Calendar
+from ..timing.local_clock import instant_of
+from ..timing.schedules import ScheduleSpec, next_times, zone_of
 
 _DAY = timedelta(days=1)
 #: Slots that are looked at one after the other before a calendar counts as one that never lets any through.

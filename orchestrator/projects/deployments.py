@@ -23,7 +23,7 @@ from ..documents import templates, yaml_texts
 from ..documents.deployment import Document, not_json, render
 from ..errors import InvalidInput, ScheduleError
 from ..states import StateType
-from ..timing import schedules
+from ..timing import plans
 
 __all__ = [
     "KEYS",
@@ -322,7 +322,7 @@ def _schedules(reader: _Reader, name: str, node: yaml.Node) -> list[dict[str, An
         values = {key: value for key, value in values.items() if value is not None}
         if len(reader.problems) == before:
             try:
-                schedules.parse({key: value for key, value in values.items() if key in schedules.FIELDS})
+                plans.read({key: value for key, value in values.items() if key in plans.ALL_FIELDS})
             except ScheduleError as error:
                 reader.problem(_find(item, next(iter(error.errors), "")), f"{path}.{error}")
         slug = values.get("slug")
@@ -407,6 +407,15 @@ _SCHEDULE_KEYS: dict[str, Check] = {
     "timezone": _text,
     "active": _flag,
     "parameters": _values,
+    "start": _Reader.plain,
+    "end": _Reader.plain,
+    "calendar": _text,
+    "skip_dates": _texts,
+    "jitter": _Reader.plain,
+    "catch_up": _Reader.plain,
+    "overlap": _text,
+    "pause_on_failure": _flag,
+    "note": _text,
 }
 #: Every key of a document.
 KEYS = tuple(_KEYS)

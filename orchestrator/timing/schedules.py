@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import re
 import zoneinfo
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -28,6 +28,7 @@ from dateutil.rrule import rrule, rruleset, rrulestr
 
 from .. import clock
 from ..errors import ScheduleError
+from .local_clock import Source, by_elapsed_time, by_local_clock, instant_of, local_time
 
 #: The names of a schedule's own fields; everything else about it (slug, parameters ...) is the deployment's.
 FIELDS = ("cron", "day_or", "interval", "anchor", "rrule", "timezone")
@@ -46,9 +47,6 @@ _UNITS = {"MINUTELY": timedelta(minutes=1), "HOURLY": timedelta(hours=1), "DAILY
 _CRON_ALIASES = ("@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually")
 _HASHED = re.compile(r"(?:^|[\s,])[hr](?=[\s,/(]|$)", re.IGNORECASE)
 _UTC_STAMP = re.compile(r"\b(\d{8}T\d{6})Z\b")
-
-#: From a local time, the local times that follow it, without a zone.
-Source = Callable[[datetime], Iterator[datetime]]
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def parse(mapping: Mapping[str, Any]) -> ScheduleSpec:
         cron=_read_cron(given["cron"]) if "cron" in given else None,
         day_or=_read_flag("day_or", given.get("day_or", True)),
         interval=_read_interval(given["interval"]) if "interval" in given else None,
-        anchor=_read_anchor(given["anchor"], zone) if "anchor" in given else None,
+        anchor=read_instant("anchor", given["anchor"], zone) if "anchor" in given else None,
         rrule=_read_rrule(given["rrule"]) if "rrule" in given else None,
         timezone=zone_name,
     )
@@ -133,14 +131,25 @@ def next_times(spec: ScheduleSpec, after: datetime, limit: int, until: datetime 
     return times
 
 
+def read_instant(field: str, value: Any, zone: zoneinfo.ZoneInfo) -> datetime:
+    """An instant from a datetime or its text; without an offset it is local to ``zone``. Raises ScheduleError."""
+    instant = value
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            instant = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in ("z", "Z") else text)
+        except ValueError:
+            pass
+    if not isinstance(instant, datetime):
+        raise _error(field, f"{value!r} is no time; write for example 2026-01-31T09:00:00Z")
+    if not 1900 <= instant.year <= 8000:
+        raise _error(field, f"{value} lies outside the years 1900 to 8000")
+    return instant_of(instant, zone) if instant.tzinfo is None else instant.astimezone(timezone.utc)
+
+
 def zone_of(name: str) -> zoneinfo.ZoneInfo:
     """The time zone of an IANA name. Raises ScheduleError."""
     return _zone(name)
-
-
-def instant_of(local: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
-    """The instant (UTC) of a local time without a zone: the first of two, or the end of the gap that swallowed it."""
-    return _instant(local, zone)
 
 
 def _fire(spec: ScheduleSpec, zone: zoneinfo.ZoneInfo, after: datetime) -> Iterator[datetime]:
@@ -153,77 +162,7 @@ def _fire(spec: ScheduleSpec, zone: zoneinfo.ZoneInfo, after: datetime) -> Itera
         source, every_hour = rule.source(spec.anchor or _default_anchor(zone), zone), rule.every_hour
     else:
         raise _error("cron", "give exactly one of cron, interval and rrule, not none")
-    return _by_elapsed_time(source, zone, after) if every_hour else _by_local_clock(source, zone, after)
-
-
-# --- from local times to instants ------------------------------------------------------------------------------
-
-
-def _by_local_clock(source: Source, zone: zoneinfo.ZoneInfo, after: datetime) -> Iterator[datetime]:
-    """Each local time once: the mapping never descends, so leaving out what does not ascend leaves no doubles."""
-    last = after
-    for local in source(_local(after, zone)):
-        instant = _instant(local, zone)
-        if instant > last:
-            yield instant
-            last = instant
-
-
-def _by_elapsed_time(source: Source, zone: zoneinfo.ZoneInfo, after: datetime) -> Iterator[datetime]:
-    """Every instant whose local time matches: between two changes of the offset, local and elapsed time agree."""
-    start, change = _local(after, zone), after
-    seen: datetime | None = after
-    while seen is not None:
-        offset = _offset(change, zone)
-        seen, found = change, None
-        for local in source(start):
-            instant = (local - offset).replace(tzinfo=timezone.utc)
-            found = _offset_change(zone, seen, instant)
-            if found is not None:
-                break
-            yield instant
-            seen = instant
-        if found is None:
-            return
-        # The change itself may match, and sources give only what is later.
-        start, change = _local(found, zone) - _SECOND, found
-
-
-def _local(instant: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
-    return instant.astimezone(zone).replace(tzinfo=None, microsecond=0)
-
-
-def _offset(instant: datetime, zone: zoneinfo.ZoneInfo) -> timedelta:
-    return instant.astimezone(zone).utcoffset() or timedelta(0)
-
-
-def _instant(local: datetime, zone: zoneinfo.ZoneInfo) -> datetime:
-    """The instant of a local time: the first of two, or the end of the gap that swallowed it."""
-    instant = local.replace(tzinfo=zone).astimezone(timezone.utc)
-    if instant.astimezone(zone).replace(tzinfo=None) == local:
-        return instant
-    before = local.replace(tzinfo=zone, fold=1).astimezone(timezone.utc)
-    return _offset_change(zone, before, instant) or instant
-
-
-def _offset_change(zone: zoneinfo.ZoneInfo, low: datetime, high: datetime) -> datetime | None:
-    """The first instant in (low, high] at which the zone's offset is another than at ``low``; None if there is none."""
-    offset = _offset(low, zone)
-    while low < high:
-        probe = min(low + _DAY, high)
-        if _offset(probe, zone) != offset:
-            return _bisect(zone, offset, low, probe)
-        low = probe
-    return None
-
-
-def _bisect(zone: zoneinfo.ZoneInfo, offset: timedelta, low: datetime, high: datetime) -> datetime:
-    """Offsets change on whole seconds."""
-    low = low.replace(microsecond=0)
-    while high - low > _SECOND:
-        middle = low + (high - low) // 2 // _SECOND * _SECOND
-        low, high = (middle, high) if _offset(middle, zone) == offset else (low, middle)
-    return high
+    return by_elapsed_time(source, zone, after) if every_hour else by_local_clock(source, zone, after)
 
 
 # --- interval --------------------------------------------------------------------------------------------------
@@ -238,11 +177,11 @@ def _interval_times(step: timedelta, anchor: datetime, zone: zoneinfo.ZoneInfo, 
         # From one step early: an anchor with microseconds may round down past the instant itself.
         return (origin + step * n for n in count((local - origin) // step))
 
-    return _by_local_clock(source, zone, after)
+    return by_local_clock(source, zone, after)
 
 
 def _default_anchor(zone: zoneinfo.ZoneInfo) -> datetime:
-    return _instant(_MONDAY, zone)
+    return instant_of(_MONDAY, zone)
 
 
 # --- cron ------------------------------------------------------------------------------------------------------
@@ -312,12 +251,12 @@ class _Rule:
 
     def source(self, anchor: datetime, zone: zoneinfo.ZoneInfo) -> Source:
         """Local times after a local time; the rule starts at ``anchor``."""
-        origin = _local(anchor, zone)
+        origin = local_time(anchor, zone)
         return lambda local: self._built(self._later_origin(origin, local), zone).xafter(local)
 
     def must_match(self, anchor: datetime, zone: zoneinfo.ZoneInfo) -> None:
         """Raise ScheduleError when dateutil refuses the text, or when no day ever matches."""
-        origin = _local(anchor, zone)
+        origin = local_time(anchor, zone)
         self._built(origin, zone)
         days = {name: value for name, value in self.parts.items() if name in _DAY_FILTERS}
         if "BYDAY" in days:
@@ -347,7 +286,7 @@ class _Rule:
 
 def _local_stamp(stamp: str, zone: zoneinfo.ZoneInfo) -> str:
     instant = datetime.strptime(stamp, "%Y%m%dT%H%M%S").replace(tzinfo=timezone.utc)
-    return f"{_local(instant, zone):%Y%m%dT%H%M%S}"
+    return f"{local_time(instant, zone):%Y%m%dT%H%M%S}"
 
 
 # --- reading what people write ---------------------------------------------------------------------------------
@@ -396,21 +335,6 @@ def _read_interval(value: Any) -> timedelta:
     if not _SECOND <= interval <= _INTERVAL_MAX:
         raise _error("interval", f"must be between 1 second and {_INTERVAL_MAX.days} days, not {value}")
     return interval
-
-
-def _read_anchor(value: Any, zone: zoneinfo.ZoneInfo) -> datetime:
-    instant = value
-    if isinstance(value, str):
-        text = value.strip()
-        try:
-            instant = datetime.fromisoformat(text[:-1] + "+00:00" if text[-1:] in ("z", "Z") else text)
-        except ValueError:
-            pass
-    if not isinstance(instant, datetime):
-        raise _error("anchor", f"{value!r} is no time; write for example 2026-01-31T09:00:00Z")
-    if not 1900 <= instant.year <= 8000:
-        raise _error("anchor", f"{value} lies outside the years 1900 to 8000")
-    return _instant(instant, zone) if instant.tzinfo is None else instant.astimezone(timezone.utc)
 
 
 def _read_rrule(value: Any) -> str:

@@ -29,7 +29,16 @@ def test_the_file_in_the_page_is_valid_and_has_every_key() -> None:
     (document,) = deployments.parse(example, "deployments.md")
     assert all(f"\n{key}:" in "\n" + example for key in deployments.KEYS)
     text = (DOCS / "deployments.md").read_text(encoding="utf-8")
-    assert all(f"`{key}`" in text for key in (*deployments.KEYS, *deployments.SCHEDULE_KEYS))
+    assert all(f"`{key}`" in text for key in deployments.KEYS)
+    assert deployments.parse(deployments.render(document)) == [document]
+
+
+def test_the_schedule_in_its_page_is_valid_and_every_key_is_there() -> None:
+    example = blocks_of("schedules.md", "yaml")[0]
+    (document,) = deployments.parse(f"flow: f\nname: n\nentrypoint: f.py:f\n{example}", "schedules.md")
+    assert len(document.schedules or ()) == 1
+    text = (DOCS / "schedules.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in text for key in deployments.SCHEDULE_KEYS)
     assert deployments.parse(deployments.render(document)) == [document]
 
 

@@ -36,8 +36,8 @@ def table(settings: Settings, around: parts.Surroundings, queues: Sequence[str])
     told = around.environment()
     real_agent = parts.agent(settings, around, queues)
     return [
-        parts.Part("api", fake("api"), told),
-        parts.Part("sleeper", fake("sleeper"), told, grace_s=1.0),
+        parts.Part("api", fake("api"), told, entry=f"{__spec__.name}:api"),
+        parts.Part("sleeper", fake("sleeper"), told, grace_s=1.0, entry=f"{__spec__.name}:sleeper"),
         replace(real_agent, argv=fake("agent"), grace_s=2.0),
     ]
 
@@ -86,7 +86,7 @@ def supervise() -> int:
     """As ``orchestrator server start`` does it."""
     options = Options(port=int(sys.argv[2]), agent=True)
     try:
-        with Supervisor(options, say=lambda line: click.echo(line, err=True), table=table) as running:
+        with Supervisor(options, say=lambda line: click.echo(line, err=True), table=table, warm=()) as running:
             print("ready", running.api_url, flush=True)
             running.wait()
     except KeyboardInterrupt:

@@ -25,7 +25,8 @@ from orchestrator.server.db.models import (
     Tick,
 )
 from orchestrator.server.services import ticks
-from orchestrator.server.services.expecting import calendars, expectations
+from orchestrator.server.services.deploying import calendars
+from orchestrator.server.services.expecting import expectations
 from orchestrator.server.services.expecting.expectation_judging import SETTLING
 from orchestrator.server.services.recording import events
 from orchestrator.server.services.running import claims, runs

@@ -6,6 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,7 +23,8 @@ from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Agent, Deployment, Event, FlowRun, Producer, Schedule, TaskRun, WorkQueue
 from orchestrator.server.services import ticks
 from orchestrator.server.services.deploying import deployments, schedules
-from orchestrator.server.services.recording import events
+from orchestrator.server.services.recording import event_cursor, events
+from orchestrator.server.services.recording.events import EventRecord
 from orchestrator.server.services.running import agents, claims, runs
 from orchestrator.settings import Settings
 from orchestrator.states import StateType
@@ -96,6 +98,72 @@ def test_every_loop_goes_round_and_is_noted() -> None:
     assert set(found) == set(loops.LOOPS)
     assert {age.error for age in found.values()} == {None}
     assert {age.age_s for age in found.values()} == {7.0}
+
+
+def test_rounds_without_work_are_noted_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    def noted_at() -> datetime:
+        with db.reading() as session:
+            return NOW - timedelta(seconds=ticks.ages(session, NOW)["late"].age_s)
+
+    def run_after(seconds: float) -> datetime:
+        loops.run("late", NOW + timedelta(seconds=seconds), timedelta(seconds=6))
+        return noted_at()
+
+    monkeypatch.setattr(loops, "_noted", {})
+    first = run_after(0)
+    assert run_after(5) == first
+    assert run_after(7) - first == timedelta(seconds=7)
+    monkeypatch.setattr(loops.late, "step", lambda *_: 1)
+    assert run_after(8) - first == timedelta(seconds=8), "work is noted"
+    monkeypatch.setattr(loops.late, "step", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_after(9)
+    assert noted_at() - first == timedelta(seconds=9), "and so is what fails"
+    monkeypatch.setattr(loops.late, "step", lambda *_: 0)
+    assert run_after(10) - first == timedelta(seconds=10), "and that it is over"
+
+
+def test_a_reader_that_nobody_needs_writes_only_when_there_was_something() -> None:
+    def place() -> tuple[str, datetime]:
+        with db.transaction() as session:
+            event_cursor.skip(session, "probe", now())
+        with db.reading() as session:
+            row = session.execute(text("SELECT xid::text, at FROM event_cursor WHERE reader = 'probe'")).one()
+            return row[0], row[1]
+
+    first = place()
+    assert place() == first
+    with db.transaction() as session:
+        events.record(session, [EventRecord("agent.started", {"resource.id": "orchestrator.agent.1"})], now())
+    moved = place()
+    assert moved[0] != first[0]
+    assert moved[1] > first[1]
+    assert place() == moved
+
+
+def test_connections_that_were_not_needed_at_once_are_closed() -> None:
+    def opened() -> int:
+        return db.engine().pool.checkedin()  # type: ignore[attr-defined, no-any-return]
+
+    def use(number: int) -> None:
+        with ExitStack() as leaving:
+            for _ in range(number):
+                leaving.enter_context(db.reading()).execute(text("SELECT 1"))
+
+    use(4)
+    db.close_idle()
+    assert opened() == 4, "they were all in use a moment ago"
+    use(2)
+    db.close_idle()
+    assert opened() == 0
+    use(2)
+    db.close_idle()
+    assert opened() == 2, "no more are open than were needed"
+    with db.reading() as session:
+        db.close_idle()
+        assert session.scalar(text("SELECT 1")) == 1, "what is in use is left alone"
+    use(3)
+    assert opened() == 3, "more are opened when they are needed"
 
 
 def test_a_loop_that_fails_says_so_and_raises(monkeypatch: pytest.MonkeyPatch) -> None:

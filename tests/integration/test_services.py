@@ -7,18 +7,22 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import redis
+from celery import beat
 
 from orchestrator.clock import now
 from orchestrator.server.db.session import reading
 from orchestrator.server.loops import LOOPS
 from orchestrator.server.services import ticks
-from orchestrator.workers.beat import WAITING_MAX, Ticks, entries
+from orchestrator.workers import ticks as stepping
+from orchestrator.workers.app import app as beating
+from orchestrator.workers.beat import LEEWAY, WAITING_MAX, Ticks, entries
 from orchestrator.workers.broker import SERVICES_QUEUE, make_app
 from tests.polling import until
 
@@ -101,6 +105,35 @@ def test_a_tick_that_redis_does_not_take_is_left_out(caplog: pytest.LogCaptureFi
         scheduler.apply_entry(entry)
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith("no ticks are sent: ")
+
+
+def test_ticks_that_are_due_together_are_one_message() -> None:
+    sent: list[tuple[list[str], float]] = []
+
+    class Noting(Ticks):
+        def apply_entry(self, entry: beat.ScheduleEntry, producer: object = None) -> None:
+            sent.append((list(entry.args), entry.options["expires"]))
+
+    scheduler = Noting(app=beating, lazy=True)
+    scheduler.setup_schedule()
+    assert scheduler.tick() > 0
+    ((names, expires),) = sent
+    assert set(names) == set(LOOPS), "at first all of them"
+    assert names[0] == min(LOOPS, key=lambda name: LOOPS[name].INTERVAL), "the quick ones do not wait for the slow ones"
+    assert expires == max(loop.INTERVAL for loop in LOOPS.values()).total_seconds()
+    assert 0 < scheduler.tick() <= min(loop.INTERVAL for loop in LOOPS.values()).total_seconds()
+    assert len(sent) == 1, "nothing is due yet"
+    scheduler._due = dict.fromkeys(LOOPS, time.monotonic() + 3600)
+    scheduler._due |= {"dispatch": time.monotonic() - 1, "late": time.monotonic() + LEEWAY / 2}
+    scheduler.tick()
+    assert sent[1:] == [(["dispatch", "late"], 5.0)], "what is due in a moment goes along"
+
+
+def test_a_message_steps_each_of_its_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    stepped_now: list[str] = []
+    monkeypatch.setattr(stepping.steps, "tick", stepped_now.append)
+    stepping.tick("dispatch", "late")
+    assert stepped_now == ["dispatch", "late"]
 
 
 def test_every_loop_has_a_tick_that_does_not_outlive_its_interval() -> None:

@@ -18,11 +18,12 @@ from orchestrator.server.db.models import Block, Deployment
 from orchestrator.server.schemas.deployments import DeploymentInputSchema
 from orchestrator.server.schemas.errands import PathInputSchema
 from orchestrator.server.services.configuring import blocks
-from orchestrator.server.services.deploying import deployment_documents, deployments
+from orchestrator.server.services.deploying import calendars, deployment_documents, deployments, schedules
 from orchestrator.server.services.paging import LIMIT_MAX
 from orchestrator.server.services.running import agents, work_queues
 from orchestrator.server.services.running.errands import DEFAULT_QUEUE
-from orchestrator.timing.schedules import FIELDS, next_times, parse
+from orchestrator.timing.calendars import BUILT_IN
+from orchestrator.timing.plans import ALL_FIELDS
 
 from .deployments import refusal
 
@@ -58,6 +59,8 @@ class Form:
     #: Which version of the deployment this is.
     version: str
     queues: list[Queue]
+    #: Names of calendars to choose from.
+    calendars: list[str]
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Place:
 
 def new(session: Session, now: datetime) -> Form:
     """The form that makes a deployment from nothing."""
-    return Form(None, EMPTY, {}, "", _queues(session, now))
+    return Form(None, EMPTY, {}, "", _queues(session, now), _calendars(session))
 
 
 def of(session: Session, deployment_id: uuid.UUID, now: datetime, copy: bool = False) -> Form:
@@ -90,7 +93,11 @@ def of(session: Session, deployment_id: uuid.UUID, now: datetime, copy: bool = F
             labels[str(block_id)] = blocks.label(session.get_one(Block, block_id))
     if copy:
         value["name"] = f"{deployment.name}-copy"
-    return Form(deployment, value, labels, version, _queues(session, now))
+    return Form(deployment, value, labels, version, _queues(session, now), _calendars(session))
+
+
+def _calendars(session: Session) -> list[str]:
+    return [*BUILT_IN, *(row.name for row in calendars.listing(session, LIMIT_MAX).items)]
 
 
 def check_unchanged(session: Session, deployment_id: uuid.UUID, version: str) -> Deployment:
@@ -140,14 +147,16 @@ def read_place(form: Mapping[str, str]) -> Place:
     return Place(block_id, asked["path"], asked["work_queue"])
 
 
-def preview(arguments: Mapping[str, str], now: datetime) -> dict[str, Any]:
+def preview(session: Session, arguments: Mapping[str, str], now: datetime) -> dict[str, Any]:
     """When a schedule would fire: ``{"times": [...]}``, or ``{"errors": {field: [...]}}``."""
-    given: dict[str, Any] = {name: arguments[name] for name in FIELDS if arguments.get(name)}
+    given: dict[str, Any] = {name: arguments[name] for name in ALL_FIELDS if arguments.get(name)}
     if "day_or" in given:
         given["day_or"] = given["day_or"] != "false"
+    if "skip_dates" in given:
+        given["skip_dates"] = given["skip_dates"].split(",")
     try:
-        return {"times": next_times(parse(given), now, AHEAD)}
-    except ScheduleError as error:
+        return {"times": schedules.preview(session, given, now, AHEAD)}
+    except (ScheduleError, InvalidInput) as error:
         return {"errors": error.errors or {"": [str(error)]}}
 
 

@@ -98,7 +98,7 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
         infrastructure=blocks[1],
         results=blocks[2],
         notifications=_told(session, found),
-        ahead=[(item, _ahead(item, now)) for item in found.schedules],
+        ahead=[(item, schedules.upcoming(session, item, now, AHEAD)) for item in found.schedules],
         history=run_briefs.history(session, [deployment_id], 40)[deployment_id],
         coming=run_briefs.upcoming(session, [deployment_id], 3)[deployment_id],
         runs=runs.listing(session, RunFilter(deployment_id=deployment_id, due_before=now), 20, None).items,
@@ -148,10 +148,6 @@ def refusal(error: OrchestratorError) -> dict[str, list[str]]:
     if isinstance(error, InvalidInput) and error.errors:
         return dict(error.errors)
     return {"": [str(error)]}
-
-
-def _ahead(schedule: Schedule, now: datetime) -> list[datetime]:
-    return schedules.upcoming(schedule, now, AHEAD)
 
 
 def _form_name(name: str) -> str:

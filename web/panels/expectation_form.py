@@ -19,15 +19,14 @@ from werkzeug.datastructures import MultiDict
 from orchestrator import serializers
 from orchestrator.documents.yaml_texts import load_all
 from orchestrator.errors import InvalidInput, OrchestratorError
-from orchestrator.expectations.calendars import BUILT_IN
 from orchestrator.expectations.documents import FIELDS, RESOURCE_ID
 from orchestrator.server.schemas.expectations import ExpectationInputSchema
 from orchestrator.server.services.acting import action_kinds
 from orchestrator.server.services.configuring import blocks
 from orchestrator.server.services.configuring.blocks import BlockFilter
-from orchestrator.server.services.deploying import deployments
-from orchestrator.server.services.expecting import calendars
+from orchestrator.server.services.deploying import calendars, deployments
 from orchestrator.server.services.paging import LIMIT_MAX
+from orchestrator.timing.calendars import BUILT_IN
 
 from . import expectation_fields
 from .expectation_fields import ACTIONS_MAX, MOMENTS, OWN, ROWS, listed, plain

@@ -145,7 +145,8 @@ def stop(run_id: uuid.UUID) -> AnyResponse:
 @needs("editor")
 def preview() -> Response:
     """When a schedule would fire."""
-    return data(panel.preview(request.args, now()))
+    with reading() as session:
+        return data(panel.preview(session, request.args, now()))
 
 
 def _page(form: panel.Form, heading: str, address: str, editing: bool = False) -> Response:

@@ -1,5 +1,6 @@
-"""What each API process does beside answering: it tells that it is up, writes when keys were
-last used, and makes the block types of installed packages known."""
+"""What each API process does beside answering: it tells that it is up, writes when keys were last used, gives back
+connections and memory that it does not need, and makes the block types of installed packages known.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from ...clock import now
 from ...errors import BlockError
 from ...kinds import block_kinds, kind_facts
 from ..config import current
-from ..db.session import reading, transaction
+from ..db.session import close_idle, reading, transaction
+from ..memory import give_back
 from ..services import ticks
 from ..services.configuring import block_types
 from ..services.identity import keys
@@ -23,6 +25,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two writes of when keys were last used.
 FLUSH_S = 60.0
+#: Seconds between two looks for connections and memory that are not needed.
+CLOSE_S = 30.0
 
 _owner: int | None = None
 _lock = threading.Lock()
@@ -83,11 +87,14 @@ def register_types() -> bool:
 
 def _go_round() -> None:
     heartbeat = current().heartbeat.total_seconds()
-    rounds_a_flush = max(1, round(FLUSH_S / heartbeat))
+    rounds_a_flush, rounds_a_close = (max(1, round(every / heartbeat)) for every in (FLUSH_S, CLOSE_S))
     wait = threading.Event()
     number, registered = 0, False
     while True:
         registered = registered or register_types()
         step(flush=number % rounds_a_flush == 0)
+        if number % rounds_a_close == 0:
+            close_idle()
+            give_back()
         number += 1
         wait.wait(heartbeat)

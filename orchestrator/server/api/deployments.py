@@ -50,7 +50,8 @@ def list_deployments(query: dict[str, Any]) -> Response:
     with reading() as session:
         found = deployments.listing(session, DeploymentFilter(**query), limit, cursor)
         labels = deployments.block_labels(session, found.items)
-    return answer({"items": [present(item, labels, at) for item in found.items], "next": found.next})
+        items = [present(session, item, labels, at) for item in found.items]
+    return answer({"items": items, "next": found.next})
 
 
 @blueprint.routes("/deployments/<ref>", "/deployments/<kind>/<name>")
@@ -142,7 +143,7 @@ def create_run(body: dict[str, Any], **ref: str) -> Response:
     return answer(_new_run(run_id, deployment, body, at), 201)
 
 
-def present(deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetime) -> dict[str, Any]:
+def present(session: Session, deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetime) -> dict[str, Any]:
     """A deployment as JSON; ``labels`` name the blocks it refers to."""
     storage, infrastructure = deployment.storage_block_id, deployment.infrastructure_block_id
     results = deployment.results_block_id
@@ -181,14 +182,14 @@ def present(deployment: Deployment, labels: Mapping[uuid.UUID, str], at: datetim
         "parameter_schema": deployment.parameter_schema,
         "paused": deployment.paused,
         "not_ready": deployment.not_ready,
-        "schedules": [schedules.present(item, at) for item in deployment.schedules],
+        "schedules": [schedules.present(session, item, at) for item in deployment.schedules],
         "created": deployment.created,
         "updated": deployment.updated,
     }
 
 
 def _shown(session: Session, deployment: Deployment, at: datetime) -> dict[str, Any]:
-    return present(deployment, deployments.block_labels(session, [deployment]), at)
+    return present(session, deployment, deployments.block_labels(session, [deployment]), at)
 
 
 def _new_run(run_id: uuid.UUID, deployment: Deployment, body: Mapping[str, Any], at: datetime) -> records.FlowRun:

@@ -1,4 +1,4 @@
-"""``expectations``, with their occurrences, and ``calendars``."""
+"""``expectations``, with their occurrences."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from dataclasses import asdict
 from typing import Any
 
 from flask import Response
-from marshmallow import ValidationError
 from sqlalchemy.orm import Session
 
 from ...clock import now
-from ...errors import InvalidInput
 from ...expectations import read, sentence
-from ..db.models import CalendarDays, Expectation
+from ..db.models import Expectation
 from ..db.session import reading, transaction
 from ..schemas import expectations as schemas
-from ..schemas.base import PageQuery, addressable
-from ..services.expecting import calendars, checking, expectation_etas, expectations, occurrences, suggestions
+from ..services.expecting import checking, expectation_etas, expectations, occurrences, suggestions
 from ..services.expecting.expectation_etas import Outlook
 from ..services.expecting.expectations import ExpectationFilter
 from ..services.expecting.occurrences import OccurrenceFilter, OccurrenceRow
@@ -163,55 +160,6 @@ def list_own_occurrences(query: dict[str, Any], ref: str) -> Response:
     return _listed({**query, "expectation_id": found.id})
 
 
-# -- calendars
-
-
-@blueprint.route("/calendars")
-@needs("viewer")
-@blueprint.arguments(PageQuery, location="query")
-@blueprint.response(200, schemas.CalendarPage)
-def list_calendars(query: dict[str, Any]) -> Response:
-    """List calendars, by name; `every-day` and `weekdays` are there without."""
-    with reading() as session:
-        found = calendars.listing(session, **query)
-    return answer_page(found, present_calendar)
-
-
-@blueprint.route("/calendars/<ref>")
-@needs("viewer")
-@blueprint.response(200, schemas.CalendarSchema)
-def get_calendar(ref: str) -> Response:
-    """Get a calendar, by id or name."""
-    with reading() as session:
-        return answer(present_calendar(calendars.get(session, address(ref))))
-
-
-@blueprint.route("/calendars/<name>", methods=["PUT"])
-@needs("editor")
-@blueprint.arguments(schemas.CalendarInputSchema)
-@blueprint.response(200, schemas.CalendarSchema)
-@blueprint.alt_response(201, schema=schemas.CalendarSchema, success=True)
-def set_calendar(body: dict[str, Any], name: str) -> Response:
-    """Set a calendar by its name; it is made (201) when it is missing. What is made from now on goes by it."""
-    try:
-        addressable(name)
-    except ValidationError as error:
-        raise InvalidInput(f"name: {error.messages[0]}", {"name": error.messages}) from None
-    with transaction() as session:
-        made, is_new = calendars.put(session, name, body, actor(), now())
-    return answer(present_calendar(made), 201 if is_new else 200)
-
-
-@blueprint.route("/calendars/<ref>", methods=["DELETE"])
-@needs("editor")
-@blueprint.response(204)
-def delete_calendar(ref: str) -> Response:
-    """Delete a calendar; 409 while expectations go by it."""
-    with transaction() as session:
-        calendars.delete(session, address(ref), actor(), now())
-    return no_content()
-
-
 def present(row: Expectation) -> dict[str, Any]:
     """An expectation as JSON."""
     shown = (
@@ -233,12 +181,6 @@ def present_occurrence(found: OccurrenceRow, told: Mapping[uuid.UUID, Outlook]) 
     facts = {name: getattr(row, name) for name in shown}
     ahead = {"eta": outlook.eta.expected if outlook else None, "risk": (outlook.risk if outlook else "") or None}
     return {**facts, **ahead, "expectation": found.expectation.name, "hits": hits}
-
-
-def present_calendar(row: CalendarDays) -> dict[str, Any]:
-    """A calendar as JSON."""
-    shown = ("id", "name", "description", "weekdays", "holidays", "extra", "created", "updated")
-    return {name: getattr(row, name) for name in shown}
 
 
 def _listed(query: dict[str, Any]) -> Response:

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from flask import Response
+from sqlalchemy.orm import Session
 
 from ...clock import now
-from ...timing.schedules import next_times, parse
 from ..db.models import Schedule
 from ..db.session import reading, transaction
 from ..schemas import schedules as schemas
@@ -30,7 +30,7 @@ def list_schedules(query: dict[str, Any]) -> Response:
     at = now()
     with reading() as session:
         found = schedules.listing(session, **query)
-    return answer_page(found, lambda schedule: present(schedule, at))
+        return answer_page(found, lambda schedule: present(session, schedule, at))
 
 
 @blueprint.route("/schedules/<uuid:schedule_id>")
@@ -39,7 +39,7 @@ def list_schedules(query: dict[str, Any]) -> Response:
 def get_schedule(schedule_id: uuid.UUID) -> Response:
     """Get a schedule."""
     with reading() as session:
-        return answer(present(schedules.get(session, schedule_id), now()))
+        return answer(present(session, schedules.get(session, schedule_id), now()))
 
 
 @blueprint.routes("/deployments/<ref>/schedules", "/deployments/<kind>/<name>/schedules", methods=["POST"])
@@ -51,7 +51,8 @@ def create_schedule(body: dict[str, Any], **ref: str) -> Response:
     at = now()
     with transaction() as session:
         made = schedules.create(session, deployments.get(session, address(**ref)), body, actor(), at)
-    return answer(present(made, at), 201)
+        shown = present(session, made, at)
+    return answer(shown, 201)
 
 
 @blueprint.route("/schedules/<uuid:schedule_id>", methods=["PATCH"])
@@ -62,9 +63,9 @@ def change_schedule(body: dict[str, Any], schedule_id: uuid.UUID) -> Response:
     """Change a schedule; runs that it made ahead are made anew."""
     at = now()
     with transaction() as session:
-        check_match(lambda: present(schedules.get(session, schedule_id), at))
-        changed = schedules.change(session, schedule_id, body, actor(), at)
-    return answer(present(changed, at))
+        check_match(lambda: present(session, schedules.get(session, schedule_id), at))
+        shown = present(session, schedules.change(session, schedule_id, body, actor(), at), at)
+    return answer(shown)
 
 
 @blueprint.route("/schedules/<uuid:schedule_id>", methods=["DELETE"])
@@ -88,14 +89,15 @@ def delete_schedule(schedule_id: uuid.UUID) -> Response:
 def preview_schedule(body: dict[str, Any]) -> Response:
     """Tell when a schedule would fire; nothing is saved."""
     number, after = body.pop("n"), body.pop("after") or now()
-    return answer({"items": next_times(parse(body), after, number)})
+    with reading() as session:
+        return answer({"items": schedules.preview(session, body, after, number)})
 
 
-def present(schedule: Schedule, at: datetime) -> dict[str, Any]:
+def present(session: Session, schedule: Schedule, at: datetime) -> dict[str, Any]:
     """A schedule as JSON."""
     return {
         "id": schedule.id,
         "deployment_id": schedule.deployment_id,
         **schedules.document_of(schedule),
-        "next": schedules.upcoming(schedule, at),
+        "next": schedules.upcoming(session, schedule, at),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from types import ModuleType
 
 from ..db import session as database
@@ -27,11 +27,13 @@ from . import (
     resources,
     retention,
     schedule,
+    schedule_policies,
     triggers,
 )
 
 LOOPS: dict[str, ModuleType] = {
     "schedule": schedule,
+    "schedule-policies": schedule_policies,
     "dispatch": dispatch,
     "leases": leases,
     "late": late,
@@ -50,11 +52,18 @@ LOCK_CLASS = 0x0EC8
 #: Most transactions in one round: what is left over waits for the next.
 ROUNDS = 20
 
+_NEVER = datetime.min.replace(tzinfo=timezone.utc)
+#: When each loop was last noted by this process, without an error.
+_noted: dict[str, datetime] = {}
+
 _log = logging.getLogger(__name__)
 
 
-def run(name: str, now: datetime) -> int:
+def run(name: str, now: datetime, noted: timedelta = timedelta(0)) -> int:
     """Run one round of a loop: steps, each in a transaction of its own, as long as they are full.
+
+    Args:
+        noted: How long a round in which there was nothing to do need not be noted after another was.
 
     Returns:
         How much was done; 0 also when another process is at it.
@@ -77,7 +86,8 @@ def run(name: str, now: datetime) -> int:
     except Exception as error:
         _note(name, now, began, f"{type(error).__name__}: {error}".splitlines()[0])
         raise
-    _note(name, now, began, None)
+    if done or not timedelta(0) <= now - _noted.get(name, _NEVER) < noted:
+        _note(name, now, began, None)
     return done
 
 
@@ -96,3 +106,4 @@ def _note(name: str, now: datetime, began: float, error: str | None) -> None:
     # No transaction that holds the event lock: readers of events would wait for it.
     with database.reading() as session:
         ticks.record(session, name, now, (time.perf_counter() - began) * 1000, error=error)
+    _noted[name] = now if error is None else _NEVER

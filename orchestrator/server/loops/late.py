@@ -1,4 +1,4 @@
-"""Skips scheduled runs that a newer slot has overtaken; names the others that nobody started in time ``Late``."""
+"""Skips scheduled runs that are not caught up; names the others that nobody started in time ``Late``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from ..services.running import catch_up
-from ..services.statements import CHANGE_RECORDED, LATE_S, fetch
+from ..services.schedule_statements import LATE_S
+from ..services.statements import CHANGE_RECORDED, fetch
 
 INTERVAL = timedelta(seconds=5)
 #: Runs in one step.

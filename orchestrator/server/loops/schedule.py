@@ -2,7 +2,7 @@
 
 Each active schedule has at least :data:`RUNS_AHEAD` runs and reaches at least :data:`TIME_AHEAD` ahead, with at most
 :data:`RUNS_MOST` runs and :data:`TIME_MOST`. UNIQUE(schedule, slot) keeps a slot from being made twice. Of slots that
-passed while nobody made rows, the latest alone is run.
+passed while nobody made rows, those are run that the schedule catches up.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from sqlalchemy.orm import Session
 
 from ...documents.records import Actor
 from ...errors import ScheduleError
-from ...timing.schedules import ScheduleSpec, next_times
+from ...timing import plans
+from ...timing.calendars import Calendar
+from ...timing.plans import CatchUp, Plan
 from ..db.models import Deployment, FlowRun, Schedule
-from ..services.deploying.schedules import spec_of
+from ..services.deploying.schedules import days_of, plan_of
 from ..services.running.runs import new_row
 from ..services.statements import fetch, insert_runs
 
@@ -60,56 +62,71 @@ def step(session: Session, now: datetime) -> int:
     # Asked again, now that the schedules are locked: a deployment may have been paused just before.
     query = query.where(Schedule.id.in_(ids), ~Deployment.paused, Deployment.not_ready.is_(None))
     for schedule, deployment in session.execute(query).unique():
-        rows += _rows(schedule, deployment, made.get(schedule.id, 0), now)
+        rows += _rows(session, schedule, deployment, made.get(schedule.id, 0), now)
     insert_runs(session, rows)
     return len(ids)
 
 
-def slots(spec: ScheduleSpec, made_to: datetime | None, ahead: int, now: datetime) -> tuple[list[datetime], datetime]:
+def slots(
+    plan: Plan, days: Calendar, made_to: datetime | None, ahead: int, now: datetime
+) -> tuple[list[datetime], datetime]:
     """The slots to make now, and the instant up to which all are made then.
 
     Args:
+        plan: The schedule.
+        days: The days of its calendar.
         made_to: Up to where they are made; None: the schedule is new, so nothing was missed.
         ahead: How many future ones there are.
     """
+    missed = _missed(plan, days, made_to, now)
+    if len(missed) >= RUNS_MOST:
+        return missed, missed[-1]
     start = max(made_to or now, now)
     room = RUNS_MOST - ahead
     if room <= 0:
-        return _missed(spec, made_to, now), start
-    coming = next_times(spec, start, room, now + TIME_MOST)
+        return missed, start
+    coming = plans.slots(plan, days, start, room, now + TIME_MOST)
     near = now + TIME_AHEAD + SLACK
     wanted = [slot for index, slot in enumerate(coming) if slot <= near or ahead + index < RUNS_AHEAD]
     if len(wanted) < len(coming):
         reached = wanted[-1] if wanted else start
     else:
         reached = coming[-1] if len(coming) == room else now + TIME_MOST
-    return _missed(spec, made_to, now) + wanted, reached
+    return missed + wanted, reached
 
 
-def _missed(spec: ScheduleSpec, made_to: datetime | None, now: datetime) -> list[datetime]:
-    """The latest slot that passed without being made, if any."""
-    if made_to is None or made_to >= now:
+def _missed(plan: Plan, days: Calendar, made_to: datetime | None, now: datetime) -> list[datetime]:
+    """The slots that passed without being made and are caught up: as a rule the latest alone; at most
+    :data:`RUNS_MOST`, the others come with the next step."""
+    if made_to is None or made_to >= now or plan.catch_up is CatchUp.NONE:
         return []
+    since = plans.missed_since(plan, made_to, now)
+    if plan.catch_up is not CatchUp.LATEST:
+        return plans.slots(plan, days, since, RUNS_MOST, now)
     for back in LOOK_BACK:
-        start = max(made_to, now - back)
-        passed = next_times(spec, start, _LOOK_MOST, now)
-        if passed or start == made_to:
+        start = max(since, now - back)
+        passed = plans.slots(plan, days, start, _LOOK_MOST, now)
+        if passed or start == since:
             return passed[-1:]
     return []
 
 
-def _rows(schedule: Schedule, deployment: Deployment, ahead: int, now: datetime) -> list[dict[str, Any]]:
+def _rows(
+    session: Session, schedule: Schedule, deployment: Deployment, ahead: int, now: datetime
+) -> list[dict[str, Any]]:
+    wanted: list[datetime] = []
     try:
-        wanted, reached = slots(spec_of(schedule), schedule.materialised_to, ahead, now)
+        plan = plan_of(schedule)
+        wanted, reached = slots(plan, days_of(session, schedule), schedule.materialised_to, ahead, now)
     except ScheduleError as error:
         _log.error("schedule %s of deployment %s makes no runs: %s", schedule.slug, deployment.name, error)
-        wanted, reached = [], now + TIME_AHEAD
+        reached = now + TIME_AHEAD
     schedule.materialised_to = reached
     actor = Actor("schedule", str(schedule.id), schedule.slug)
     parameters = {**deployment.parameters, **schedule.parameters}
     rows = []
     for slot in wanted:
-        row = new_row(deployment, parameters, actor, now, due=slot)
+        row = new_row(deployment, parameters, actor, now, due=plans.due(plan, str(schedule.id), slot))
         row.update(schedule_id=schedule.id, slot=slot)
         rows.append(row)
     return rows

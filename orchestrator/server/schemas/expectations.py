@@ -1,11 +1,10 @@
-"""Expectations, their occurrences, and calendars."""
+"""Expectations and their occurrences."""
 
 from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
 from ...expectations import STATUSES
-from ...expectations.calendars import DATES_MAX
 from ...expectations.documents import SEVERITIES
 from .base import Instant, Json, Mapping, Name, PageQuery, Prose, Strict, page_of
 
@@ -175,28 +174,3 @@ class SuggestionsSchema(Strict):
     """What may be expected that nobody expects yet."""
 
     items = fields.List(fields.Nested(SuggestionSchema), required=True)
-
-
-class CalendarInputSchema(Strict):
-    """The days that count."""
-
-    description = Prose(load_default="")
-    weekdays = fields.List(fields.String(), load_default=None, allow_none=True, validate=validate.Length(1, 7))
-    holidays = fields.List(fields.String(), load_default=list, validate=validate.Length(max=DATES_MAX))
-    extra = fields.List(fields.String(), load_default=list, validate=validate.Length(max=DATES_MAX))
-
-
-class CalendarSchema(Strict):
-    """A calendar."""
-
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    description = fields.String(required=True)
-    weekdays = fields.List(fields.String(), required=True)
-    holidays = fields.List(fields.String(), required=True)
-    extra = fields.List(fields.String(), required=True)
-    created = Instant(required=True)
-    updated = Instant(required=True)
-
-
-CalendarPage: type[Schema] = page_of(CalendarSchema)

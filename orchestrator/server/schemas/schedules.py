@@ -1,4 +1,4 @@
-"""Schedules. When they fire is checked by :mod:`orchestrator.timing.schedules`; here are the kinds of their fields."""
+"""Schedules. When they fire is checked by :mod:`orchestrator.timing.plans`; here are the kinds of their fields."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
+from ...timing.calendars import DATES_MAX
+from ...timing.plans import NOTE_MAX, Overlap
 from .base import Instant, Json, Mapping, Name, PageQuery, Strict, page_of
 
 #: Most instants of a preview.
@@ -25,6 +27,15 @@ class ScheduleTimes(Strict):
     )
     rrule = fields.String(allow_none=True, validate=validate.Length(max=6500))
     timezone = fields.String(metadata={"description": "Name of a time zone, such as `Europe/Berlin`."})
+    start = fields.String(allow_none=True, metadata={"description": "The first instant at which it may fire."})
+    end = fields.String(allow_none=True, metadata={"description": "The last one."})
+    calendar = fields.String(allow_none=True, metadata={"description": "Name of a calendar: it fires on its days."})
+    skip_dates = fields.List(
+        fields.String(),
+        allow_none=True,
+        validate=validate.Length(max=DATES_MAX),
+        metadata={"description": "Dates on which it does not fire: `2026-12-25`, or `12-25` for each year."},
+    )
 
 
 class ScheduleInputSchema(ScheduleTimes):
@@ -33,6 +44,14 @@ class ScheduleInputSchema(ScheduleTimes):
     slug = Name()
     active = fields.Boolean(truthy={True}, falsy={False})
     parameters = Mapping()
+    jitter = Json(allow_none=True, metadata={"description": "Runs begin up to so much later: seconds, or `5m`."})
+    catch_up = Json(
+        allow_none=True,
+        metadata={"description": "Missed slots that are run: `latest`, `none`, `all`, or up to how late, as `6h`."},
+    )
+    overlap = fields.String(allow_none=True, validate=validate.OneOf([item.value for item in Overlap]))
+    pause_on_failure = fields.Boolean(truthy={True}, falsy={False}, allow_none=True)
+    note = fields.String(allow_none=True, validate=validate.Length(max=NOTE_MAX))
 
 
 class SchedulePreviewSchema(ScheduleTimes):
@@ -65,6 +84,15 @@ class ScheduleSchema(Strict):
     anchor = Instant(required=True, allow_none=True)
     rrule = fields.String(required=True, allow_none=True)
     timezone = fields.String(required=True)
+    start = Instant(required=True, allow_none=True)
+    end = Instant(required=True, allow_none=True)
+    calendar = fields.String(required=True, metadata={"description": "Empty: all days."})
+    skip_dates = fields.List(fields.String(), required=True)
+    jitter = fields.Float(required=True, metadata={"description": "Seconds."})
+    catch_up = Json(required=True, metadata={"description": "`latest`, `none`, `all`, or seconds."})
+    overlap = fields.String(required=True)
+    pause_on_failure = fields.Boolean(required=True)
+    note = fields.String(required=True)
     active = fields.Boolean(required=True)
     parameters = Mapping(required=True)
     next = fields.List(Instant(), required=True, metadata={"description": "The next three; none when not active."})

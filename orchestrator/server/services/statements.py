@@ -21,6 +21,7 @@ from .. import hints
 from ..db.json_text import json_text
 from ..db.session import after_commit
 from .internal import FLOW_ID
+from .schedule_statements import ONE_AT_A_TIME, SUPERSEDED
 
 #: SQL list of the terminal types.
 TERMINAL_TYPES = ", ".join(f"'{kind.value}'" for kind in sorted(TERMINAL, key=str))
@@ -36,16 +37,6 @@ def held(run: str) -> str:
 
 #: Whether a run ``r`` was started by hand, by a process that no agent watches: neither deployed nor a subflow.
 BY_HAND = "(r.work_queue_id IS NULL AND r.parent_flow_run_id IS NULL)"
-#: Seconds after its time at which a run that nobody took is late.
-LATE_S = 15
-#: When a run ``r`` is not to be caught up: a schedule made it, it is late and was never claimed (nor asked for anew),
-#: and a newer slot of the schedule is due as well. :mod:`.running.catch_up` ends such runs; needs the parameter
-#: ``horizon``.
-SUPERSEDED = f"""(r.schedule_id IS NOT NULL AND r.attempt = 0 AND r.due = r.slot
-    AND r.due < %(horizon)s - interval '{LATE_S} seconds' AND EXISTS (
-        SELECT 1 FROM flow_run n WHERE n.schedule_id = r.schedule_id AND n.slot > r.slot AND n.slot <= %(horizon)s
-            AND n.state_type <> 'CANCELLED'))"""
-
 #: Which holds ``h`` keep a run ``r`` of deployment ``d`` from starting; needs the parameter ``horizon``.
 HELD_BY = f"""FROM deployment_hold t JOIN hold h ON h.id = t.hold_id
     WHERE t.deployment_id = d.id AND h.released IS NULL AND (
@@ -59,7 +50,7 @@ CLAIMABLE = f"""r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s
     AND NOT d.paused AND d.not_ready IS NULL AND NOT q.paused
     AND (q.concurrency_limit IS NULL OR q.concurrency_limit > (
         SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND {held("h")}))
-    AND NOT EXISTS (SELECT 1 {HELD_BY}) AND NOT {SUPERSEDED}"""
+    AND NOT EXISTS (SELECT 1 {HELD_BY}) AND NOT {SUPERSEDED} AND NOT {ONE_AT_A_TIME}"""
 
 
 def uuid7_sql(instant: str) -> str:

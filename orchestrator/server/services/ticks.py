@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ..config import current
 from ..db.models import Tick
+from .statements import execute
 
 #: The row that each API process renews every heartbeat, and the one that holds since when this went on unbroken.
 API, API_SINCE = "api", "api-since"
+
+_RECORD = """
+INSERT INTO tick (loop, at, took_ms, by, error) VALUES (%(loop)s, %(at)s, %(took_ms)s, %(by)s, %(error)s)
+ON CONFLICT (loop) DO UPDATE
+SET at = excluded.at, took_ms = excluded.took_ms, by = excluded.by, error = excluded.error"""
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,7 @@ def record(
 ) -> None:
     """Note that a loop went round at ``now``; ``by`` is host:pid of this process when not given."""
     values = {"at": now, "took_ms": took_ms, "by": by or f"{socket.gethostname()}:{os.getpid()}", "error": error}
-    statement = insert(Tick).values(loop=loop, **values)
-    session.execute(statement.on_conflict_do_update(index_elements=["loop"], set_=values))
+    execute(session, _RECORD, {"loop": loop, **values})
 
 
 def ages(session: Session, now: datetime) -> dict[str, Age]:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import InvalidInput
-from orchestrator.expectations import BUILT_IN, Calendar, Timetable, add_counted, calendars
+from orchestrator.expectations import BUILT_IN, Calendar, Timetable, add_counted
+from orchestrator.timing import calendars
 from orchestrator.timing.schedules import ScheduleSpec, parse
 
 UTC = timezone.utc

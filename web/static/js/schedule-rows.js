@@ -2,6 +2,8 @@
 "use strict";
 
 class ScheduleRows {
+  static BOUNDS = ["start", "end", "calendar", "skip_dates"];
+  static TEXTS = [...ScheduleRows.BOUNDS, "jitter", "catch_up", "note"];
   static LABELS = { cron: ["Cron line", "30 2 * * *"], interval: ["How often", "1h30m, 90s, 2d"], rrule: ["Rule", "FREQ=WEEKLY;BYDAY=MO;BYHOUR=9"] };
 
   // options: list, none (shown without any), preview (an address)
@@ -28,6 +30,9 @@ class ScheduleRows {
     fields.slug.value = given.slug || "";
     fields.anchor.value = given.anchor || "";
     fields.day_or.checked = given.day_or === false;
+    for (const name of ScheduleRows.TEXTS) fields[name].value = ScheduleRows.text(given[name]);
+    fields.overlap.value = given.overlap || "allow";
+    fields.pause_on_failure.checked = given.pause_on_failure === true;
     fields.parameters.value = Object.keys(given.parameters || {}).length ? JSON.stringify(given.parameters, null, 2) : "";
     fields.active.checked = given.active !== false;
     node.addEventListener("input", () => { this.settle(row); this.look(row); });
@@ -66,7 +71,14 @@ class ScheduleRows {
     if (text) found[kind.value] = text;
     if (kind.value !== "cron" && anchor.value.trim()) found.anchor = anchor.value.trim();
     if (kind.value === "cron" && both.checked) found.day_or = false;
+    for (const name of ScheduleRows.BOUNDS) Object.assign(found, this.given(row, name));
     return found;
+  }
+  // {name: what was written}, or nothing
+  given(row, name) {
+    const text = row.fields[name].value.trim();
+    if (!text) return {};
+    return { [name]: name === "skip_dates" ? text.split(/[\s,]+/).filter(Boolean) : text };
   }
   look(row, wait = 350) {
     clearTimeout(row.timer);
@@ -101,6 +113,9 @@ class ScheduleRows {
       if (!found[kind.value]) errors[`schedules.${index}.${kind.value}`] = ["Say when, or remove the schedule."];
       if (slug.value.trim()) found.slug = slug.value.trim();
       if (!active.checked) found.active = false;
+      for (const name of ["jitter", "catch_up", "note"]) Object.assign(found, this.given(row, name));
+      if (row.fields.overlap.value !== "allow") found.overlap = row.fields.overlap.value;
+      if (row.fields.pause_on_failure.checked) found.pause_on_failure = true;
       const text = parameters.value.trim();
       if (text) try {
         found.parameters = JSON.parse(text);
@@ -120,6 +135,10 @@ class ScheduleRows {
     return input;
   }
   static sentence(cron) { try { return cronstrue.toString(cron, { use24HourTimeFormat: true, verbose: false }); } catch { return cron; } }
+  static text(value) {
+    if (Array.isArray(value)) return value.join(", ");
+    return typeof value === "number" ? ScheduleRows.length(value) : value || "";
+  }
   static length(seconds) {
     if (typeof seconds !== "number") return String(seconds);
     for (const [unit, size] of [["d", 86400], ["h", 3600], ["m", 60]]) if (seconds % size === 0) return `${seconds / size}${unit}`;

@@ -122,5 +122,11 @@ class FlowRun(Base):
         Index("ix_flow_run_ended", "ended", postgresql_where=text("ended IS NOT NULL")),
         Index("ix_flow_run_chain", "chain_id", postgresql_where=text("chain_id IS NOT NULL")),
         Index("ix_flow_run_hooks_left", "id", postgresql_where=text("hooks_left IS NOT NULL")),
+        Index(
+            "ix_flow_run_schedule_open",
+            "schedule_id",
+            "slot",
+            postgresql_where=text(f"schedule_id IS NOT NULL AND NOT ({_TERMINAL})"),
+        ),
         Index("ix_flow_run_tags", "tags", postgresql_using="gin"),
     )

@@ -67,9 +67,8 @@ def _block(session: Session, block_id: uuid.UUID | None) -> str | dict[str, Any]
 
 def _schedule(schedule: Schedule) -> dict[str, Any]:
     """A schedule with what is not as it is anyway."""
-    found = {key: value for key, value in schedules.document_of(schedule).items() if value not in (None, {})}
-    if found.get("day_or") is True:
-        del found["day_or"]
-    if isinstance(found.get("interval"), float) and found["interval"].is_integer():
-        found["interval"] = int(found["interval"])
-    return found
+    found = {"slug": schedule.slug, **schedules.plan_of(schedule).brief(), "active": schedule.active}
+    if schedule.parameters:
+        found["parameters"] = schedule.parameters
+    whole = {name: int(value) for name, value in found.items() if isinstance(value, float) and value.is_integer()}
+    return {**found, **whole}

@@ -96,7 +96,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
         expectations.replace_owned(session, made, document.get("expectations"), actor, now)
         deployment_resources.replace(session, made, declared, now)
         deployment_templates.note(session, made)
-        times = [f"{item.slug}: {schedules.describe(item.spec)}" for item in wanted or ()]
+        times = [f"{item.slug}: {schedules.describe(item.plan.rule)}" for item in wanted or ()]
         _announce(session, "created", made, actor, now, after=_shown(session, made), schedules=times)
         return Applied(made, True, ["created"])
     lines += deployment_notifications.replace(session, present, told, actor, now)

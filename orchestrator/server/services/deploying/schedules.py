@@ -14,15 +14,21 @@ from sqlalchemy.orm import Session
 from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound, ScheduleError
 from ....ids import uuid7
-from ....timing.schedules import ScheduleSpec, next_times, parse
+from ....timing import plans
+from ....timing.calendars import Calendar
+from ....timing.plans import Plan
+from ....timing.schedules import ScheduleSpec
 from ...db.models import Deployment, Schedule
 from ..json_schemas import parameter_problems
 from ..paging import Page, check_limit, decode_id, page
 from ..recording.announcements import announce, resource
 from ..running import deployment_templates, runs
+from . import calendar_days
 
 #: Most schedules of a deployment.
 MOST = 100
+#: How the note begins of a schedule that a failed run stopped; it goes when the schedule is started again.
+STOPPED = "Stopped: "
 _OWN = ("slug", "active", "parameters")
 
 
@@ -31,7 +37,7 @@ class Wanted:
     """A schedule as it was asked for."""
 
     slug: str
-    spec: ScheduleSpec
+    plan: Plan
     active: bool
     parameters: dict[str, Any]
 
@@ -46,17 +52,17 @@ def read(documents: Sequence[Mapping[str, Any]], taken: Iterable[str] = ()) -> l
     found: list[Wanted] = []
     for index, item in enumerate(documents):
         try:
-            spec = parse({key: value for key, value in item.items() if key not in _OWN})
+            plan = plans.read({key: value for key, value in item.items() if key not in _OWN})
         except ScheduleError as error:
             inner = {f"schedules.{index}.{name}": texts for name, texts in error.errors.items()}
             raise ScheduleError(f"schedules.{index}.{error}", inner) from None
-        slug = item.get("slug") or _free_slug(kind_of(spec), used)
+        slug = item.get("slug") or _free_slug(kind_of(plan.rule), used)
         if slug in {other.slug for other in found}:
             raise ScheduleError(
                 f"schedules.{index}.slug: {slug} is given twice", {f"schedules.{index}.slug": ["Is given twice."]}
             )
         used.add(slug)
-        found.append(Wanted(slug, spec, item.get("active", True), dict(item.get("parameters") or {})))
+        found.append(Wanted(slug, plan, item.get("active", True), dict(item.get("parameters") or {})))
     return found
 
 
@@ -71,7 +77,7 @@ def replace(session: Session, deployment: Deployment, wanted: Sequence[Wanted], 
         row = present.pop(item.slug, None)
         if row is None:
             _add(session, deployment.id, item, now)
-            changes.append(f"schedule {item.slug}: added ({describe(item.spec)})")
+            changes.append(f"schedule {item.slug}: added ({describe(item.plan.rule)})")
         else:
             changes += _become(session, row, item, now)
     for row in present.values():
@@ -93,6 +99,7 @@ def create(
         raise Conflict(f"{deployment.flow.name}/{deployment.name} has a schedule {document['slug']} already")
     item = _read_one(document, present)
     check_parameters(deployment.parameter_schema, [item])
+    check_calendars(session, [item])
     row = _add(session, deployment.id, item, now)
     session.flush()
     session.expire(deployment, ["schedules"])
@@ -120,8 +127,11 @@ def change(
     document = dict(before)
     if any(values.get(kind) is not None for kind in ("cron", "interval", "rrule")):
         document.update(cron=None, interval=None, rrule=None)
+    if values.get("active") and not row.active and row.note.startswith(STOPPED):
+        values = {"note": "", **values}
     item = _read_one({**document, **values}, others)
     check_parameters(deployment.parameter_schema, [item])
+    check_calendars(session, [item])
     changes = _become(session, row, item, now)
     if row.slug != item.slug:
         changes.append(f"schedule {row.slug}: renamed to {item.slug}")
@@ -168,9 +178,26 @@ def listing(
     return page(rows, limit, lambda schedule: (schedule.id,))
 
 
-def upcoming(schedule: Schedule, now: datetime, limit: int = 3) -> list[datetime]:
+def upcoming(session: Session, schedule: Schedule, now: datetime, limit: int = 3) -> list[datetime]:
     """When the schedule fires next; nothing while it is not active."""
-    return next_times(spec_of(schedule), now, limit) if schedule.active else []
+    if not schedule.active:
+        return []
+    return plans.slots(plan_of(schedule), days_of(session, schedule), now, limit)
+
+
+def preview(session: Session, document: Mapping[str, Any], after: datetime, limit: int) -> list[datetime]:
+    """When a schedule would fire that is not there yet. Raises ScheduleError, InvalidInput."""
+    wanted = Wanted("preview", plans.read(document), True, {})
+    check_calendars(session, [wanted])
+    return plans.slots(wanted.plan, calendar_days.days(session, wanted.plan.calendar), after, limit)
+
+
+def days_of(session: Session, schedule: Schedule) -> Calendar:
+    """The days that a schedule fires on; none where its calendar is gone."""
+    try:
+        return calendar_days.days(session, schedule.calendar)
+    except NotFound:
+        return Calendar(frozenset())
 
 
 def drop_ahead(session: Session, schedule_ids: Sequence[uuid.UUID], now: datetime | None) -> int:
@@ -199,22 +226,45 @@ def check_parameters(schema: Mapping[str, Any], wanted: Iterable[Wanted]) -> Non
         raise InvalidInput(f"{name}: {texts[0]}", found)
 
 
-def spec_of(schedule: Schedule) -> ScheduleSpec:
-    """When the schedule fires."""
+def check_calendars(session: Session, wanted: Iterable[Wanted]) -> None:
+    """Raise InvalidInput when a schedule names a calendar that is not there."""
+    for item in wanted:
+        try:
+            calendar_days.days(session, item.plan.calendar)
+        except NotFound as error:
+            place = f"schedules.{item.slug}.calendar"
+            raise InvalidInput(f"{place}: {error}", {place: ["There is no such calendar."]}) from None
+
+
+def plan_of(schedule: Schedule) -> Plan:
+    """When the schedule fires, and how it is gone by."""
     interval = None if schedule.interval_s is None else timedelta(seconds=schedule.interval_s)
-    return ScheduleSpec(schedule.cron, schedule.day_or, interval, schedule.anchor, schedule.rrule, schedule.timezone)
+    rule = ScheduleSpec(schedule.cron, schedule.day_or, interval, schedule.anchor, schedule.rrule, schedule.timezone)
+    return Plan(
+        rule,
+        start=schedule.starts,
+        end=schedule.ends,
+        calendar=schedule.calendar,
+        skip_dates=tuple(schedule.skip_dates),
+        jitter=timedelta(seconds=schedule.jitter_s),
+        catch_up=plans.CatchUp(schedule.catch_up),
+        window=None if schedule.catch_up_s is None else timedelta(seconds=schedule.catch_up_s),
+        overlap=plans.Overlap(schedule.overlap),
+        pause_on_failure=schedule.pause_on_failure,
+        note=schedule.note,
+    )
 
 
 def wanted_of(schedule: Schedule) -> Wanted:
     """A schedule's present form."""
-    return Wanted(schedule.slug, spec_of(schedule), schedule.active, schedule.parameters)
+    return Wanted(schedule.slug, plan_of(schedule), schedule.active, schedule.parameters)
 
 
 def document_of(schedule: Schedule) -> dict[str, Any]:
     """A schedule in the form in which it is asked for."""
     return {
         "slug": schedule.slug,
-        **spec_of(schedule).write(),
+        **plan_of(schedule).write(),
         "active": schedule.active,
         "parameters": schedule.parameters,
     }
@@ -247,14 +297,24 @@ def _locked(session: Session, deployment_id: uuid.UUID) -> list[Schedule]:
 
 
 def _columns(item: Wanted) -> dict[str, Any]:
-    spec = item.spec
+    plan, rule = item.plan, item.plan.rule
     return {
-        "cron": spec.cron,
-        "day_or": spec.day_or,
-        "interval_s": None if spec.interval is None else spec.interval.total_seconds(),
-        "anchor": spec.anchor,
-        "rrule": spec.rrule,
-        "timezone": spec.timezone,
+        "cron": rule.cron,
+        "day_or": rule.day_or,
+        "interval_s": None if rule.interval is None else rule.interval.total_seconds(),
+        "anchor": rule.anchor,
+        "rrule": rule.rrule,
+        "timezone": rule.timezone,
+        "starts": plan.start,
+        "ends": plan.end,
+        "calendar": plan.calendar,
+        "skip_dates": list(plan.skip_dates),
+        "jitter_s": plan.jitter.total_seconds(),
+        "catch_up": plan.catch_up.value,
+        "catch_up_s": None if plan.window is None else plan.window.total_seconds(),
+        "overlap": plan.overlap.value,
+        "pause_on_failure": plan.pause_on_failure,
+        "note": plan.note,
         "active": item.active,
         "parameters": item.parameters,
     }
@@ -271,20 +331,45 @@ def _add(session: Session, deployment_id: uuid.UUID, item: Wanted, now: datetime
 
 def _become(session: Session, row: Schedule, item: Wanted, now: datetime) -> list[str]:
     before = wanted_of(row)
-    changes = []
-    if before.spec != item.spec:
-        changes.append(f"schedule {row.slug}: {describe(before.spec)} -> {describe(item.spec)}")
-    if before.active != item.active:
-        changes.append(f"schedule {row.slug}: {'started' if item.active else 'stopped'}")
-    if before.parameters != item.parameters:
-        changes.append(f"schedule {row.slug}: parameters {before.parameters} -> {item.parameters}")
+    changes = [f"schedule {row.slug}: {line}" for line in _differences(before, item)]
     if changes:
         for name, value in _columns(item).items():
             setattr(row, name, value)
+        if item.active and not before.active:
+            row.started = now
         session.flush()
-        drop_ahead(session, [row.id], now)
-        row.materialised_to = now
+        if _fires(before) != _fires(item):
+            drop_ahead(session, [row.id], now)
+            row.materialised_to = now
     return changes
+
+
+def _fires(item: Wanted) -> tuple[Any, ...]:
+    """All that the runs made ahead hang on."""
+    plan = item.plan
+    bounds = (plan.start, plan.end, plan.calendar, plan.skip_dates, plan.jitter)
+    return (plan.rule, bounds, item.active, item.parameters)
+
+
+def _differences(old: Wanted, new: Wanted) -> list[str]:
+    lines = []
+    if old.plan.rule != new.plan.rule:
+        lines.append(f"{describe(old.plan.rule)} -> {describe(new.plan.rule)}")
+    before, after = old.plan.write(), new.plan.write()
+    lines += [
+        f"{name} {_shown(before[name])} -> {_shown(after[name])}"
+        for name in plans.FIELDS
+        if before[name] != after[name]
+    ]
+    if old.active != new.active:
+        lines.append("started" if new.active else "stopped")
+    if old.parameters != new.parameters:
+        lines.append(f"parameters {old.parameters} -> {new.parameters}")
+    return lines
+
+
+def _shown(value: Any) -> str:
+    return "none" if value in (None, "", []) else ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _remove(session: Session, row: Schedule) -> None:

@@ -19,7 +19,7 @@ from ....expectations import Calendar, Events, Runs, Spec, Timetable, add_counte
 from ....timing.schedules import zone_of
 from ....triggers import matches, matches_related
 from ...db.models import CalendarDays, Expectation
-from . import calendars
+from ..deploying import calendar_days
 
 RUN_PREFIX = "orchestrator.flow-run."
 
@@ -136,7 +136,7 @@ def load(session: Session) -> Watched:
 def watch_of(session: Session, row: Expectation) -> Watch:
     """An expectation, read. Raises NotFound where its calendar is gone."""
     spec = read(row.document)
-    return Watch(row.id, row.deployment_id, row.since, spec, calendars.days(session, spec.calendar))
+    return Watch(row.id, row.deployment_id, row.since, spec, calendar_days.days(session, spec.calendar))
 
 
 def _stamp(session: Session) -> tuple[Any, ...]:

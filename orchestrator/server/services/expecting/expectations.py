@@ -20,10 +20,10 @@ from ....expectations.documents import FIELDS
 from ....ids import uuid7
 from ...db.models import Deployment, Expectation, ExpectationOccurrence
 from ..acting import action_kinds
+from ..deploying import calendar_days
 from ..paging import Page, check_limit, decode, page
 from ..reacting import desk_triggers
 from ..recording.announcements import announce, resource
-from . import calendars
 
 #: Most expectations of one deployment.
 OWNED_MOST = 100
@@ -53,7 +53,7 @@ def check(session: Session, document: Mapping[str, Any]) -> Spec:
     """
     spec = read(document)
     try:
-        calendars.days(session, spec.calendar)
+        calendar_days.days(session, spec.calendar)
     except NotFound:
         place = "every.calendar" if "every" in document else "calendar"
         problem = f"There is no calendar {spec.calendar}: make it first, or correct the name."

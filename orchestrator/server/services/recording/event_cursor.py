@@ -54,6 +54,10 @@ ORDER BY xid, id LIMIT %(limit)s"""
 _UNREAD = """
 SELECT 1 FROM event e, event_cursor c
 WHERE c.reader = %(reader)s AND (e.xid, e.id) > (c.xid, c.event_id) AND e.id > c.floor LIMIT 1"""
+_NEWS = """
+SELECT c.cluster, EXISTS (
+    SELECT 1 FROM event e WHERE (e.xid, e.id) > (c.xid, c.event_id) AND e.id > c.floor) AS unread
+FROM event_cursor c WHERE c.reader = %(reader)s"""
 _NEXT_BY_ID = "SELECT {columns} FROM event WHERE id > %(id)s ORDER BY id LIMIT %(limit)s"
 
 
@@ -81,7 +85,10 @@ def take(session: Session, reader: str, columns: Sequence[str], limit: int, now:
 
 
 def skip(session: Session, reader: str, now: datetime) -> None:
-    """Count all events up to now as read."""
+    """Count all events up to now as read; nothing is written where there are none."""
+    found = fetch(session, _NEWS, {"reader": reader})
+    if found and found[0].cluster == _cluster(session) and not found[0].unread:
+        return
     place = _place(session, reader, now)
     if place is not None:
         floor = place.floor if place.cluster == _cluster(session) else uuid7_floor(now - OVERLAP)

@@ -16,6 +16,7 @@ from ....triggers.matching import selector_text
 from ... import hints
 from ...config import current
 from ...db.models import FlowQuestion
+from ..schedule_statements import EARLIER
 from ..statements import HELD_BY, fetch, held
 from .transitions import pending_question
 
@@ -59,7 +60,7 @@ def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | N
         return _paused(facts, pending_question(session, run_id))
     if facts.state_type != StateType.SCHEDULED:
         return None
-    return _held_back(facts, now) or _hold(session, run_id, now) or _unserved(facts)
+    return _held_back(facts, now) or _hold(session, run_id, now) or _takes_turns(session, run_id) or _unserved(facts)
 
 
 def _paused(facts: Any, question: FlowQuestion | None) -> WaitingReason:
@@ -102,6 +103,13 @@ def _hold(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason |
         until = f" Until {to_text(hold.until)}." if hold.until else ""
         told = f"{selector_text(hold.match)} is held ({hold.reason}): {how}.{until} Hold {hold.id}."
         return WaitingReason("held", told)
+    return None
+
+
+def _takes_turns(session: Session, run_id: uuid.UUID) -> WaitingReason | None:
+    for run in fetch(session, EARLIER, {"id": run_id}):
+        told = f"Runs of its schedule {run.slug} do not overlap, and {run.name} ({run.id}) is not over."
+        return WaitingReason("earlier-run", told)
     return None
 
 

@@ -30,6 +30,11 @@ class Calendar:
     holidays: frozenset[str] = frozenset()
     extra: frozenset[str] = frozenset()
 
+    @property
+    def all_count(self) -> bool:
+        """Whether there is no day that does not."""
+        return len(self.weekdays) == 7 and not self.holidays - self.extra
+
     def counts(self, day: date) -> bool:
         """Whether a day counts; what ``extra`` names does, holiday or not."""
         names = {day.isoformat(), day.isoformat()[5:]}

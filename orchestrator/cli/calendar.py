@@ -1,4 +1,4 @@
-"""``orchestrator expectation calendar``: the days that count."""
+"""``orchestrator calendar``: the days that count."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ _COLUMNS = {"name": "Calendar", "weekdays": "Weekdays", "holidays": "Holidays", 
 
 
 @click.group()
-def calendar() -> None:
-    """Manage calendars: the days on which something is expected. `every-day` and `weekdays` are there anyway."""
+def group() -> None:
+    """Manage calendars: the days that schedules and expectations go by. `every-day` and `weekdays` are there anyway."""
 
 
-@calendar.command("set")
+@group.command("set")
 @click.argument("name")
 @click.option("--weekdays", metavar="DAYS", help="Those that count, such as mon,tue,wed,thu,fri; all when left out.")
 @click.option("--holiday", "holidays", multiple=True, metavar="DATE", help="2026-12-25, or 12-25 for each year.")
 @click.option("--extra", multiple=True, metavar="DATE", help="A date that counts all the same.")
 @click.option("--holidays-from", type=click.File(encoding="utf-8"), help="File with one date a line.")
+@click.option("--ical", type=click.File(encoding="utf-8"), help="iCalendar file whose events are holidays.")
 @click.option("--description", default="", metavar="TEXT", help="What it is for.")
 @output_option
 def put(
@@ -34,6 +35,7 @@ def put(
     holidays: tuple[str, ...],
     extra: tuple[str, ...],
     holidays_from: Any,
+    ical: Any,
     description: str,
     output: str,
 ) -> None:
@@ -43,6 +45,7 @@ def put(
         "weekdays": weekdays.replace(" ", "").split(",") if weekdays else None,
         "holidays": [*holidays, *_lines(holidays_from)],
         "extra": list(extra),
+        "ical": _text(ical),
     }
     facts = Client.from_settings().put(f"calendars/{quote(name, safe='')}", body)
     note(f"{name} is set")
@@ -50,7 +53,7 @@ def put(
         emit(facts, output)
 
 
-@calendar.command("ls")
+@group.command("ls")
 @limit_option
 @output_option
 def listing(limit: int, output: str) -> None:
@@ -61,7 +64,7 @@ def listing(limit: int, output: str) -> None:
     emit(found, output, columns=_COLUMNS, empty="There is none beside every-day and weekdays.")
 
 
-@calendar.command()
+@group.command()
 @click.argument("name")
 @output_option
 def inspect(name: str, output: str) -> None:
@@ -69,16 +72,23 @@ def inspect(name: str, output: str) -> None:
     emit(Client.from_settings().get(f"calendars/{quote(name, safe='')}"), output)
 
 
-@calendar.command()
+@group.command()
 @click.argument("name")
 @yes_option
 def delete(name: str, yes: bool) -> None:
-    """Delete a calendar that no expectation goes by."""
+    """Delete a calendar that nothing goes by."""
     client = Client.from_settings()
     client.get(f"calendars/{quote(name, safe='')}")
     confirm(f"Delete {name}?", yes)
     client.delete(f"calendars/{quote(name, safe='')}")
     note(f"deleted {name}")
+
+
+def _text(file: Any) -> str | None:
+    try:
+        return None if file is None else str(file.read())
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{file.name} is no text file: give an iCalendar file (.ics)") from None
 
 
 def _lines(file: Any) -> list[str]:
