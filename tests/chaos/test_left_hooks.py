@@ -32,6 +32,7 @@ def note(flow, flow_run, state):
 
 @flow(on_crashed=[note], on_cancellation=[note], on_failure=[note])
 def hooked(marker: str, release: str = "", pid: str = ""):
+    print("begun", flush=True)
     if pid:
         Path(pid + ".tmp").write_text(str(os.getpid()))
         os.rename(pid + ".tmp", pid)
@@ -94,6 +95,7 @@ def held(served: System, tmp_path: Path) -> Iterator[Held]:
         names = {name: str(tmp_path / name) for name in ("marker", "release", "pid")}
         run = served.run(deployment, **names)
         (pid,) = read_pids(tmp_path / "pid")
+        until(lambda: "begun" in served.lines(run), "its first reports")
         yield Held(served, agent, run, pid, tmp_path)
 
 

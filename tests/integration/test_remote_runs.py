@@ -44,6 +44,7 @@ def note(flow, flow_run, state):
 
 @flow(on_crashed=[note])
 def hooked(pid: str, marker: str):
+    print("begun")
     waits.fn(pid)
 """
 
@@ -177,6 +178,7 @@ def test_hooks_of_a_container_that_was_killed_are_called_in_another_one(served: 
     job = claim(served, "hooked", pid=str(tmp_path / "pid"), marker=str(marker))
     with remote(served, job) as process:
         (pid,) = read_pids(tmp_path / "pid")
+        until(lambda: "begun" in served.lines(str(job.id)), "its first reports")
         process.kill()
         process.wait()
         until(lambda: gone(pid), "the end of the flow's process")
