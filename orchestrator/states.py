@@ -66,6 +66,14 @@ ARROWS: dict[StateType | None, frozenset[StateType]] = {
     S.CANCELLED: frozenset({S.SCHEDULED}),
 }
 
+#: The hook of a flow that is called at a run's end, by the type of that.
+END_HOOKS = {
+    S.COMPLETED: "on_completion",
+    S.FAILED: "on_failure",
+    S.CRASHED: "on_crashed",
+    S.CANCELLED: "on_cancellation",
+}
+
 #: The name of the only terminal state that its own, unsuperseded attempt may still replace: a hand-started process
 #: fell silent and came back.
 LOST = "Lost"

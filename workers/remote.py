@@ -36,7 +36,7 @@ from orchestrator.stored.block_store import ApiBlockStore
 
 from .agent import hook_calls
 from .agent.api import AgentApi
-from .agent.confirming import confirm_start
+from .agent.confirming import confirm_start, take_hooks
 from .agent.identity import Outage
 from .agent.launcher import SpawnLauncher
 from .agent.supervision import Supervision
@@ -162,6 +162,7 @@ class Remote:
             grace_s=found.stop_grace.total_seconds(),
             line_max=found.log_line_max,
             runs=found.path("runs"),
+            take_hooks=lambda job, wanted: take_hooks(api, self._outage, job, wanted),
             hook_timeout_s=found.hook_timeout.total_seconds(),
         )
 

@@ -11,7 +11,7 @@ from ..context import FlowRun, TaskRun
 from ..errors import InvalidInput
 from ..observing.logs import captured, get_run_logger
 from ..results import State, describe
-from ..states import StateType
+from ..states import END_HOOKS, StateType
 from .asides import Aside, Asides
 
 S = StateType
@@ -19,9 +19,7 @@ S = StateType
 Hook = Callable[..., Any]
 
 #: The hooks of flows that are called at a run's end, by its state.
-ENDS = {
-    S.COMPLETED: "on_completion", S.FAILED: "on_failure", S.CRASHED: "on_crashed", S.CANCELLED: "on_cancellation",
-}  # fmt: skip
+ENDS = END_HOOKS
 FLOW_HOOKS = ("on_running", *ENDS.values())
 TASK_HOOKS = ("on_running", "on_completion", "on_failure", "on_rollback", "on_commit")
 

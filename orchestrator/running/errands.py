@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import ast
 import importlib
+import logging
 import os
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from .. import outgoing
+from .. import context, outgoing
 from ..block import Block, current_store
 from ..client import Client
-from ..clock import to_text
-from ..errors import BlockError, CodeNotLoadable, InvalidInput, NotFound
+from ..clock import now, to_text
+from ..documents.records import Job, State
+from ..errors import BlockError, CodeNotLoadable, InvalidInput, NotFound, OrchestratorError
 from ..flows import flow
 from ..interfaces import Discoverable, FileSystem, clean_path
 from ..kinds import block_kinds as kinds
 from ..observing.logs import get_run_logger
 from ..projects import builds
-from . import task_worker
+from ..states import END_HOOKS
+from . import runner, task_worker
 from .discovering import Look
 
 NAME = "orchestrator.errand"
@@ -108,6 +112,36 @@ def act(block_id: str, action_id: str) -> dict[str, Any]:
 def work(flow_run_id: str, attempt: int) -> int:
     """Do calls of tasks for a flow run; how many were done."""
     return task_worker.work(flow_run_id)
+
+
+@flow(name=NAME)
+def call_hooks(hooks_of: dict[str, Any]) -> str:
+    """Call the hooks for the end of a run whose agent could not; which they were.
+
+    Args:
+        hooks_of: ``job``, which that run was, and ``state``, the end that it came to.
+
+    Raises:
+        OrchestratorError: The run's code cannot be had.
+    """
+    own = context.flow_run()
+    assert own is not None
+    sink = own.sink
+    assert sink is not None, "an agent watches it"
+    job, state = Job.read(hooks_of["job"]), State.read(hooks_of["state"])
+    name, here = END_HOOKS[state.type], Path.cwd()
+
+    def tell(level: int, message: str) -> None:
+        line = {"flow_run_id": str(job.id), "task_run_id": None, "attempt": job.attempt, "level": level}
+        sink.put({"kind": "log", **line, "logger": "orchestrator.agent", "message": message, "at": to_text(now())})
+
+    tell(logging.INFO, f"its agent could not call {name}: another process does, on {socket.gethostname()}")
+    try:
+        runner.call_hooks(job, sink, state, lambda: os.chdir(here), supervised=False)
+    except OrchestratorError as error:
+        tell(logging.ERROR, f"the hooks could not be called: {error}")
+        raise
+    return name
 
 
 def load(block_id: str) -> Block:

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from ..values import parameters
 #: Entrypoints of ours begin so: they need no code but this package's.
 ERRANDS = "orchestrator.running.errands:"
 #: Largest result of an errand that is sent, in bytes: somebody waits for it.
+CALL_HOOKS = f"{ERRANDS}call_hooks"
 ERRAND_RESULT_MAX = 1024 * 1024
 
 
@@ -52,6 +53,7 @@ def run_job(
     announce_timeout: Callable[[float], None],
     announce_hooks: Callable[[list[str]], None] = lambda names: None,
     announce_end: Callable[[records.State, dict[str, Any] | None], None] = lambda state, result: None,
+    take_hooks: Callable[[], bool] = lambda: True,
 ) -> End:
     """Fetch the code of a run, call its flow, tell how it ended.
 
@@ -68,6 +70,7 @@ def run_job(
         announce_hooks: Called, where the flow has hooks for its end, with their names: if this process dies, the
             supervisor has them called by another one (:func:`call_hooks`).
         announce_end: Called with what is returned, before the hooks for that end are called here.
+        take_hooks: Called after that; returns whether they are to be called here, as nobody else has undertaken to.
 
     Returns:
         The terminal state, and what is kept of the result, as :func:`results.keep` tells. Code that does not load,
@@ -79,6 +82,7 @@ def run_job(
     if job.entrypoint.startswith(ERRANDS):
         most = max(found.results_inline_max, ERRAND_RESULT_MAX)
         found = replace(found, results_inline_max=most, result_storage="")
+    told = _Told(announce_end, take_hooks)
     scratch = _scratch(job, found)
     try:
         job = _without_templates(job, found)
@@ -94,20 +98,35 @@ def run_job(
         try:
             values = parameters.validate(flow.fn, job.parameters) if flow.validate_parameters else dict(job.parameters)
         except ParameterError as error:
-            return _ended_early(flow, _flow_run(flow, job, job.parameters, sink, found), error, announce_end)
+            return _ended_early(flow, _flow_run(flow, job, job.parameters, sink, found), error, told)
         if (left := job.starts_in_ms / 1000 - (time.monotonic() - received)) > 0:
             time.sleep(left)
         if job.state.type is not StateType.RUNNING:
             confirm_running()
+        if job.entrypoint == CALL_HOOKS:
+            announce_timeout(found.hook_timeout.total_seconds())
         if flow.policy.timeout is not None:
             announce_timeout(flow.policy.retries.longest(flow.policy.timeout))
-        return _run(flow, _flow_run(flow, job, values, sink, found), announce_end)
+        return _run(flow, _flow_run(flow, job, values, sink, found), told)
     finally:
         os.chdir(os.sep)
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def call_hooks(job: Job, sink: Sink, state: records.State, ready: Callable[[], None]) -> None:
+@dataclass(frozen=True)
+class _Told:
+    """What is said at an end, and asked, before hooks for it are called."""
+
+    announce_end: Callable[[records.State, dict[str, Any] | None], None]
+    take_hooks: Callable[[], bool]
+
+    def end(self, state: records.State, result: dict[str, Any] | None) -> bool:
+        """Say how the run ended; whether its hooks are to be called here."""
+        self.announce_end(state, result)
+        return self.take_hooks()
+
+
+def call_hooks(job: Job, sink: Sink, state: records.State, ready: Callable[[], None], supervised: bool = True) -> None:
     """Fetch the code of a run that was ended from outside, and call its flow's hooks for that end: nothing else.
 
     Args:
@@ -115,6 +134,7 @@ def call_hooks(job: Job, sink: Sink, state: records.State, ready: Callable[[], N
         sink: Takes what the hooks report.
         state: The run's terminal state.
         ready: Called once the code is loaded.
+        supervised: Whether what this process prints is read by who watches the run; else it is told here.
 
     Raises:
         OrchestratorError: The code cannot be fetched, or does not load.
@@ -131,7 +151,8 @@ def call_hooks(job: Job, sink: Sink, state: records.State, ready: Callable[[], N
         ready()
         if flow.policy.hooks is not None:
             end = State(state.type, state.name, state.message, state.at, state.details).holding(run_id=str(job.id))
-            drive(flow.policy.hooks.of_flow_end(_flow_run(flow, job, dict(values), sink, found), end))
+            run = replace(_flow_run(flow, job, dict(values), sink, found), supervised=supervised)
+            drive(flow.policy.hooks.of_flow_end(run, end))
     finally:
         os.chdir(os.sep)
         shutil.rmtree(scratch, ignore_errors=True)
@@ -143,10 +164,9 @@ def _load(job: Job, scratch: Path, found: settings.Settings) -> Flow[Any, Any]:
     return load_flow(folder, job.entrypoint)
 
 
-def _ended_early(flow: Flow[Any, Any], run: FlowRun, error: ParameterError, announce_end: Callable[..., None]) -> End:
+def _ended_early(flow: Flow[Any, Any], run: FlowRun, error: ParameterError, told: _Told) -> End:
     state = results.failure(error).holding(run_id=run.id)
-    if flow.policy.hooks is not None and flow.policy.hooks["on_failure"]:
-        announce_end(_plain(state), None)
+    if flow.policy.hooks is not None and flow.policy.hooks["on_failure"] and told.end(_plain(state), None):
         drive(flow.policy.hooks.of_flow_end(run, state))
     return _plain(state), None
 
@@ -171,15 +191,14 @@ def _flow_run(flow: Flow[Any, Any], job: Job, values: dict[str, Any], sink: Sink
     return run
 
 
-def _run(flow: Flow[Any, Any], run: FlowRun, announce_end: Callable[..., None]) -> End:
+def _run(flow: Flow[Any, Any], run: FlowRun, told: _Told) -> End:
     hooks, ends = flow.policy.hooks, list[End]()
 
     def steps() -> Steps:
         with ExitStack() as stack:
             state = yield from run_steps(flow, run, run.parameters, stack)
             ends.append((_plain(state), concluded(flow, run, state)))
-        if hooks is not None and hooks[ENDS.get(state.type, "")] and os.getpid() == here:
-            announce_end(*ends[0])
+        if hooks is not None and hooks[ENDS.get(state.type, "")] and os.getpid() == here and told.end(*ends[0]):
             yield from hooks.of_flow_end(run, state)
         return state
 
@@ -192,8 +211,7 @@ def _run(flow: Flow[Any, Any], run: FlowRun, announce_end: Callable[..., None]) 
         if not ends:
             state = State(StateType.CRASHED, "", results.describe(error), details=results.details(error))
             ends.append((_plain(state), None))
-            if hooks is not None and hooks["on_crashed"]:
-                announce_end(*ends[0])
+            if hooks is not None and hooks["on_crashed"] and told.end(*ends[0]):
                 drive(hooks.of_flow_end(run, state))
     return ends[0]
 
@@ -204,7 +222,9 @@ def _without_templates(job: Job, found: settings.Settings) -> Job:
     def client() -> Client:
         return Client(found.api_url, found.api_key)
 
-    values = template_values.resolved(job.parameters, client, "parameters")
+    values = job.parameters
+    if job.entrypoint != CALL_HOOKS:  # those of the run whose hooks they are have their turn with that
+        values = template_values.resolved(values, client, "parameters")
     storage = job.storage
     if storage is not None:
         storage = replace(storage, path=str(template_values.resolved(storage.path, client, "storage.path")))

@@ -18,6 +18,7 @@ from orchestrator.blocks.docker_container import DockerContainer
 from orchestrator.blocks.kubernetes_cluster import KubernetesCluster
 from orchestrator.blocks.kubernetes_job import KubernetesJob
 from orchestrator.blocks.process import Process
+from orchestrator.server.services.internal import FLOW_ID
 from tests.agents import System, system
 from tests.polling import until
 from tests.standins import kubernetes, podman
@@ -59,6 +60,16 @@ def is_deaf(begun: str):
     Path(begun).write_text(str(os.getpid()))
     while True:
         time.sleep(0.1)
+
+def note(flow, flow_run, state):
+    with open(flow_run.parameters["marker"], "a") as file:
+        file.write(state.type.value + " ")
+    print("by the hook")
+
+@flow(on_crashed=[note], on_cancellation=[note])
+def hooked(begun: str, marker: str):
+    print("begun", flush=True)
+    waits.fn(begun)
 
 @flow(timeout_seconds=1)
 def takes_too_long():
@@ -261,3 +272,19 @@ def test_a_flow_over_its_time_out_is_ended(place: Place) -> None:
     run = place.start("takes_too_long")
     state = place.end_of(run)["state"]
     assert (state["type"], state["name"]) == ("FAILED", "TimedOut"), place.explain(run)
+
+
+@pytest.mark.parametrize("kind", ["CRASHED", "CANCELLED"])
+def test_hooks_of_what_was_ended_from_outside_are_called_once(place: Place, kind: str) -> None:
+    begun, marker = place.shared / f"hooked-{kind}", place.shared / f"marker-{kind}"
+    run = place.start("hooked", begun=str(begun), marker=str(marker))
+    until(lambda: "begun" in place.served.lines(run) and begun.exists() and begun.read_text(), place.explain(run), 60)
+    if kind == "CRASHED":
+        place.kill(run, int(begun.read_text()))
+    else:
+        place.served.client.post(f"flow-runs/{run}/cancel")
+    assert place.end_of(run)["state"]["type"] == kind, place.explain(run)
+    until(lambda: "by the hook" in place.served.lines(run), "the hook", 60)
+    sent = {"flow_id": str(FLOW_ID), "parent_flow_run_id": run}
+    until(lambda: all(one["ended"] for one in place.served.client.pages("flow-runs", sent)), "who was sent", 60)
+    assert marker.read_text().split() == [kind], place.explain(run)

@@ -44,6 +44,7 @@ NO_EVENT = {
     "DELETE /cached-results/{key_id}/lock": "a task of a run that has computed",
     "POST /reports": "what processes tell of themselves: events of runs",
     "POST /flow-runs/{run_id}/questions": "a process: flow-run.paused",
+    "POST /flow-runs/{run_id}/hooks": "an agent undertakes to call hooks",
     "POST /flow-runs/{run_id}/task-jobs": "calls of a flow's tasks",
     "DELETE /flow-runs/{run_id}/task-jobs": "a flow that ends",
     "POST /flow-runs/{run_id}/task-jobs/outcomes": "a flow reads what its workers did",

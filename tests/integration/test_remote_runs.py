@@ -16,6 +16,7 @@ import pytest
 from orchestrator.client import Client
 from orchestrator.documents.records import Job
 from orchestrator.errors import AccessDenied, Conflict, NotFound
+from orchestrator.server.services.internal import FLOW_ID
 from tests.agents import System, gone, read_pids, system
 from tests.polling import until
 
@@ -35,6 +36,16 @@ def waits(pid: str):
     Path(pid + ".tmp").rename(pid)
     while True:
         time.sleep(0.05)
+
+def note(flow, flow_run, state):
+    with open(flow_run.parameters["marker"], "a") as file:
+        file.write(flow_run.id + "\\n")
+    print("hooked again")
+
+@flow(on_crashed=[note])
+def hooked(pid: str, marker: str):
+    print("begun")
+    waits.fn(pid)
 """
 
 
@@ -48,10 +59,14 @@ def served(module_database_url: str, redis_url: str, tmp_path_factory: pytest.Te
 
 def claim(served: System, flow: str, **parameters: Any) -> Job:
     """What an agent would have claimed."""
+    served.run(served.deploy(flow), **parameters)
+    return claimed(served)
+
+
+def claimed(served: System) -> Job:
     agents = Client(served.client.api_url, served.agent_key)
     facts = {"hostname": "h", "pid": 1, "version": "1", "transport": "http", "queues": [served.queue], "slots": 1}
     agent = agents.post("agents", {"name": "by-hand", **facts})["agent_id"]
-    served.run(served.deploy(flow), **parameters)
     return Job.read(agents.post(f"agents/{agent}/claim", {"queues": [served.queue], "wait_s": 5}))
 
 
@@ -145,3 +160,39 @@ def test_a_runs_token_opens_its_own_job_only(served: System) -> None:
     served.client.delete(f"deployments/{job.deployment.id if job.deployment else ''}")
     with pytest.raises(Conflict):
         mine.get(f"flow-runs/{job.id}/job")
+
+
+def test_hooks_of_a_killed_process_are_called_beside_it(served: System, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    job = claim(served, "hooked", pid=str(tmp_path / "pid"), marker=str(marker))
+    with remote(served, job) as process:
+        os.kill(read_pids(tmp_path / "pid")[0], signal.SIGKILL)
+        assert process.wait(30) == 1, served.logs()
+    assert served.client.get(f"flow-runs/{job.id}")["state"]["type"] == "CRASHED"
+    assert marker.read_text().split() == [str(job.id)]
+    assert errands(served, job) == []
+
+
+def test_hooks_of_a_container_that_was_killed_are_called_in_another_one(served: System, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    job = claim(served, "hooked", pid=str(tmp_path / "pid"), marker=str(marker))
+    with remote(served, job) as process:
+        (pid,) = read_pids(tmp_path / "pid")
+        until(lambda: "begun" in served.lines(str(job.id)), "its first reports")
+        process.kill()
+        process.wait()
+        until(lambda: gone(pid), "the end of the flow's process")
+    path = f"flow-runs/{job.id}/state"
+    served.client.post(path, {"type": "CRASHED", "attempt": job.attempt, "message": "the container was killed"})
+    until(lambda: errands(served, job), "somebody to be sent")
+    errand = claimed(served)
+    assert errand.infrastructure == job.infrastructure
+    with remote(served, errand) as process:
+        assert process.wait(30) == 0, served.logs()
+    assert marker.read_text().split() == [str(job.id)]
+    assert "hooked again" in served.lines(str(job.id))
+
+
+def errands(served: System, job: Job) -> list[dict[str, Any]]:
+    """Those who were sent for the hooks of a run."""
+    return list(served.client.pages("flow-runs", {"flow_id": str(FLOW_ID), "parent_flow_run_id": str(job.id)}))

@@ -16,7 +16,7 @@ from orchestrator.reporting import Reporter
 from orchestrator.settings import Settings
 
 from .api import AgentApi
-from .confirming import told_end
+from .confirming import take_hooks, told_end
 from .desk import Desk
 from .heart import Heart
 from .identity import Identity, Outage
@@ -151,6 +151,7 @@ class Agent:
             line_max=settings.log_line_max,
             runs=settings.path("runs"),
             told=lambda job, wanted: told_end(self._api.client, job, wanted),
+            take_hooks=lambda job, wanted: take_hooks(self._api, self._outage, job, wanted),
             hook_timeout_s=settings.hook_timeout.total_seconds(),
             remote_env={"ORCHESTRATOR_RESULT_STORAGE": settings.result_storage} if settings.result_storage else {},
         )

@@ -63,6 +63,10 @@ class AgentApi:
         """Say that user code is about to start. Raises TransitionRefused or Conflict when it must not."""
         self._post(f"flow-runs/{run_id}/state", {"type": "RUNNING", "attempt": attempt})
 
+    def take_hooks(self, run_id: uuid.UUID, attempt: int) -> bool:
+        """Undertake to call the hooks of an attempt's end; False where somebody else has, or it is over."""
+        return bool(self._post(f"flow-runs/{run_id}/hooks", {"attempt": attempt})["call"])
+
     def give_back(self, run_id: uuid.UUID, attempt: int) -> None:
         """Let another agent have a run that was claimed and not begun."""
         message = "handed back by an agent that is being stopped"

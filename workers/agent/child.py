@@ -30,7 +30,7 @@ from orchestrator.states import StateType
 
 from ..start import forget_start_folder
 from . import environments
-from .frames import CONFIRM, END, GO, HOOKS, JOB, MASKS, TIMEOUT, decode
+from .frames import CONFIRM, END, GO, HOOKS, HOOKS_TAKEN, JOB, MASKS, TAKE_HOOKS, TIMEOUT, decode
 from .ordering import OrderedSink
 
 #: Exit codes: the flow completed, or it did not (its state, which was sent, says how).
@@ -83,6 +83,14 @@ class Control:
     def announce_hooks(self, names: list[str]) -> None:
         """The flow has these hooks for its end."""
         self.sink.put({"kind": HOOKS, "names": names})
+
+    def take_hooks(self) -> bool:
+        """Ask whether the hooks for the end that was told are to be called here, and wait for the answer."""
+        self.sink.put({"kind": TAKE_HOOKS})
+        try:
+            return bool(self.receive(HOOKS_TAKEN)["call"])
+        except (EOFError, OSError):  # the supervisor is gone: the server will send somebody
+            return False
 
     def hide(self, values: list[str]) -> None:
         """Have the supervisor mask these; once it was sent, it reaches the supervisor before what is written later."""
@@ -148,6 +156,7 @@ def execute(control: Control, run: Run, frame: dict[str, Any] | None = None) -> 
             announce_timeout=control.announce_timeout,
             announce_hooks=control.announce_hooks,
             announce_end=control.end_before_hooks,
+            take_hooks=control.take_hooks,
         )
     except OrchestratorError as error:
         state, result = State(StateType.CRASHED, message=str(error)), None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from orchestrator.client import Client, patiently
 from orchestrator.documents.records import FlowRun, Job, State
-from orchestrator.errors import Conflict, NotFound, OrchestratorError
+from orchestrator.errors import AccessDenied, Conflict, NotFound, OrchestratorError
 from orchestrator.states import StateType, is_over
 
 from .api import AgentApi, back_off
@@ -42,6 +42,25 @@ def confirm_start(api: AgentApi, outage: Outage, job: Job, wanted: Callable[[], 
             outage.begins(error)
         time.sleep(pause)
     return Ask.NOTHING  # pragma: no cover - the pauses never end
+
+
+def take_hooks(api: AgentApi, outage: Outage, job: Job, wanted: Callable[[], bool]) -> bool:
+    """Ask whether the hooks for the end of the job's attempt are to be called here.
+
+    Waits while the API is away and the answer is ``wanted``; without one they are not: the server finds them left
+    once it hears of the end, and sends somebody.
+    """
+    for pause in back_off(0.2, 5.0):
+        if not wanted():
+            return False
+        try:
+            return api.take_hooks(job.id, job.attempt)
+        except (NotFound, AccessDenied):
+            return False
+        except OrchestratorError as error:
+            outage.begins(error)
+        time.sleep(pause)
+    return False  # pragma: no cover - the pauses never end
 
 
 def told_end(client: Client, job: Job, wanted: Callable[[], bool]) -> State | None:

@@ -9,10 +9,12 @@ From the child come reports (items as ``POST reports`` takes them) and, told apa
                "hooks": bool}``
 ``masks``      ``{"values": [...]}``                   texts that are masked from now on in what it writes
 ``hooks``      ``{"names": [...]}``                    hooks of the flow for its end
+``take-hooks`` ``{}``                                  it ended by itself: may its hooks be called? Answered by
+                                                       ``hooks-taken``
 =============  ======================================  =====================================================
 
-To the child go ``job`` (first, once) and ``go`` (an empty object). The frames are those of
-:class:`orchestrator.reporting.pipes.PipeSink`.
+To the child go ``job`` (first, once), ``go`` (an empty object) and ``hooks-taken`` (``{"call": bool}``). The
+frames are those of :class:`orchestrator.reporting.pipes.PipeSink`.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ TIMEOUT = "timeout"
 END = "end"
 MASKS = "masks"
 HOOKS = "hooks"
+TAKE_HOOKS = "take-hooks"
+HOOKS_TAKEN = "hooks-taken"
 JOB = "job"
 GO = "go"
 

@@ -60,8 +60,14 @@ class HookCall(Supervision):
 
 
 def call(ended: Supervision, state: State) -> None:
-    """Have the hooks of a run called for its end, and wait until they are done, or their time is over."""
+    """Have the hooks of a run called for its end, and wait until they are done, or their time is over.
+
+    Where the server has sent another agent for them, or cannot be asked for so long, nobody calls them here.
+    """
     if ended.spec is None:
+        return
+    if not ended.may_call_hooks():
+        ended.tell(f"{ENDS[state.type]} is left to whom the server sends")
         return
     ended.tell(f"the flow's process is gone; another one calls {ENDS[state.type]}")
     ended.hand_over(HookCall(ended, ended.spec, state))

@@ -228,6 +228,9 @@ class Supervision:
             self.ending.time_out(self._facts.timeout_s)
         elif data["kind"] == wire.HOOKS:
             self._hooks = frozenset(map(str, data["names"]))
+            self.telling.hooks(sorted(self._hooks))
+        elif data["kind"] == wire.TAKE_HOOKS:
+            threading.Thread(target=self._take_hooks, name=f"hooks-{self.job.name}", daemon=True).start()
         elif data["kind"] == wire.END:
             self._take_end(data)
         elif not self._is_own_end(data):
@@ -257,7 +260,23 @@ class Supervision:
         except OSError:
             pass  # it ended meanwhile
 
+    def _take_hooks(self) -> None:
+        child = cast(Child, self._child)
+        call = self.around.take_hooks(self.job, lambda: self._facts.ask is not Ask.LOST and not child.ended)
+        try:
+            child.control.sendall(wire.encode({"kind": wire.HOOKS_TAKEN, "call": call}))
+        except OSError:
+            pass  # it ended meanwhile
+
     # -- its end
+
+    def may_call_hooks(self) -> bool:
+        """Ask whether hooks for the end are to be called by us, for as long as hooks may take and the run is ours."""
+        deadline = time.monotonic() + self.around.hook_timeout_s
+        return self.around.take_hooks(
+            self.job,
+            lambda: self._facts.ask is not Ask.LOST and not self.ending.hurry and time.monotonic() < deadline,
+        )
 
     def _clean_up(self, child: Child) -> None:
         """End what the process left behind. Then let go of it."""

@@ -31,6 +31,8 @@ class Surroundings:
         runs: Folder of the runs' scratch folders.
         told: The end of a run that its own process may have told the server; None while there is none. Raises NotFound
             when the run is not ours any more.
+        take_hooks: Asks the server whether hooks for the end of a run are to be called here: nobody else has undertaken
+            to. Given the job and a function that tells whether the answer is still wanted; waits while the API is away.
         hook_timeout_s: Seconds that the hooks of a run's end may take.
     """
 
@@ -43,5 +45,6 @@ class Surroundings:
     line_max: int
     runs: Path
     told: Callable[[Job, Callable[[], bool]], State | None] = lambda job, wanted: None
+    take_hooks: Callable[[Job, Callable[[], bool]], bool] = lambda job, wanted: True
     remote_env: dict[str, str] = field(default_factory=dict)
     hook_timeout_s: float = 60.0

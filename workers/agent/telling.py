@@ -75,6 +75,10 @@ class Telling:
             }
         )
 
+    def hooks(self, names: list[str]) -> None:
+        """The hooks for its end that the flow has: if we cannot call them, somebody else has to."""
+        self.put({"kind": "flow-run-hooks", "id": str(self._job.id), "attempt": self._job.attempt, "names": names})
+
     def event(self, event: str, resource: dict[str, str], payload: dict[str, Any], key: str) -> None:
         """Record an event beside the run; of those with one ``key`` the first counts."""
         job = self._job

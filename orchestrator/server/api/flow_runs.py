@@ -19,7 +19,7 @@ from ..schemas.agents import JobSchema
 from ..schemas.base import PageQuery
 from ..schemas.resources import EtaQuery, EtaSchema
 from ..services.mapping import eta, suspects
-from ..services.running import claims, kept_results, runs, waiting
+from ..services.running import claims, kept_results, left_hooks, runs, waiting
 from ..services.running.runs import RunFilter
 from .access import actor, bearer, needs, own_run_only, principal, started_runs_only
 from .etas import answer_eta
@@ -183,6 +183,19 @@ def move_flow_run(body: dict[str, Any], run_id: uuid.UUID) -> Response:
     with transaction() as session:
         runs.move(session, run_id, state, attempt=attempt, actor=actor(), now=at, result=result)
         return answer(runs.describe(runs.row(session, run_id)))
+
+
+@blueprint.route("/flow-runs/<uuid:run_id>/hooks", methods=["POST"])
+@needs("agent", "run")
+@blueprint.arguments(schemas.HooksInputSchema)
+@blueprint.response(200, schemas.HooksTakenSchema)
+def take_hooks(body: dict[str, Any], run_id: uuid.UUID) -> Response:
+    """Undertake to call the hooks for the end of an attempt: for its agent, and its own process. Answers whether nobody
+    has before.
+    """
+    own_run_only(run_id)
+    with transaction() as session:
+        return answer({"call": left_hooks.take(session, run_id, body["attempt"])})
 
 
 @blueprint.route("/flow-runs/<uuid:run_id>", methods=["DELETE"])

@@ -1,5 +1,6 @@
 """Takes back what silent agents hold, gives up runs whose own process is silent, ends cancels and suspensions that
-nobody answered, moves on what nobody resumed in time, and takes back slots of limits that are not renewed.
+nobody answered, moves on what nobody resumed in time, takes back slots
+of limits that are not renewed, and sends agents for the hooks of ends that nobody called.
 
 A lapsed lease counts only once the API itself has been up for a full lease: while it was away, nobody could renew.
 A run whose code may have begun becomes CRASHED. One that was still PENDING is queued again, since RUNNING is confirmed
@@ -22,7 +23,7 @@ from ...states import LOST, SUSPENDED, SUSPENDING, StateType
 from ..config import current, lease_by_hand
 from ..services import ticks
 from ..services.configuring import slots
-from ..services.running import questions
+from ..services.running import left_hooks, questions
 from ..services.running.transitions import apply
 from ..services.statements import BY_HAND, fetch
 
@@ -73,6 +74,7 @@ def step(session: Session, now: datetime) -> int:
         moved += _move(session, row.id, _unanswered(row, now), now)
     for row in fetch(session, _NOT_RESUMED, {"now": now, "batch": BATCH}):
         moved += questions.expire(session, row.id, SWEEPER, now)
+    moved = max(moved, left_hooks.send(session, SWEEPER, now, BATCH))
     return max(moved, slots.sweep(session, now, BATCH))
 
 

@@ -117,6 +117,18 @@ class StateInputSchema(Strict):
     result = Mapping(load_default=None, allow_none=True)
 
 
+class HooksInputSchema(Strict):
+    """Which attempt's end it is."""
+
+    attempt = fields.Integer(strict=True, required=True, validate=validate.Range(1, 2**31 - 1))
+
+
+class HooksTakenSchema(Strict):
+    """Whether who asked is to call the hooks."""
+
+    call = fields.Boolean(required=True)
+
+
 class SuspensionSchema(Strict):
     """How long a run waits for somebody."""
 

@@ -65,6 +65,15 @@ class FlowRunStateItem(_Item):
     call_key: Annotated[str, Field(max_length=64)] | None = None
 
 
+class FlowRunHooksItem(_Item):
+    """The hooks that the flow of a run has for its end: somebody has to call them if its process cannot."""
+
+    kind: Literal["flow-run-hooks"]
+    id: uuid.UUID
+    attempt: Annotated[int, Field(ge=1, lt=2**31)]
+    names: Annotated[list[Literal["on_completion", "on_failure", "on_crashed", "on_cancellation"]], Field(max_length=4)]
+
+
 class TaskRunItem(_Item):
     """A task run as it is after a change of its state."""
 
@@ -143,7 +152,9 @@ class AliveItem(_Item):
     ids: Annotated[list[uuid.UUID], Field(max_length=ITEMS_MAX)]
 
 
-AnyItem = FlowRunItem | FlowRunStateItem | TaskRunItem | LogItem | EventItem | ArtifactItem | AliveItem
+AnyItem = (
+    FlowRunItem | FlowRunStateItem | FlowRunHooksItem | TaskRunItem | LogItem | EventItem | ArtifactItem | AliveItem
+)
 Item = Annotated[AnyItem, Field(discriminator="kind")]
 
 

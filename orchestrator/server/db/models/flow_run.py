@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .base import STATE_TYPES, Base, Created, Json, JsonOrNone, Key, Tags
@@ -76,6 +76,12 @@ class FlowRun(Base):
     created: Mapped[Created]
     #: ``{"type": "api-key|schedule|user|process", "id": ..., "name": ...}``
     created_by: Mapped[Json]
+    #: Hooks for its end that the flow has, as the present attempt's process told; None: none, or it is over.
+    hooks: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    #: The last attempt the hooks of whose end somebody has undertaken to call: its agent, or the server.
+    hooks_called: Mapped[int] = mapped_column(server_default="0", default=0)
+    #: Ends whose hooks an agent is still to be sent for: ``[{"attempt", "snapshot", "tries", "state"}]``.
+    hooks_left: Mapped[JsonOrNone]
     #: Inline result ``{"value": ...}`` or reference ``{"block": ..., "path": ...}``.
     result: Mapped[JsonOrNone]
     #: Of a subflow: what later attempts of the run above know its call by.
@@ -115,6 +121,7 @@ class FlowRun(Base):
         Index("ix_flow_run_agent", "agent_id", postgresql_where=text("agent_id IS NOT NULL")),
         Index("ix_flow_run_ended", "ended", postgresql_where=text("ended IS NOT NULL")),
         Index("ix_flow_run_chain", "chain_id", postgresql_where=text("chain_id IS NOT NULL")),
+        Index("ix_flow_run_hooks_left", "id", postgresql_where=text("hooks_left IS NOT NULL")),
         Index(
             "ix_flow_run_schedule_open",
             "schedule_id",

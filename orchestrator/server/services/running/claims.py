@@ -13,6 +13,7 @@ from ....documents.records import Infrastructure, Job, Reference, Results, State
 from ....errors import Conflict, NotFound
 from ....states import StateType
 from ...config import current
+from ..internal import FLOW_ID
 from ..statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch, wake_readers
 
 #: Finds the agent, and locks the limited queues among those asked for and the holds that limit. It has to be a
@@ -36,16 +37,21 @@ SELECT q.name, head.* FROM work_queue q CROSS JOIN LATERAL (
     WHERE r.work_queue_id = q.id AND {CLAIMABLE} ORDER BY r.priority DESC, r.due, r.id LIMIT 1
 ) AS head WHERE q.name = ANY(%(queues)s)"""
 
-_JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due, m.snapshot,
-    m.tries, f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, d.storage_block_id,
-    d.storage_path, d.results_block_id, d.results_path, d.infrastructure_block_id, d.infrastructure_overrides,
+_JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due,
+    CASE WHEN w.id = d.id THEN m.snapshot ELSE m.parameters #>> '{hooks_of,job,storage,snapshot}' END AS snapshot,
+    m.tries, f.name AS flow, d.id AS deployment_id, d.name AS deployment, d.entrypoint, w.storage_block_id,
+    w.storage_path, d.results_block_id, d.results_path, w.infrastructure_block_id, w.infrastructure_overrides,
     greatest(b.updated, (
         WITH RECURSIVE held AS (
-            SELECT target_id FROM block_reference WHERE block_id = d.infrastructure_block_id
+            SELECT target_id FROM block_reference WHERE block_id = w.infrastructure_block_id
             UNION SELECT n.target_id FROM block_reference n JOIN held ON n.block_id = held.target_id
         ) SELECT max(h.updated) FROM block h JOIN held ON h.id = held.target_id)) AS infrastructure_updated"""
-_JOB_OF = """JOIN flow f ON f.id = m.flow_id JOIN deployment d ON d.id = m.deployment_id
-LEFT JOIN block b ON b.id = d.infrastructure_block_id"""
+#: Hooks are called where the run that they are of had its code, and was executed: in ``w``.
+_JOB_OF = f"""JOIN flow f ON f.id = m.flow_id JOIN deployment d ON d.id = m.deployment_id
+JOIN deployment w ON w.id = CASE WHEN m.flow_id = '{FLOW_ID}' AND m.parameters ? 'hooks_of'
+    THEN coalesce((SELECT o.id FROM deployment o
+        WHERE o.id = (m.parameters #>> '{{hooks_of,job,deployment,id}}')::uuid), d.id) ELSE d.id END
+LEFT JOIN block b ON b.id = w.infrastructure_block_id"""
 
 _CLAIM = f"""
 WITH open_queue AS MATERIALIZED (SELECT * FROM work_queue WHERE name = %(queue)s),

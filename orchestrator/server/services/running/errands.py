@@ -35,6 +35,7 @@ VERBS = {
     "inspect": ("orchestrator.running.errands:inspect_storage", "file-system"),
     "act": ("orchestrator.running.errands:act", ""),
     "work": ("orchestrator.running.errands:work", ""),
+    "call-hooks": ("orchestrator.running.errands:call_hooks", ""),
 }
 DEFAULT_QUEUE = "default"
 #: Somebody waits for an answer, nobody for a look by the clock.
@@ -76,6 +77,7 @@ def start(
     now: datetime,
     about: str = "",
     priority: int = ASKED,
+    again: bool = False,
 ) -> uuid.UUID:
     """Send an agent; returns the id of the flow run.
 
@@ -83,6 +85,7 @@ def start(
         verb: One of :data:`VERBS`.
         parameters: Of its function; ``block_id``, as text, is the block that the run's token may load.
         about: The block's label, for the run's name.
+        again: The parameters hold those of an earlier run.
     """
     run_id, _ = runs.create(
         session,
@@ -92,6 +95,7 @@ def start(
         now=now,
         name=f"{verb} {about}".strip(),
         priority=priority,
+        again=again,
     )
     return run_id
 

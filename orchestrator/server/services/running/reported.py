@@ -23,6 +23,7 @@ from ...schemas.reports import (
     AnyItem,
     ArtifactItem,
     EventItem,
+    FlowRunHooksItem,
     FlowRunItem,
     FlowRunStateItem,
     LogItem,
@@ -96,6 +97,9 @@ RETURNING t.id"""
 
 _CALL = "UPDATE flow_run SET call_key = %(key)s WHERE id = %(id)s"
 
+_HOOKS = f"UPDATE flow_run r SET hooks = %(names)s WHERE r.id = %(id)s AND r.attempt = %(attempt)s AND {held('r')}"
+_SERVED = f"SELECT parent_flow_run_id FROM flow_run WHERE id = %(id)s AND flow_id = '{FLOW_ID}'"
+
 _ARTIFACTS = """
 INSERT INTO artifact AS a (id, key, type, description, data, flow_run_id, task_run_id, created, updated)
 SELECT id, key, type, description, data, flow_run_id, task_run_id, at, nullif(told, at)
@@ -135,6 +139,8 @@ class Writer:
         self._over: dict[uuid.UUID, StateType] = {}
         #: Errands, whose results are what somebody waits for.
         self._errands: set[uuid.UUID] = set()
+        #: Where an errand speaks: the flow run that it is for, into whose log it may write.
+        self._served: uuid.UUID | None = None
 
     def flow_runs(self, items: Sequence[FlowRunItem], mentioned: set[uuid.UUID]) -> None:
         """Insert runs that are new, and learn about all that the report mentions."""
@@ -174,7 +180,7 @@ class Writer:
         rows: list[tuple[Any, ...]] = []
         base = clock.now()  # the true time, since ids place rows in partitions
         for item in items:
-            if self._belongs(item, item.flow_run_id, None):
+            if item.flow_run_id == self._served or self._belongs(item, item.flow_run_id, None):
                 stamp = base + timedelta(microseconds=len(rows))
                 rows.append(
                     (uuid7(stamp), item.flow_run_id, item.task_run_id, item.attempt, item.level, item.logger,
@@ -212,6 +218,12 @@ class Writer:
         found = State(S.RUNNING, message="Its process was cut off for a while, and is heard of again.", at=self._now)
         for run_id in sorted(told & self._lost):
             apply(self._session, run_id, found, attempt=self._known[run_id], actor=PROCESS, now=self._now)
+
+    def flow_run_hooks(self, items: Sequence[FlowRunHooksItem]) -> None:
+        """Note which hooks somebody has to call at a run's end; of an attempt that is over there are none to call."""
+        for item in items:
+            if self._belongs(item, item.id, item.attempt):
+                execute(self._session, _HOOKS, {"id": item.id, "attempt": item.attempt, "names": item.names})
 
     def flow_run_states(self, items: Sequence[FlowRunStateItem]) -> None:
         """Move flow runs, each as the rules decide."""
@@ -260,6 +272,8 @@ class Writer:
         if self._allowed is not None:
             for run_id, parent in fetch(self._session, _ANCESTORS, {"ids": sorted(ids)}):
                 self._parents[run_id] = parent
+            for (served,) in fetch(self._session, _SERVED, {"id": self._allowed}):
+                self._served = served
 
     def _belongs(self, item: AnyItem, run_id: uuid.UUID, attempt: int | None) -> bool:
         """Whether the item speaks of a known run, of its present attempt, that this reporter may speak of."""

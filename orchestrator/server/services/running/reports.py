@@ -2,8 +2,8 @@
 
 Each producer numbers its items. The highest number stored is kept with its row, which is locked first, so a batch sent
 twice is stored once. All of a request is one transaction; what a rule or a check refuses is named, and the rest stored.
-The order within a request: new flow runs, task runs, logs, events, artifacts, signs of life, and last the states of
-flow runs, so that an end finds all that was told before it.
+The order within a request: new flow runs, task runs, logs, events, artifacts, signs of life, hooks, and last the states
+of flow runs, so that an end finds all that was told before it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ...schemas.reports import (
     ArtifactItem,
     Batch,
     EventItem,
+    FlowRunHooksItem,
     FlowRunItem,
     FlowRunStateItem,
     LogItem,
@@ -131,6 +132,7 @@ def _store(
     writer.events(_only(plain, EventItem))
     writer.artifacts(_only(plain, ArtifactItem))
     writer.alive(_only(plain, AliveItem))
+    writer.flow_run_hooks(_only(plain, FlowRunHooksItem))
     writer.flow_run_states(_only(plain, FlowRunStateItem))
 
 
@@ -142,11 +144,11 @@ def _mentioned(items: Sequence[AnyItem]) -> set[uuid.UUID]:
     """Every flow run that an item speaks of."""
     found: set[uuid.UUID] = set()
     for item in items:
-        if isinstance(item, (FlowRunItem, FlowRunStateItem)):
+        if isinstance(item, (FlowRunItem, FlowRunStateItem, FlowRunHooksItem)):
             found.add(item.id)
         elif isinstance(item, AliveItem):
             found.update(item.ids)
-        if not isinstance(item, (AliveItem, EventItem, FlowRunStateItem)):
+        if not isinstance(item, (AliveItem, EventItem, FlowRunStateItem, FlowRunHooksItem)):
             run_id = item.parent_flow_run_id if isinstance(item, FlowRunItem) else item.flow_run_id
             if run_id is not None:
                 found.add(run_id)

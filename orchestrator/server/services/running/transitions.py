@@ -16,7 +16,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from ....documents.records import Actor, State
 from ....errors import NotFound, TransitionRefused
-from ....states import LOST, SUSPENDING, TERMINAL, StateType, is_held, is_over
+from ....states import END_HOOKS, LOST, SUSPENDING, TERMINAL, StateType, is_held, is_over
 from ... import hints
 from ...config import current, lease_by_hand
 from ...db.json_text import json_text
@@ -38,7 +38,8 @@ CRASH_RETRIED = RejectCrashWithinBudget.code
 #: Columns that a change may touch.
 _CHANGED = (
     "state_type", "state_name", "state_message", "state_at", "started", "ended", "lease_until", "agent_id",
-    "cancel_asked", "suspended_until", "due", "hinted", "hints", "result", "tries", "crashes",
+    "cancel_asked", "suspended_until", "due", "hinted", "hints", "result", "tries", "crashes", "hooks", "hooks_called",
+    "hooks_left",
 )  # fmt: skip
 
 #: Whether somebody wants a run that ended to be tried anew: with all its retries.
@@ -64,7 +65,11 @@ WITH moved AS (
         hints = CASE WHEN %(type)s = 'SCHEDULED' THEN 0 ELSE r.hints END,
         result = CASE WHEN %(type)s = 'SCHEDULED' THEN NULL ELSE coalesce(%(result)s::jsonb, r.result) END,
         tries = CASE WHEN {_ANEW} THEN 0 ELSE greatest(r.tries, %(tries)s::int) END,
-        crashes = CASE WHEN {_ANEW} THEN 0 ELSE r.crashes + %(crashed)s::int END
+        crashes = CASE WHEN {_ANEW} THEN 0 ELSE r.crashes + %(crashed)s::int END,
+        hooks = CASE WHEN %(type)s <> 'SCHEDULED' AND %(type)s NOT IN ({TERMINAL_TYPES}) THEN r.hooks END,
+        hooks_called = CASE WHEN %(left)s::jsonb IS NULL THEN r.hooks_called ELSE r.attempt END,
+        hooks_left = CASE WHEN %(left)s::jsonb IS NULL THEN r.hooks_left
+            ELSE coalesce(r.hooks_left, '[]') || %(left)s::jsonb END
     WHERE r.id = %(id)s AND r.state_type = %(before)s AND r.attempt = %(attempt)s
     RETURNING r.*, %(details)s::jsonb AS details, %(stamp)s::timestamptz AS stamp
 ),
@@ -129,7 +134,8 @@ def apply(
     state = decision.state or proposed
     was_active = is_held(S(run.state_type), run.state_name)
     by_hand_until = now + lease_by_hand() if attempt is not None else None
-    more = {"due": decision.due or due, "until": until, "by_hand_until": by_hand_until, "tries": tries}
+    left = _left_hooks(run, proposed if decision.code == CRASH_RETRIED else state)
+    more = {"left": left, "due": decision.due or due, "until": until, "by_hand_until": by_hand_until, "tries": tries}
     _write(session, run, state, actor, now, result, {**more, "crashed": decision.code == CRASH_RETRIED})
     _settle(session, run, was_active, now)
     return Change(run, decision)
@@ -198,6 +204,14 @@ def _facts(session: Session, run: FlowRun, proposed: State) -> Facts:
         is_cancel_asked=run.cancel_asked is not None and run.state_name != SUSPENDING,
         is_deployed=run.work_queue_id is not None and run.deployment_id is not None and run.flow_id != FLOW_ID,
     )
+
+
+def _left_hooks(run: FlowRun, ended: State) -> str | None:
+    """What has to be known of an end whose hooks nobody has undertaken to call: an agent is sent for them."""
+    if not run.hooks or run.hooks_called == run.attempt or END_HOOKS.get(ended.type) not in run.hooks:
+        return None
+    facts = {"attempt": run.attempt, "snapshot": run.snapshot, "tries": run.tries, "state": ended.write()}
+    return json_text([facts])
 
 
 def _write(
