@@ -36,8 +36,9 @@ from ..values import parameters
 
 #: Entrypoints of ours begin so: they need no code but this package's.
 ERRANDS = "orchestrator.running.errands:"
-#: Largest result of an errand that is sent, in bytes: somebody waits for it.
+#: The one that calls the hooks of another run.
 CALL_HOOKS = f"{ERRANDS}call_hooks"
+#: Largest result of an errand that is sent, in bytes: somebody waits for it.
 ERRAND_RESULT_MAX = 1024 * 1024
 
 

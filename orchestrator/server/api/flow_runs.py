@@ -186,7 +186,7 @@ def move_flow_run(body: dict[str, Any], run_id: uuid.UUID) -> Response:
 
 
 @blueprint.route("/flow-runs/<uuid:run_id>/hooks", methods=["POST"])
-@needs("agent", "run")
+@needs("editor", "agent", "run")
 @blueprint.arguments(schemas.HooksInputSchema)
 @blueprint.response(200, schemas.HooksTakenSchema)
 def take_hooks(body: dict[str, Any], run_id: uuid.UUID) -> Response:
