@@ -20,6 +20,7 @@ from .states import StateType
 
 if TYPE_CHECKING:
     from .asking.awaiting import Waits
+    from .asking.drawn import Drawn
     from .engine.task_runners import TaskRunner
     from .futures import TaskFuture
     from .keeping.kept_calls import Kept
@@ -71,6 +72,8 @@ class FlowRun:
     ended: State | None = None
     #: Futures of submitted tasks that are not done.
     pending: set[TaskFuture[Any]] = field(default_factory=set)
+    #: Who answers in place of people where the flow is drawn, not run.
+    drawn: Drawn | None = None
     #: How far it is with asking people and reading messages; made when it does so first.
     waits: Waits | None = None
     _numbers: Counter[str] = field(default_factory=Counter)

@@ -18,6 +18,7 @@ from ..observing.logs import get_run_logger
 from ..states import SUSPENDED, StateType
 from . import awaiting, input_types
 from .awaiting import Stop
+from .drawn import UNKNOWN
 from .input_types import InputType
 from .run_inputs import RunInput, RunInputMetadata
 
@@ -54,6 +55,8 @@ def pause_flow_run(
         InvalidInput: The type has no JSON schema, or the default does not fit it.
     """
     run = _present("pause_flow_run")
+    if run.drawn is not None:
+        return run.drawn.answer(_called("pause", wait_for_input), UNKNOWN if default is _NOTHING else default)
     question = _question(run, wait_for_input, timeout, key, default, description, suspends=False)
     return awaiting.either(lambda stop: _answered(run, question, stop))
 
@@ -93,6 +96,8 @@ def suspend_flow_run(
         until = now() + timedelta(seconds=timeout) if timeout is not None else None
         return awaiting.either(lambda stop: _post(f"flow-runs/{flow_run_id}/suspend", {"until": until}))
     run = _present("suspend_flow_run")
+    if run.drawn is not None:
+        return run.drawn.answer(_called("suspend", wait_for_input), UNKNOWN if default is _NOTHING else default)
     if run.parent is not None:
         raise Conflict("a subflow cannot be suspended: call suspend_flow_run in the outermost flow")
     if not run.supervised:
@@ -137,6 +142,11 @@ class _Question:
             "description": self.description, "has_default": self.has_default, "default": self.default,
             "timeout_s": self.timeout, "problems": problems,
         }  # fmt: skip
+
+
+def _called(verb: str, kind: Any) -> str:
+    """What a question is called in a drawing."""
+    return verb if kind is None else f"{verb} for {getattr(kind, '__name__', None) or kind}"
 
 
 def _present(what: str) -> FlowRun:

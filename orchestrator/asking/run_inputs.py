@@ -173,6 +173,9 @@ def receive_input(
     run = context.owner()
     if flow_run_id is None and run is None:
         raise Conflict("no flow run goes on here: give flow_run_id, or call receive_input in a flow")
+    if run is not None and run.drawn is not None:
+        drawn: Receiver[T] = run.drawn.messages(f"receive {getattr(input_type, '__name__', None) or input_type}")
+        return drawn
     own = run if flow_run_id is None or (run is not None and str(flow_run_id) == run.id) else None
     return Receiver(
         kind=input_types.input_type(input_type),

@@ -15,7 +15,7 @@ from ..errors import ParameterError
 from ..results import describe
 from ..values import parameters
 from .graph import FlowGraph, named
-from .nodes import PARAMETER, Node
+from .nodes import PARAMETER, QUESTION, Node
 from .placeholders import Placeholder, Undecided
 from .tracing import Tracer, tracing
 
@@ -28,11 +28,20 @@ def traced(
     flow: Decorated[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], show_parameters: bool
 ) -> FlowGraph:
     """The graph of what the flow calls. Raises :class:`CannotGoOn`, or ParameterError for arguments that do not fit."""
-    tracer = Tracer()
+    tracer = Tracer(flow.is_async)
     values = _arguments(flow, args, kwargs, tracer, show_parameters)
     positional, by_name = parameters.arguments(flow.fn, values)
     # not tracked: what the function logs, emits or shows goes nowhere
-    run = FlowRun(context.new_id(), flow.name, names.run_name(), dict(values), settings.load(), None, log_prints=False)
+    run = FlowRun(
+        context.new_id(),
+        flow.name,
+        names.run_name(),
+        dict(values),
+        settings.load(),
+        None,
+        log_prints=False,
+        drawn=tracer,
+    )
     try:
         with context.running(run), tracing(tracer):
             if flow.is_async:
@@ -101,6 +110,8 @@ def _undecided(flow: Decorated[Any, Any], tracer: Tracer, problem: Undecided) ->
     kinds = {node.id: node for node in tracer.nodes}
     sources = sorted({kinds[one].name for one in problem.origin if one in kinds})
     name = sources[0] if sources else problem.label
+    if any(kinds[one].kind == QUESTION for one in problem.origin if one in kinds):
+        return f"the flow {flow.name} cannot go on without an answer to {name!r}: give it a default to draw with."
     return (
         f"the flow {flow.name} cannot go on without what {name} returns:"
         f" give that a value to draw with, as in @task(viz_return_value=[1, 2])."

@@ -7,11 +7,16 @@ from html import escape
 from itertools import pairwise
 
 from .layers import place
-from .nodes import DATA, FLOW, PARAMETER, TASK, Edge, Node
+from .nodes import DATA, FLOW, PARAMETER, QUESTION, TASK, Edge, Node
 
 HEIGHT, MARGIN, LETTER, PAD = 34.0, 16.0, 7.4, 14.0
 #: Fill and border of each kind; dark text is read on all of them, whatever lies behind the picture.
-_COLOURS = {TASK: ("#e7f0ff", "#3b6fd4"), FLOW: ("#f1e9ff", "#7a4fd0"), PARAMETER: ("#eef2f5", "#7b8794")}
+_COLOURS = {
+    TASK: ("#e7f0ff", "#3b6fd4"),
+    FLOW: ("#f1e9ff", "#7a4fd0"),
+    PARAMETER: ("#eef2f5", "#7b8794"),
+    QUESTION: ("#fff3d6", "#a86a00"),
+}
 
 
 def svg(title: str, nodes: Sequence[Node], edges: Sequence[Edge], note: str = "") -> str:
@@ -51,7 +56,7 @@ def _node(node: Node, label: str, wide: float, at: tuple[float, float], head: fl
     fill, border = _COLOURS[node.kind]
     x, y = at[0] + MARGIN, at[1] + head
     dash = ' stroke-dasharray="4 3"' if node.kind == PARAMETER else ""
-    round_ = HEIGHT / 2 if node.kind == FLOW else 6
+    round_ = HEIGHT / 2 if node.kind == FLOW else 0 if node.kind == QUESTION else 6
     return (
         f'<g class="{node.kind}"><title>{escape(_plain(node.name))}</title>'
         f'<rect x="{x - wide / 2:.1f}" y="{y - HEIGHT / 2:.1f}" width="{wide:.1f}" height="{HEIGHT:g}" rx="{round_:g}" '

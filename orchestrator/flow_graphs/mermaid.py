@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .nodes import DATA, FLOW, PARAMETER, TASK, Edge, Node
+from .nodes import DATA, FLOW, PARAMETER, QUESTION, TASK, Edge, Node
 
-_SHAPES = {TASK: ('["', '"]'), FLOW: ('[["', '"]]'), PARAMETER: ('[/"', '"/]')}
+_SHAPES = {TASK: ('["', '"]'), FLOW: ('[["', '"]]'), PARAMETER: ('[/"', '"/]'), QUESTION: ('{{"', '"}}')}
 
 
 def mermaid(nodes: Sequence[Node], edges: Sequence[Edge], note: str = "") -> str:
-    """The flowchart, from top to bottom; subflows have double sides, parameters lean, ``wait_for`` is dotted."""
+    """The flowchart, from top to bottom; subflows have double sides, parameters lean, questions are
+    hexagons, ``wait_for`` is dotted."""
     lines = ["flowchart TD"]
     if note:
         lines.append(f"    %% {' '.join(note.replace('%%', '').split())}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-TASK, FLOW, PARAMETER = "task", "flow", "parameter"
+TASK, FLOW, PARAMETER, QUESTION = "task", "flow", "parameter", "question"
 DATA, WAIT = "data", "wait_for"
 
 #: Characters of a name that are drawn.
@@ -15,12 +15,12 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
 
 @dataclass(frozen=True)
 class Node:
-    """A task run, a subflow, or a parameter.
+    """A task run, a subflow, a parameter, or a question to people.
 
     Attributes:
         id: Its id within the graph.
         name: What it is called.
-        kind: ``task``, ``flow`` or ``parameter``.
+        kind: ``task``, ``flow``, ``parameter`` or ``question``: where the flow waits for people or messages.
         times: How many runs it stands for: 1; more where it is mapped; 0: nobody can tell before it runs.
     """
 

@@ -9,10 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from ..asking.pausing import pause_flow_run, suspend_flow_run
+from ..asking.run_inputs import receive_input
 from ..engine.decorated import Decorated
 from .graph import named
-from .nodes import DATA, FLOW, PARAMETER, TASK, WAIT, Edge, Node
+from .nodes import DATA, FLOW, PARAMETER, QUESTION, TASK, WAIT, Edge, Node
 
+#: Calls by which a flow waits for people or messages, and what they are called in a drawing.
+_QUESTIONS: dict[Any, str] = {pause_flow_run: "pause", suspend_flow_run: "suspend", receive_input: "receive"}
 _WAYS = frozenset({"submit", "map", "__call__"})
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
@@ -165,6 +169,8 @@ class _Reader:
         traced, way = self._traced(one.func)
         given = [self._value(part.value if isinstance(part, ast.Starred) else part) for part in one.args]
         by_name = {word.arg: self._value(word.value) for word in one.keywords}
+        if traced is None and (question := self._question(one.func)):
+            return frozenset([self.node(question, QUESTION, 0 if self._loops else 1)])
         if traced is None:
             origin = _NONE.union(*given, *by_name.values())
             if isinstance(one.func, ast.Attribute):  # rows.append(...) makes rows come from what is appended
@@ -179,6 +185,10 @@ class _Reader:
                 self.edges.setdefault((source, node), Edge(source, node, sort))
         return frozenset([node])
 
+    def _question(self, target: ast.expr) -> str | None:
+        found = self._object(target)
+        return _QUESTIONS.get(found) if inspect.isfunction(found) else None
+
     def _traced(self, target: ast.expr) -> tuple[Decorated[Any, Any] | None, str]:
         """The task or flow that an expression calls, and how; None: something else."""
         if isinstance(target, ast.Attribute) and target.attr in _WAYS:
@@ -188,6 +198,11 @@ class _Reader:
     def _resolved(self, one: ast.expr) -> Decorated[Any, Any] | None:
         if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute) and one.func.attr == "with_options":
             return self._resolved(one.func.value)
+        found = self._object(one)
+        return found if isinstance(found, Decorated) else None
+
+    def _object(self, one: ast.expr) -> Any:
+        """What a name, or a path of names, stands for now."""
         path: list[str] = []
         while isinstance(one, ast.Attribute):
             path.append(one.attr)
@@ -200,4 +215,4 @@ class _Reader:
             found = inspect.getattr_static(found, name, None)
         if isinstance(found, (staticmethod, classmethod)):
             found = found.__func__
-        return found if isinstance(found, Decorated) else None
+        return found

@@ -14,10 +14,11 @@ from contextvars import ContextVar
 from typing import Any
 
 from .. import context
+from ..asking.drawn import UNKNOWN
 from ..engine.decorated import Decorated
 from ..futures import TaskFuture
 from ..results import Completed, State
-from .nodes import DATA, FLOW, TASK, WAIT, Edge, Node
+from .nodes import DATA, FLOW, QUESTION, TASK, WAIT, Edge, Node
 from .placeholders import Placeholder
 
 #: Tracers at work; empty nearly always, which is all that a task looks at then.
@@ -39,19 +40,29 @@ def present() -> Tracer | None:
 
 
 class Tracer:
-    """Takes down calls as nodes, and what they are given as edges."""
+    """Takes down calls as nodes, and what they are given as edges.
 
-    def __init__(self) -> None:
+    Args:
+        is_async: Whether the flow is, so that what it asks people is awaited.
+    """
+
+    def __init__(self, is_async: bool = False) -> None:
+        self._is_async = is_async
         self.nodes: list[Node] = []
         self.edges: dict[tuple[str, str], Edge] = {}
         #: id of a value -> the value, so that the id stays its own, and the node that it comes from
         self._values: dict[int, tuple[Any, frozenset[str]]] = {}
         self._texts: dict[str, frozenset[str]] = {}
+        #: Nodes that have ended when the flow goes on, and that nothing takes anything from yet.
+        self._done: set[str] = set()
+        #: Where the flow waited last for people, and how many nodes there were then.
+        self._question: tuple[str, int] | None = None
 
     def call(self, traced: Decorated[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A task or a subflow is called."""
         return_state, wait_for = traced._split(kwargs)
         node = self._node(traced, [args, kwargs], wait_for)
+        self._done.add(node.id)
         value = self._value(traced, node)
         given = self._state(node, value) if return_state else value
         if inspect.isasyncgenfunction(traced.fn):
@@ -71,6 +82,37 @@ class Tracer:
         times = next((len(one) for one in (*args, *kwargs.values()) if isinstance(one, (list, tuple, set, range))), 0)
         node = self._node(traced, [args, kwargs], wait_for, times)
         return [self._future(traced, node) for _ in range(times or 1)]
+
+    def answer(self, what: str, default: Any) -> Any:
+        """The flow asks people: it waits for what has gone before, and what comes waits for it."""
+        node = self._ask(what)
+        if default is UNKNOWN:
+            return self._stand_in(node)
+        self.keep(default, frozenset([node.id]))
+        return _later(default) if self._is_async else default
+
+    def messages(self, what: str) -> Any:
+        """The flow receives messages: one of them."""
+        return _Messages(self, what)
+
+    def _ask(self, what: str) -> Node:
+        node = Node(f"n{len(self.nodes)}", what, QUESTION)
+        self.nodes.append(node)
+        for source in sorted(self._done, key=_number):
+            self.edges[source, node.id] = Edge(source, node.id, WAIT)
+        self._after_question(node)
+        self._done = {node.id}
+        self._question = (node.id, len(self.nodes))
+        return node
+
+    def _after_question(self, node: Node) -> None:
+        """What begins after a question waits for it, by what it takes or by itself."""
+        if self._question is None:
+            return
+        question, since = self._question
+        sources = [source for source, target in self.edges if target == node.id]
+        if not any(source == question or _number(source) >= since for source in sources):
+            self.edges[question, node.id] = Edge(question, node.id, WAIT)
 
     def keep(self, value: Any, origin: frozenset[str]) -> None:
         """Remember where a value comes from, if it can be told from others."""
@@ -96,18 +138,23 @@ class Tracer:
         node = Node(f"n{len(self.nodes)}", traced.name, FLOW if traced.kind == "flow" else TASK, times)
         self.nodes.append(node)
         for kind, sources in ((DATA, self.origins(given)), (WAIT, self.origins(wait_for))):
-            for source in sorted(sources, key=lambda one: int(one[1:])):
+            for source in sorted(sources, key=_number):
                 self.edges.setdefault((source, node.id), Edge(source, node.id, kind))
+                self._done.discard(source)
+        self._after_question(node)
         return node
 
     def _value(self, traced: Decorated[Any, Any], node: Node) -> Any:
         value = getattr(traced, "viz_return_value", NO_VALUE)
         if value is NO_VALUE:
-            made = Placeholder(node.name, [node.id])
-            self._texts[str(made)] = made.origin
-            return made
+            return self._stand_in(node)
         self.keep(value, frozenset([node.id]))
         return value
+
+    def _stand_in(self, node: Node) -> Placeholder:
+        made = Placeholder(node.name, [node.id])
+        self._texts[str(made)] = made.origin
+        return made
 
     def _state(self, node: Node, value: Any) -> State:
         return Completed(data=value).holding(run_id=node.id)
@@ -116,6 +163,35 @@ class Tracer:
         future: TaskFuture[Any] = TaskFuture(node.id, node.name)
         future.resolve(self._state(node, self._value(traced, node)))
         return future
+
+
+class _Messages:
+    """One message, and no more; each that is asked for beside the loop."""
+
+    def __init__(self, tracer: Tracer, what: str) -> None:
+        self._tracer, self._what = tracer, what
+        self._is_over = False
+
+    def next(self) -> Any:
+        return self._tracer.answer(self._what, UNKNOWN)
+
+    def __iter__(self) -> _Messages:
+        return self
+
+    def __next__(self) -> Any:
+        if self._is_over:
+            raise StopIteration
+        self._is_over = True
+        return self.next()
+
+    def __aiter__(self) -> _Messages:
+        return self
+
+    async def __anext__(self) -> Any:
+        if self._is_over:
+            raise StopAsyncIteration
+        self._is_over = True
+        return self.next()
 
 
 @contextmanager
@@ -140,6 +216,10 @@ def _inside(value: Any) -> list[Any]:
     if hasattr(value, "value") and type(value).__name__ in {"unmapped", "quote", "allow_failure"}:
         return [value.value]
     return []
+
+
+def _number(node: str) -> int:
+    return int(node[1:])
 
 
 async def _later(value: Any) -> Any:

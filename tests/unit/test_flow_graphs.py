@@ -18,7 +18,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator import as_completed, emit_event, flow, get_run_logger, task, unmapped, wait
+from orchestrator import (
+    RunInput,
+    as_completed,
+    emit_event,
+    flow,
+    get_run_logger,
+    pause_flow_run,
+    receive_input,
+    suspend_flow_run,
+    task,
+    unmapped,
+    wait,
+)
 from orchestrator.errors import InvalidInput, ParameterError
 from orchestrator.flow_graphs import FlowGraph, Node
 from orchestrator.flow_graphs.layers import GAP_X, place
@@ -284,6 +296,80 @@ def test_generators_and_states() -> None:
         load(state.result())
 
     assert edges(states.visualize()) == {("extract", "transform", "data"), ("extract", "load", "data")}
+
+
+class Approval(RunInput):
+    """What somebody is asked."""
+
+    is_fine: bool
+
+
+def test_questions_to_people_are_nodes_that_the_flow_waits_at() -> None:
+    @flow
+    def asks() -> None:
+        before = extract.submit("x")
+        transform(before, 2)
+        answer = pause_flow_run(Approval)
+        load(answer.is_fine)
+        load(before)
+        for message in receive_input(int):
+            load(message)
+        suspend_flow_run()
+        load(3)
+
+    graph = asks.visualize()
+    names = {node.id: node.name for node in graph.nodes}
+    assert [node.name for node in graph.nodes if node.kind == "question"] == [
+        "pause for Approval", "receive int", "suspend",
+    ]  # fmt: skip
+    assert [(names[edge.source], names[edge.target], edge.kind) for edge in graph.edges] == [
+        ("extract", "transform", "data"),
+        ("transform", "pause for Approval", "wait_for"),
+        ("pause for Approval", "load-0", "data"),
+        ("extract", "load-1", "data"),
+        ("pause for Approval", "load-1", "wait_for"),
+        ("load-0", "receive int", "wait_for"),
+        ("load-1", "receive int", "wait_for"),
+        ("receive int", "load-2", "data"),
+        ("load-2", "suspend", "wait_for"),
+        ("suspend", "load-3", "wait_for"),
+    ]
+    assert '{{"pause for Approval"}}' in graph.mermaid()
+    assert 'class="question"' in graph.svg()
+
+
+def test_a_default_answer_lets_the_flow_branch() -> None:
+    @flow
+    async def asks() -> None:
+        if await suspend_flow_run(int, default=1000) > 5:
+            load(1)
+        else:
+            transform(1)
+        receiver = receive_input(str)
+        load(await receiver.next())
+        async for message in receiver:
+            load(message)
+
+    assert [node.name for node in asks.visualize().nodes] == [
+        "suspend for int", "load-0", "receive str-0", "load-1", "receive str-1", "load-2",
+    ]  # fmt: skip
+
+
+def test_what_branches_on_an_answer_is_read_from_its_source() -> None:
+    @flow
+    def asks() -> None:
+        answer = pause_flow_run(Approval)
+        if answer.is_fine:
+            load(answer)
+        else:
+            transform(1)
+
+    graph = asks.visualize()
+    assert [(node.name, node.kind) for node in graph.nodes] == [
+        ("pause", "question"), ("load", "task"), ("transform", "task"),
+    ]  # fmt: skip
+    assert [(edge.source, edge.target) for edge in graph.edges] == [("n0", "n1")]
+    assert "without an answer to 'pause for Approval': give it a default" in graph.note
 
 
 def test_mermaid_escapes_what_it_would_take_for_its_own() -> None:
