@@ -25,6 +25,7 @@ sys.path.insert(0, str(HERE))
 import generate_blocks  # noqa: E402 - it lies beside this file
 import generate_events  # noqa: E402
 import generate_python  # noqa: E402
+import generate_states  # noqa: E402
 import generate_webhooks  # noqa: E402
 
 _MADE = "<!-- Made by docs/generate.py: change the code, then run it. -->"
@@ -64,6 +65,7 @@ def pages() -> dict[Path, str]:
     """Each file with its text; of some only a part is made here."""
     made = {HERE / "cli.md": cli_page(), HERE / "settings.md": settings_page()}
     made[HERE / "python.md"] = generate_python.page(_MADE)
+    made[HERE / "transitions.md"] = generate_states.page(_MADE)
     made[HERE / "webhook-presets.md"] = generate_webhooks.page(_MADE)
     for kind in generate_blocks.kinds(TREE):
         made[HERE / "blocks" / f"{kind._slug}.md"] = generate_blocks.page(kind, _MADE)
