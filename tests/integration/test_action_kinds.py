@@ -15,6 +15,7 @@ from orchestrator.server.db.models import (
     Action,
     Deployment,
     Firing,
+    FlowQuestion,
     FlowRun,
     ResourceLimit,
     Trigger,
@@ -22,11 +23,11 @@ from orchestrator.server.db.models import (
 )
 from orchestrator.server.loops.senders import Senders
 from orchestrator.server.services.acting import actions
-from orchestrator.server.services.running import runs
+from orchestrator.server.services.running import claims, questions, runs
 from orchestrator.states import StateType
 from tests.acting import all_runs, deploy, save, turn
 from tests.firings import add_firing, fire, outbox, told
-from tests.server_rows import ANN, add_run
+from tests.server_rows import ANN, add_agent, add_run, token
 
 
 class TestTheOtherKinds:
@@ -96,6 +97,29 @@ class TestTheOtherKinds:
             assert session.scalars(select(ResourceLimit.slots)).one() == 1
         row = self.act({"do": "set-limit", "limit": "block/sql-database/db", "slots": 0})
         assert (row.state, row.error) == ("given-up", "slots: 0 is too few")
+
+    def test_a_run_that_asks_is_answered(self, senders: Senders) -> None:
+        schema = {
+            "type": "object",
+            "properties": {"value": {"type": "integer", "minimum": 1}},
+            "required": ["value"],
+        }
+        identifier = deploy()
+        run = self.run_of(identifier)
+        with db.transaction() as session:
+            agent = add_agent(session, queues=["default"])
+            assert claims.claim(session, agent.id, ["default"], now=now(), issue_token=token) is not None
+            runs.move(session, run.id, State(StateType.RUNNING), attempt=1, actor=ANN, now=now())
+            wanted = questions.Asked(key="k", schema=schema)
+            questions.ask(session, run.id, wanted, attempt=1, actor=ANN, now=now())
+        about = {"resource.id": f"orchestrator.flow-run.{run.id}"}
+        row = self.act({"do": "resume-run", "input": "{{ event.payload.most }}"}, resource=about, payload={"most": 0})
+        assert (row.state, "value" in row.error) == ("given-up", True)
+        row = self.act({"do": "resume-run", "input": "{{ event.payload.most }}"}, resource=about, payload={"most": 7})
+        assert (row.error, row.result) == ("", {"resumed": str(run.id)})
+        with db.reading() as session:
+            assert session.get_one(FlowRun, run.id).state_type == "RUNNING"
+            assert session.scalars(select(FlowQuestion.answer)).one() == {"value": 7}
 
     def test_runs_of_events(self, senders: Senders) -> None:
         identifier = deploy()
