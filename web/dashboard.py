@@ -20,6 +20,7 @@ from .views import (
     block,
     block_form,
     blocks,
+    cached_results,
     chain_form,
     chains,
     deployment,
@@ -83,6 +84,7 @@ PAGES = (
     desk,
     limits,
     variables,
+    cached_results,
     artifacts,
     audit,
 )

@@ -14,6 +14,7 @@ from orchestrator.ids import uuid7
 from orchestrator.server.db.models import Artifact, FlowRun
 from orchestrator.server.services.configuring import limits, slots, variables
 from orchestrator.server.services.configuring.slots import Request
+from orchestrator.server.services.running import cached_results
 
 from . import seed
 
@@ -25,7 +26,7 @@ POINT = base64.b64decode(
 
 
 def add(session: Session, now: datetime, seeded: seed.Seeded) -> None:
-    """Fill the rooms of limits, variables and artifacts."""
+    """Fill the rooms of limits, variables, cached results and artifacts."""
     live = session.scalars(select(FlowRun).where(FlowRun.id == seeded.runs["live"])).one()
     limits.create(session, "warehouse", 2, ACTOR, now)
     limits.create(session, "tag:reports", 4, ACTOR, now, active=False)
@@ -39,7 +40,18 @@ def add(session: Session, now: datetime, seeded: seed.Seeded) -> None:
     slots.ask(session, Request(uuid7(now), ["airport-api"], 4, 60.0, rate=True), timedelta(0), now)
     variables.create(session, "region", "eu-central", ["reports"], ACTOR, now)
     variables.create(session, "thresholds", {"late": 15, "very_late": [60, 120]}, [], ACTOR, now)
+    _cached_results(session, now, live.id)
     _artifacts(session, now, live.id)
+
+
+def _cached_results(session: Session, now: datetime, run_id: uuid.UUID) -> None:
+    here, elsewhere = {"value": {"BER": 12, "MUC": 9}}, {"file": {"block": "s3/dev", "path": "k", "size": 4096}}
+    for number, (task, value) in enumerate([("prices.of_day", here), ("fetch", elsewhere)]):
+        facts = cached_results.Facts(
+            key=f"inputs-{number}", task_key=task, result=value, expires_in_s=None if number else 86_400.0,
+            flow_run_id=None if number else run_id, task_run_id=None,
+        )  # fmt: skip
+        cached_results.put(session, uuid7(now), facts, None, now - timedelta(minutes=number))
 
 
 def _artifacts(session: Session, now: datetime, run_id: uuid.UUID) -> None:

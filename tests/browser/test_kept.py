@@ -69,6 +69,19 @@ def test_a_variable_is_made_changed_and_deleted(admin: Watched) -> None:
     expect(row).to_have_count(0)
 
 
+def test_a_cached_result_is_found_and_forgotten(admin: Watched) -> None:
+    page = admin.open("/cached-results")
+    row = page.locator("#list tr", has_text="prices.of_day")
+    expect(row).to_contain_text('"BER": 12')
+    expect(page.locator("#list tr", has_text="inputs-1")).to_contain_text("in a file")
+    page.get_by_label("Task", exact=True).fill("fetch")
+    page.get_by_role("button", name="Filter").click()
+    expect(row).to_have_count(0)
+    page.get_by_role("button", name="Forget the result of fetch").click()
+    page.locator("dialog[open]").get_by_role("button", name="Forget…").click()
+    expect(page.locator("#list")).to_contain_text("No cached result fits.")
+
+
 def test_a_key_shows_its_newest_version_and_all_before(admin: Watched) -> None:
     page = admin.open("/artifacts")
     page.get_by_role("link", name="late-flights").click()
@@ -97,12 +110,12 @@ def test_a_progress_moves_on_the_page_of_its_run(admin: Watched) -> None:
     expect(bar).to_have_attribute("value", "80")
 
 
-@pytest.mark.parametrize("path", ["/limits", "/variables", "/artifacts", "/artifacts/late-flights"])
+@pytest.mark.parametrize("path", ["/limits", "/variables", "/cached-results", "/artifacts", "/artifacts/late-flights"])
 def test_viewers_change_nothing(path: str, guest: Watched) -> None:
     guest.page.goto(guest.server.login_url("viewer"))
     page = guest.open(path)
     expect(page.locator(".head h1")).to_be_visible()
-    names = ("New limit", "New variable", "Delete", "Take")
+    names = ("New limit", "New variable", "Delete", "Take", "Forget")
     assert (
         sum(page.locator("main").get_by_role(role, name=name).count() for role in ("button", "link") for name in names)
         == 0

@@ -212,7 +212,7 @@ class TestCommands:
     def test_a_file_of_several(self, api: Api, run: Callable[..., str], tmp_path: Path) -> None:
         file = tmp_path / "expectations.yaml"
         file.write_text(FILE)
-        told = run("expectation", "calendar", "set", "ours", "--weekdays", "mon,tue", "--holiday", "2026-12-25")
+        told = run("calendar", "set", "ours", "--weekdays", "mon,tue", "--holiday", "2026-12-25")
         assert told == "ours is set\n"
         assert "by 12:30 Europe/Berlin" in run("expectation", "create", str(file), "--check")
         run("expectation", "create", str(file))
@@ -229,7 +229,7 @@ class TestCommands:
         assert json.loads(run("expectation", "inspect", "beat", "--output", "json"))["active"] is False
         run("expectation", "enable", "beat")
         run("expectation", "delete", "beat", "nine", "--yes")
-        assert run("expectation", "calendar", "delete", "ours", "--yes") == "deleted ours\n"
+        assert run("calendar", "delete", "ours", "--yes") == "deleted ours\n"
 
     def test_a_file_that_is_none(self, api: Api, run: Callable[..., str], tmp_path: Path) -> None:
         file = tmp_path / "expectations.yaml"
