@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .context import tags
     from .engine.arguments import allow_failure, quote
     from .engine.task_runners import ThreadRunner
-    from .engine.transactions import CommitMode, Transaction, get_transaction, transaction
+    from .engine.transactions import CommitMode, Transaction, get_transaction
     from .errors import FlowPauseTimedOut, InputTimedOut
     from .flows import Flow, flow
     from .futures import FutureList, TaskFuture, as_completed, unmapped, wait
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         IsolationLevel,
     )
     from .keeping.result_storage import read_result, read_task_result
+    from .keeping.transacting import transaction
     from .observing.emitting import emit_event
     from .observing.logs import get_run_logger
     from .projects.trigger_documents import Trigger
@@ -118,7 +119,7 @@ _HOMES = {
     "suspend_flow_run": "asking.pausing",
     "tags": "context",
     "task": "tasks",
-    "transaction": "engine.transactions",
+    "transaction": "keeping.transacting",
     "unmapped": "futures",
     "update_progress_artifact": "stored.artifacts",
     "wait": "futures",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from enum import Enum
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..clock import to_text
 from ..context import TaskRun
@@ -49,8 +49,27 @@ class TransactionState(Enum):
     ROLLED_BACK = "ROLLED_BACK"
 
 
+class Keyed(Protocol):
+    """What a transaction's key stands for across runs. All but :meth:`stage` and :meth:`read` are steps."""
+
+    def find(self) -> Asides[bool]:
+        """Whether it was committed before."""
+
+    def stage(self, value: Any) -> None:
+        """Take the value that is kept when it is committed."""
+
+    def read(self) -> Any:
+        """The value. Raises InvalidInput where there is none."""
+
+    def keep(self) -> Asides[None]:
+        """It is committed."""
+
+    def give_back(self) -> Asides[None]:
+        """It is rolled back."""
+
+
 class Transaction:
-    """A transaction; :func:`transaction` makes it. Also the one of a task run, which its hooks are given.
+    """A transaction; :func:`orchestrator.transaction` makes it. Also the one of a task run, which its hooks are given.
 
     Attributes:
         state: How far it is.
@@ -58,12 +77,15 @@ class Transaction:
         commit_mode: When it is committed.
     """
 
-    def __init__(self, commit_mode: CommitMode | None = None, run: TaskRun | None = None) -> None:
+    def __init__(
+        self, commit_mode: CommitMode | None = None, run: TaskRun | None = None, keyed: Keyed | None = None
+    ) -> None:
         self.commit_mode = commit_mode or CommitMode.LAZY
         self._own_mode = commit_mode
         self.state = TransactionState.ACTIVE
         self.parent: Transaction | None = None
         self._run = run
+        self._keyed = keyed
         self._values: dict[str, Any] = {}
         self._staged: list[Transaction] = []
         self._on_commit: list[Hook] = []
@@ -92,21 +114,32 @@ class Transaction:
             raise ValueError(f"the transaction holds no value {name!r}")
         return default
 
-    def stage(self, on_commit_hooks: Iterable[Hook] = (), on_rollback_hooks: Iterable[Hook] = ()) -> None:
-        """Say what is to be called, with this transaction, when it is committed or rolled back.
+    def stage(
+        self, value: Any = _NOTHING, on_rollback_hooks: Iterable[Hook] = (), on_commit_hooks: Iterable[Hook] = ()
+    ) -> None:
+        """Say what is kept under its key when it is committed, and what is to be called, with this transaction, when
+        it is committed or rolled back.
 
         Raises:
-            InvalidInput: One is no function.
+            InvalidInput: One is no function; or a value is given, and it has no key.
         """
+        if value is not _NOTHING:
+            self._with_key().stage(value)
         self._on_commit += [check("on_commit_hooks", hook) for hook in on_commit_hooks]
         self._on_rollback += [check("on_rollback_hooks", hook) for hook in on_rollback_hooks]
 
-    @property
+    def read(self) -> Any:
+        """The value of its key: the one that was staged, or that a transaction kept which was committed before.
+
+        Raises:
+            InvalidInput: There is none, or it has no key.
+        """
+        return self._with_key().read()
+
     def is_committed(self) -> bool:
-        """Whether it was committed."""
+        """Whether it was committed; with a key also before this time."""
         return self.state is TransactionState.COMMITTED
 
-    @property
     def is_rolled_back(self) -> bool:
         """Whether it was rolled back."""
         return self.state is TransactionState.ROLLED_BACK
@@ -121,6 +154,7 @@ class Transaction:
 
     def __enter__(self) -> Transaction:
         self._begin()
+        drive(self._find())
         return self
 
     def __exit__(
@@ -130,6 +164,7 @@ class Transaction:
 
     async def __aenter__(self) -> Transaction:
         self._begin()
+        await drive_async(self._find())
         return self
 
     async def __aexit__(
@@ -144,6 +179,23 @@ class Transaction:
         if self._own_mode is None and self.parent is not None:
             self.commit_mode = self.parent.commit_mode
         _present.set(self)
+
+    def _find(self) -> Asides[None]:
+        """Where it has a key, see whether it was committed before."""
+        if self._keyed is None:
+            return
+        try:
+            known = yield from self._keyed.find()
+        except BaseException:
+            _present.set(self.parent)
+            raise
+        if known:
+            self.state = TransactionState.COMMITTED
+
+    def _with_key(self) -> Keyed:
+        if self._keyed is None:
+            raise InvalidInput("the transaction has no key, so it has no value: write transaction(key=...)")
+        return self._keyed
 
     def _end(self, well: bool) -> Asides[None]:
         """It is left: commit it, roll it back, or let the one around it decide."""
@@ -166,15 +218,15 @@ class Transaction:
     def _take(self, part: Transaction) -> Asides[None]:
         """A part is staged; where this one is over already, the part shares what became of it."""
         with self._lock:
-            over = self.is_committed or self.is_rolled_back
+            over = self.is_committed() or self.is_rolled_back()
             if not over:
                 self._staged.append(part)
         if over:
-            yield from part._commit() if self.is_committed else part._roll_back()
+            yield from part._commit() if self.is_committed() else part._roll_back()
 
     def _close(self, state: TransactionState) -> bool:
         with self._lock:
-            if self.is_committed or self.is_rolled_back:
+            if self.is_committed() or self.is_rolled_back():
                 return False
             self.state = state
         return True
@@ -193,6 +245,8 @@ class Transaction:
                 yield from self._undo()
                 return False
         yield from self._release()
+        if self._keyed is not None:
+            yield from self._keyed.keep()
         return True
 
     def _release(self) -> Asides[None]:
@@ -225,17 +279,8 @@ class Transaction:
             self._run.put(StateType.COMPLETED, ROLLED_BACK, why)
         for part in reversed(self._staged):
             yield from part._roll_back()
-
-
-def transaction(commit_mode: CommitMode | None = None) -> Transaction:
-    """A transaction: ``with transaction() as txn:``, or ``async with``.
-
-    Args:
-        commit_mode: When it is committed; as the one around it when not given, and ``LAZY`` for the outermost.
-    """
-    if commit_mode is not None and not isinstance(commit_mode, CommitMode):
-        raise InvalidInput(f"commit_mode is {commit_mode!r}: write CommitMode.LAZY, CommitMode.EAGER or CommitMode.OFF")
-    return Transaction(commit_mode)
+        if self._keyed is not None:
+            yield from self._keyed.give_back()
 
 
 def get_transaction() -> Transaction | None:
@@ -266,6 +311,6 @@ def around(steps: Any, hooks: Hooks | None, run: TaskRun) -> Any:
         yield from part._end(well=False)
         raise
     if state.is_completed() and hooks is not None:
-        part.stage(hooks["on_commit"], hooks["on_rollback"])
+        part.stage(on_commit_hooks=hooks["on_commit"], on_rollback_hooks=hooks["on_rollback"])
     yield from part._end(state.is_completed())
     return state

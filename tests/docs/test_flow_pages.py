@@ -19,7 +19,10 @@ DOCS = Path(__file__).parents[2] / "docs"
         ("states.md", ["nightly()"]),
         ("retries.md", ["nightly() == 3 or 1 / 0"]),
         ("hooks.md", ["nightly(return_state=True).type.value == 'FAILED' or 1 / 0"]),
-        ("transactions.md", ["[load(3), load(0)] == [True, False] or 1 / 0"]),
+        (
+            "transactions.md",
+            ["[load(3), load(0)] == [True, False] or 1 / 0", "[send_invoices('05')] * 2 == ['05-0001'] * 2 or 1 / 0"],
+        ),
         ("results.md", ["daily()", "expensive('2026-02-03')"]),
         ("tasks.md", ["nightly()", "tolerant()", "daily()"]),
         ("limits.md", ["load('orders')", "fetch(3)"]),

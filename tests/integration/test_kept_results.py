@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -309,3 +312,40 @@ def test_runs_by_hand_share_results_by_the_server(api: Api, capsys: pytest.Captu
     assert cached_flow(2000)[0] == "Cached"
     assert reporting.process_reporter(settings.load()).flush(20)
     assert len(read_task_result(large[1])) == 2000
+
+
+KEYED = """
+import sys, time
+from orchestrator import flow, transaction
+
+@flow
+def bill(me):
+    with transaction(key="invoices", isolation_level="SERIALIZABLE") as txn:
+        if not txn.is_committed():
+            with open("computed", "a") as file:
+                file.write(me)
+            time.sleep(0.5)
+            txn.stage({"by": me})
+    return txn.read()["by"]
+
+print(bill(sys.argv[1]))
+"""
+
+
+def test_processes_share_a_transaction_by_its_key(api: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bill.py").write_text(KEYED)
+    processes = [
+        subprocess.Popen([sys.executable, "bill.py", me], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        for me in "abc"
+    ]
+    said = [process.communicate(timeout=60)[0].strip() for process in processes]
+    computed = (tmp_path / "computed").read_text()
+    assert said == [computed] * 3
+    [record] = Client.from_settings().get("cached-results")["items"]
+    assert (record["key"], record["task_key"], record["result"]) == (
+        "invoices",
+        "transaction",
+        {"value": {"by": computed}},
+    )
+    assert cli.run(["cached-result", "ls", "--task", "transaction", "--output", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["flow_run_id"] is not None

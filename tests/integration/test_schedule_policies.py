@@ -16,7 +16,7 @@ from orchestrator.errors import Conflict, InvalidInput
 from orchestrator.server import loops
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import CalendarDays, Deployment, Event, FlowRun, Schedule
-from orchestrator.server.services.deploying import calendars, schedules
+from orchestrator.server.services.deploying import calendars, deployments, schedules
 from orchestrator.server.services.running import claims, runs, waiting
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, token
@@ -276,8 +276,12 @@ class TestWhen:
         assert first + timedelta(days=1) in days
 
     def test_a_calendar_must_be_there_and_is_not_deleted_while_it_is_used(self) -> None:
+        daily = {"cron": "0 12 * * *", "calendar": "nowhere"}
         with pytest.raises(InvalidInput, match=r"calendar: there is no calendar nowhere"):
             made(calendar="nowhere")
+        document = {"flow": "load", "name": "nightly", "entrypoint": "a.py:load", "schedules": [daily]}
+        with db.transaction() as session, pytest.raises(InvalidInput, match=r"schedules.cron.calendar: there is no"):
+            deployments.apply(session, document, ANN, NOW)
         with db.transaction() as session:
             calendars.put(session, "open", {}, ANN, NOW)
         made(calendar="open")

@@ -51,7 +51,7 @@ def test_what_ends_well_is_committed_in_order(book: Book) -> None:
             second.submit().wait()
             assert book.lines == []
             assert get_transaction() is txn
-        assert txn.is_committed
+        assert txn.is_committed()
         assert get_transaction() is None
 
     job()
@@ -70,7 +70,7 @@ def test_what_raises_is_rolled_back_in_reverse(book: Book, reports: Reports) -> 
                 bad()
             finally:
                 assert book.lines == []
-        assert txn.is_rolled_back
+        assert txn.is_rolled_back()
 
     job(return_state=True)
     assert book.lines == ["undo second", "undo first"]
@@ -113,19 +113,19 @@ def test_an_inner_one_that_raises_is_undone_alone(book: Book) -> None:
 def test_modes(book: Book) -> None:
     first, second = book.task("first"), book.task("second")
     with suppress(KeyError), transaction():
-        with transaction(CommitMode.EAGER):
+        with transaction(commit_mode=CommitMode.EAGER):
             first()
         second()
         raise KeyError
     assert book.lines == ["commit first", "undo second"]
     book.lines.clear()
-    with transaction(CommitMode.OFF) as txn:
+    with transaction(commit_mode=CommitMode.OFF) as txn:
         first()
-    assert txn.is_rolled_back
+    assert txn.is_rolled_back()
     with transaction(commit_mode=CommitMode.OFF) as txn:
         second()
         assert txn.commit()
-    assert txn.is_committed
+    assert txn.is_committed()
     assert book.lines == ["undo first", "commit second"]
 
 
@@ -218,7 +218,7 @@ def test_hooks_that_raise(caplog: pytest.LogCaptureFixture) -> None:
     with transaction() as txn:
         bad()
         good()
-    assert txn.is_committed
+    assert txn.is_committed()
     assert lines == ["first", "undo bad", "commit good"]
     lines.clear()
     with suppress(KeyError), transaction():
@@ -231,7 +231,7 @@ def test_hooks_that_raise(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_what_ends_after_its_transaction_shares_its_fate(book: Book) -> None:
     one = book.task("one")
-    with transaction(CommitMode.OFF) as txn:
+    with transaction(commit_mode=CommitMode.OFF) as txn:
         assert txn.rollback()
         one()
     assert book.lines == ["undo one"]
@@ -291,13 +291,15 @@ def test_a_cache_takes_what_is_committed(book: Book, own_home: Any) -> None:
 def test_hooks_without_a_task() -> None:
     lines: list[str] = []
     with transaction() as txn:
-        txn.stage([lambda txn: lines.append("commit")], [lambda txn: lines.append("undo")])
+        txn.stage(
+            on_commit_hooks=[lambda txn: lines.append("commit")], on_rollback_hooks=[lambda txn: lines.append("undo")]
+        )
     with suppress(KeyError), transaction() as txn:
         txn.stage(on_rollback_hooks=[lambda txn: lines.append("undo")])
         raise KeyError
     assert lines == ["commit", "undo"]
     with pytest.raises(InvalidInput, match="on_commit_hooks"):
-        txn.stage(["x"])  # type: ignore[list-item]
+        txn.stage(on_commit_hooks=["x"])  # type: ignore[list-item]
 
 
 def test_a_transaction_is_entered_once() -> None:
@@ -307,4 +309,4 @@ def test_a_transaction_is_entered_once() -> None:
     with pytest.raises(InvalidInput, match="once"), txn:
         pass
     with pytest.raises(InvalidInput, match="CommitMode"):
-        transaction("LAZY")  # type: ignore[arg-type]
+        transaction(commit_mode="LAZY")  # type: ignore[arg-type]

@@ -66,7 +66,8 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
 
     Raises:
         InvalidInput: A block is unknown, parameters (also those of schedules that stay) do not fit the parameter
-            schema, a schedule cannot be understood; ``errors`` name the field. Nothing is changed then.
+            schema, a schedule cannot be understood or names no calendar; ``errors`` name the field. Nothing is changed
+            then.
     """
     flow_name, name = document["flow"], document["name"]
     if flow_name == FLOW_NAME:
@@ -86,6 +87,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
     if wanted is not None and len(wanted) > schedules.MOST:
         raise InvalidInput(f"{len(wanted)} schedules: at most {schedules.MOST}", {"schedules": ["Too many."]})
     _check_parameters(values, wanted, present)
+    schedules.check_calendars(session, wanted or ())
     if present is None:
         made = Deployment(id=uuid7(now), flow_id=flow.id, name=name, created=now, updated=now, **values)
         session.add(made)
