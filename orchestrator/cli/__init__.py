@@ -37,6 +37,7 @@ NOUNS: dict[str, Noun] = {
     "agent": Noun("agent", "group", "Start agents, which execute runs, and list them."),
     "deployment": Noun("deployment", "group", "Build, apply, run and look at deployments."),
     "schedule": Noun("schedule", "group", "Preview and manage the schedules of deployments."),
+    "backfill": Noun("backfill", "group", "Run slots of a schedule that lie behind."),
     "calendar": Noun("calendar", "group", "Days that count, for schedules and expectations."),
     "flow": Noun("flow", "group", "List flows."),
     "flow-run": Noun("flow_run", "group", "Watch, cancel, suspend and retry flow runs; read their logs."),

@@ -110,8 +110,8 @@ class Reference(Record):
 #: Codes of :class:`WaitingReason`; the first that applies is told.
 WAITING_CODES = (
     "asks", "suspended", "not-queued", "no-deployment", "not-due", "deployment-not-ready", "deployment-paused",
-    "queue-paused", "limit-full", "held", "earlier-run", "no-agent-on-queue", "agents-offline", "agents-full",
-    "broker-down", "any-moment",
+    "queue-paused", "limit-full", "held", "earlier-run", "backfill-full", "no-agent-on-queue", "agents-offline",
+    "agents-full", "broker-down", "any-moment",
 )  # fmt: skip
 
 
@@ -146,6 +146,8 @@ class FlowRun(Record):
     snapshot: str | None = None
     parent_flow_run_id: uuid.UUID | None = None
     parent_task_run_id: uuid.UUID | None = None
+    #: The backfill that made it.
+    backfill_id: uuid.UUID | None = None
     #: How often its code was begun before it last waited for another try; how often it was queued again after a crash.
     tries: int = 0
     crashes: int = 0

@@ -28,6 +28,7 @@ CANARY = "canary-77aa"
 #: What changes nothing that is a person's, and why no action is written.
 NO_EVENT = {
     "POST /schedules/preview": "computes times",
+    "POST /deployments/{ref}/backfills/preview": "computes times",
     "POST /holds/preview": "tells what a hold would be on",
     "POST /desk": "a list of one's own",
     "POST /expectations/check": "reads a document",
@@ -188,6 +189,9 @@ def _deployments(story: Story) -> None:
     story("PATCH", "deployments/etl/daily", {"paused": False}, "deployment.resumed")
     made = story("POST", "deployments/etl/daily/schedules", {"interval": 3600}, "schedule.created")
     story("PATCH", f"schedules/{made['id']}", {"active": False}, "schedule.updated")
+    span = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-01T03:00:00Z"}
+    filled = story("POST", "deployments/etl/daily/backfills", span, "backfill.created")
+    story("POST", f"backfills/{filled['id']}/cancel", None, "backfill.cancelled")
     story("DELETE", f"schedules/{made['id']}", None, "schedule.deleted")
     story("POST", "deployments", {**DEPLOYMENT, "name": "gone"}, "deployment.created")
     story("DELETE", "deployments/etl/gone", None, "deployment.deleted")

@@ -19,7 +19,7 @@ AFTER = timedelta(seconds=LATE_S)
 _LATE = f"""
 WITH picked AS (
     SELECT id FROM flow_run WHERE state_type = 'SCHEDULED' AND due < %(before)s AND state_name <> 'Late'
-        AND work_queue_id IS NOT NULL
+        AND work_queue_id IS NOT NULL AND (backfill_id IS NULL OR attempt > 0)
     ORDER BY due, id LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED
 ),
 moved AS (

@@ -54,6 +54,7 @@ class FlowRunSchema(Strict):
     snapshot = fields.String(required=True, allow_none=True)
     parent_flow_run_id = fields.UUID(required=True, allow_none=True)
     parent_task_run_id = fields.UUID(required=True, allow_none=True)
+    backfill_id = fields.UUID(required=True, allow_none=True)
     tries = fields.Integer(
         required=True, metadata={"description": "Tries that were over when it last began to wait for another one."}
     )
@@ -79,6 +80,7 @@ class FlowRunQuery(PageQuery):
     tag = fields.List(fields.String(), metadata={"description": "All of these."})
     name = fields.String(metadata={"description": "Part of the name."})
     parent_flow_run_id = fields.UUID()
+    backfill_id = fields.UUID()
     internal = fields.Boolean(
         load_default=False, metadata={"description": "Errands, too; asking for their flow gives them as well."}
     )

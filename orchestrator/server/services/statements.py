@@ -20,6 +20,7 @@ from ...states import SUSPENDED, TERMINAL
 from .. import hints
 from ..db.json_text import json_text
 from ..db.session import after_commit
+from .backfill_statements import ITS_TURN
 from .internal import FLOW_ID
 from .schedule_statements import ONE_AT_A_TIME, SUPERSEDED
 
@@ -50,7 +51,7 @@ CLAIMABLE = f"""r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s
     AND NOT d.paused AND d.not_ready IS NULL AND NOT q.paused
     AND (q.concurrency_limit IS NULL OR q.concurrency_limit > (
         SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND {held("h")}))
-    AND NOT EXISTS (SELECT 1 {HELD_BY}) AND NOT {SUPERSEDED} AND NOT {ONE_AT_A_TIME}"""
+    AND NOT EXISTS (SELECT 1 {HELD_BY}) AND NOT {SUPERSEDED} AND NOT {ONE_AT_A_TIME} AND {ITS_TURN}"""
 
 
 def uuid7_sql(instant: str) -> str:
@@ -128,18 +129,19 @@ WITH given AS (
         idempotency_key text, schedule_id uuid, slot timestamptz, due timestamptz, started timestamptz,
         ended timestamptz, hinted timestamptz, hints int, parent_task_run_id uuid, parent_flow_run_id uuid,
         created timestamptz, created_by jsonb, details jsonb, stamp timestamptz, result jsonb,
-        lease_until timestamptz, chain_id uuid, chain_depth int, chain_step text)
+        lease_until timestamptz, chain_id uuid, chain_depth int, chain_step text,
+        backfill_id uuid)
 ),
 fresh AS (
     INSERT INTO flow_run (id, flow_id, deployment_id, name, state_type, state_name, state_message, state_at, attempt,
         parameters, tags, work_queue_id, priority, idempotency_key, schedule_id, slot, due, started, ended, hinted,
         hints, parent_task_run_id, parent_flow_run_id, created, created_by, result, lease_until,
-        chain_id, chain_depth, chain_step)
+        chain_id, chain_depth, chain_step, backfill_id)
     SELECT id, flow_id, deployment_id, name, state_type, state_name, coalesce(state_message, ''), state_at,
         coalesce(attempt, 0), coalesce(parameters, '{{}}'), coalesce(tags, '{{}}'), work_queue_id,
         coalesce(priority, 0), idempotency_key, schedule_id, slot, due, started, ended, hinted, coalesce(hints, 0),
         parent_task_run_id, parent_flow_run_id, created, coalesce(created_by, '{{}}'), result, lease_until,
-        chain_id, coalesce(chain_depth, 0), chain_step
+        chain_id, coalesce(chain_depth, 0), chain_step, backfill_id
     FROM given ORDER BY id
     ON CONFLICT DO NOTHING
     RETURNING *

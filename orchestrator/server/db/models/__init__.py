@@ -5,6 +5,7 @@ from .action_target import ActionTarget
 from .agent import Agent
 from .api_key import ApiKey
 from .artifact import Artifact
+from .backfill import Backfill
 from .base import Base
 from .block import Block
 from .block_change import BlockChange
@@ -62,6 +63,7 @@ __all__ = [
     "Agent",
     "ApiKey",
     "Artifact",
+    "Backfill",
     "Base",
     "Block",
     "BlockChange",

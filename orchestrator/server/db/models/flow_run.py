@@ -73,6 +73,8 @@ class FlowRun(Base):
     chain_depth: Mapped[int] = mapped_column(server_default="0", default=0)
     #: The step that it is in a run of a chain, see :mod:`orchestrator.chains`; ``chain_id`` is that run then.
     chain_step: Mapped[str | None]
+    #: The backfill that made it; it has a slot then, and no schedule.
+    backfill_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("backfill.id", ondelete="SET NULL"))
     created: Mapped[Created]
     #: ``{"type": "api-key|schedule|user|process", "id": ..., "name": ...}``
     created_by: Mapped[Json]
@@ -96,6 +98,13 @@ class FlowRun(Base):
             "chain_step",
             unique=True,
             postgresql_where=text("chain_step IS NOT NULL"),
+        ),
+        Index(
+            "uq_flow_run_backfill_slot",
+            "backfill_id",
+            "slot",
+            unique=True,
+            postgresql_where=text("backfill_id IS NOT NULL"),
         ),
         CheckConstraint(f"state_type IN ({STATE_TYPES})", name="state_type"),
         CheckConstraint(f"({_TERMINAL}) = (ended IS NOT NULL)", name="ended_when_terminal"),

@@ -185,6 +185,11 @@ def upcoming(session: Session, schedule: Schedule, now: datetime, limit: int = 3
     return plans.slots(plan_of(schedule), days_of(session, schedule), now, limit)
 
 
+def slots_between(session: Session, schedule: Schedule, after: datetime, until: datetime, limit: int) -> list[datetime]:
+    """The slots of a schedule after one instant and up to another, whether it is active or not."""
+    return plans.slots(plan_of(schedule), days_of(session, schedule), after, limit, until)
+
+
 def preview(session: Session, document: Mapping[str, Any], after: datetime, limit: int) -> list[datetime]:
     """When a schedule would fire that is not there yet. Raises ScheduleError, InvalidInput."""
     wanted = Wanted("preview", plans.read(document), True, {})

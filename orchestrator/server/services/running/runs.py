@@ -57,6 +57,7 @@ class RunFilter:
     #: Text that the run's name holds, whatever its case.
     name: str | None = None
     parent_flow_run_id: uuid.UUID | None = None
+    backfill_id: uuid.UUID | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
     due_before: datetime | None = None
@@ -243,6 +244,7 @@ def describe(item: RunRow) -> records.FlowRun:
         parameters=run.parameters, tags=run.tags, work_queue=item.work_queue_name, priority=run.priority, due=run.due,
         slot=run.slot, started=run.started, ended=run.ended, created=run.created, agent_id=run.agent_id,
         snapshot=run.snapshot, parent_flow_run_id=run.parent_flow_run_id, parent_task_run_id=run.parent_task_run_id,
+        backfill_id=run.backfill_id,
         tries=run.tries, crashes=run.crashes,
         created_by=records.Actor.read(run.created_by) if run.created_by else None, result=run.result,
     )  # fmt: skip
@@ -441,6 +443,8 @@ def _narrow(query: Any, wanted: RunFilter) -> Any:
         query = query.where(FlowRun.name.icontains(wanted.name, autoescape=True))
     if wanted.parent_flow_run_id is not None:
         query = query.where(FlowRun.parent_flow_run_id == wanted.parent_flow_run_id)
+    if wanted.backfill_id is not None:
+        query = query.where(FlowRun.backfill_id == wanted.backfill_id)
     if wanted.scheduled_only:
         query = query.where(FlowRun.slot.is_not(None))
     return _within(query, wanted)

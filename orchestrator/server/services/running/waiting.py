@@ -16,6 +16,7 @@ from ....triggers.matching import selector_text
 from ... import hints
 from ...config import current
 from ...db.models import FlowQuestion
+from ..backfill_statements import TURN
 from ..schedule_statements import EARLIER
 from ..statements import HELD_BY, fetch, held
 from .transitions import pending_question
@@ -60,7 +61,13 @@ def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | N
         return _paused(facts, pending_question(session, run_id))
     if facts.state_type != StateType.SCHEDULED:
         return None
-    return _held_back(facts, now) or _hold(session, run_id, now) or _takes_turns(session, run_id) or _unserved(facts)
+    return (
+        _held_back(facts, now)
+        or _hold(session, run_id, now)
+        or _takes_turns(session, run_id)
+        or _backfill(session, run_id)
+        or _unserved(facts)
+    )
 
 
 def _paused(facts: Any, question: FlowQuestion | None) -> WaitingReason:
@@ -110,6 +117,16 @@ def _takes_turns(session: Session, run_id: uuid.UUID) -> WaitingReason | None:
     for run in fetch(session, EARLIER, {"id": run_id}):
         told = f"Runs of its schedule {run.slug} do not overlap, and {run.name} ({run.id}) is not over."
         return WaitingReason("earlier-run", told)
+    return None
+
+
+def _backfill(session: Session, run_id: uuid.UUID) -> WaitingReason | None:
+    for found in fetch(session, TURN, {"id": run_id}):
+        if found.cancelled is not None:
+            return WaitingReason("backfill-full", f"Its backfill {found.id} is being cancelled.")
+        who = f", {found.name} ({found.run_id}) among them" if found.run_id else ""
+        told = f"At most {found.max_active} runs of backfill {found.id} go on at once{who}, and others come before it."
+        return WaitingReason("backfill-full", told)
     return None
 
 
