@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
 from itertools import islice
 from typing import Any
 
@@ -26,8 +26,10 @@ def group() -> None:
 
 @group.command()
 @click.argument("deployment", metavar="FLOW/NAME")
-@click.option("--from", "start", type=INSTANT, required=True, help="The first slot that may be filled.")
-@click.option("--to", "end", type=INSTANT, help="The last one; all up to now when not given.")
+@click.option(
+    "--from", "start", required=True, metavar="TIME", help="The first slot: a date in its time zone, or a time."
+)
+@click.option("--to", "end", metavar="TIME", help="The last one, a date included; now when not given.")
 @click.option("--schedule", metavar="SLUG", help="Whose slots; may be left out where there is one schedule.")
 @click.option("--param", "parameters", multiple=True, metavar="KEY=VALUE", help="Such as day='{{ slot:%Y-%m-%d }}'.")
 @click.option("--max-active", type=click.IntRange(1), default=1, show_default=True, help="Most runs at once.")
@@ -43,8 +45,8 @@ def group() -> None:
 @output_option
 def create(
     deployment: str,
-    start: datetime,
-    end: datetime | None,
+    start: str,
+    end: str | None,
     schedule: str | None,
     parameters: tuple[str, ...],
     max_active: int,
@@ -55,8 +57,8 @@ def create(
 ) -> None:
     """Make a run for each slot of a schedule in a range that has none."""
     body: dict[str, Any] = {
-        "start": to_text(start),
-        "end": to_text(end) if end else None,
+        "start": _bound(start),
+        "end": _bound(end) if end else None,
         "schedule": schedule,
         "parameters": read_parameters(parameters, None),
         "max_active": max_active,
@@ -105,6 +107,11 @@ def cancel(backfill: str, yes: bool) -> None:
     confirm(f"Cancel all runs of the backfill {backfill} that have not ended?", yes)
     found = Client.from_settings().post(f"backfills/{backfill}/cancel")
     note(f"{backfill}: cancelled, {_runs(found)}")
+
+
+def _bound(text: str) -> str:
+    """A date as it stands; whatever else is a time, such as ``-3d``, as an instant."""
+    return text if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else to_text(INSTANT.convert(text, None, None))
 
 
 def _show_plan(plan: dict[str, Any], output: str) -> None:

@@ -32,6 +32,7 @@ ROOMS = {
     "deployments": ("/deployments", "#list .spark"),
     "deployment": ("/deployments/{delays-nightly}", "#schedules"),
     "deployment-edit": ("/deployments/{delays-nightly}/edit", "#deployment-form[data-ready]"),
+    "backfill-new": ("/deployments/{delays-nightly}/backfill", "#would"),
     "launch": ("/deployments/{delays-nightly}/run", "input[name='root[airport]']"),
     "blocks": ("/blocks", "#list"),
     "catalogue": ("/blocks/catalogue", "#type-s3"),

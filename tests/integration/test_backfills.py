@@ -6,8 +6,9 @@ import json
 import threading
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
@@ -207,6 +208,23 @@ def test_slots_are_those_of_the_time_zone() -> None:
         plan = backfills.plan(session, found, wanted, now())
     # On the 29th of March the clock goes from 2 to 3: the skipped slot is at the end of the gap.
     assert [item["at"] for item in plan.parameters] == ["27 02:30", "28 02:30", "29 03:00", "30 02:30", "31 02:30"]
+
+
+def test_a_date_is_a_whole_day_of_the_time_zone() -> None:
+    with db.transaction() as session:
+        made = add_deployment(session)
+        schedules.create(session, made, {"cron": "0 */6 * * *", "timezone": "America/New_York"}, ANN, NOW)
+    with db.reading() as session:
+        found = session.get_one(Deployment, made.id)
+        plan = backfills.plan(session, found, Wanted(date(2026, 1, 5), date(2026, 1, 5)), now())
+        assert [slot.isoformat() for slot in plan.slots] == [
+            "2026-01-05T05:00:00+00:00",
+            "2026-01-05T11:00:00+00:00",
+            "2026-01-05T17:00:00+00:00",
+            "2026-01-05T23:00:00+00:00",
+        ]
+        today = now().astimezone(ZoneInfo("America/New_York")).date()
+        assert backfills.plan(session, found, Wanted(today - DAY, today), now()).range[1] <= now()
 
 
 def test_it_is_cancelled_as_a_whole(deployment: uuid.UUID) -> None:

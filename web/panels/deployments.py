@@ -17,6 +17,7 @@ from orchestrator.server.db.models import Block, Deployment, Expectation, Hold, 
 from orchestrator.server.services.acting import holds
 from orchestrator.server.services.configuring import block_lookup
 from orchestrator.server.services.deploying import deployment_notifications, deployments, saved_forms, schedules
+from orchestrator.server.services.deploying.backfills import BackfillRow
 from orchestrator.server.services.deploying.deployments import DeploymentFilter
 from orchestrator.server.services.expecting import expectations
 from orchestrator.server.services.paging import Page
@@ -24,6 +25,8 @@ from orchestrator.server.services.running import deployment_templates, run_brief
 from orchestrator.server.services.running.deployment_templates import Use
 from orchestrator.server.services.running.run_briefs import RunBrief
 from orchestrator.server.services.running.runs import RunFilter, RunRow
+
+from . import backfills
 
 #: Runs shown in a history bar, and firings shown ahead of a schedule.
 HISTORY, AHEAD = 14, 5
@@ -60,6 +63,8 @@ class DeploymentPage:
     forms: list[SavedForm]
     #: What is expected of it, in a sentence each.
     expected: list[tuple[Expectation, str]]
+    #: The last ones.
+    backfills: list[BackfillRow]
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,7 @@ def load(session: Session, deployment_id: uuid.UUID, now: datetime) -> Deploymen
         holds=holds.on_deployment(session, deployment_id),
         forms=saved_forms.of(session, [deployment_id])[deployment_id],
         expected=_expected(session, found),
+        backfills=backfills.recent(session, deployment_id),
     )
 
 

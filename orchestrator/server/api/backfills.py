@@ -76,12 +76,7 @@ def preview_backfill(body: dict[str, Any], **ref: str) -> Response:
 @blueprint.response(200, schemas.BackfillSchema)
 def cancel_backfill(backfill_id: uuid.UUID) -> Response:
     """Cancel a backfill as a whole: none of its runs begins any more, and those that go on are asked to stop."""
-    with transaction() as session:
-        backfills.cancel(session, backfill_id, actor(), now())
-    done = backfills.CANCELS
-    while done == backfills.CANCELS:
-        with transaction() as session:
-            done = backfills.cancel_some(session, backfill_id, actor(), now())
+    backfills.cancel_whole(backfill_id, actor(), now())
     with reading() as session:
         return answer(present(backfills.get(session, backfill_id)))
 

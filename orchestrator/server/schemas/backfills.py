@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from typing import Any
 
-from ...documents.backfills import Reprocess
+from marshmallow import ValidationError, fields, validate
+
+from ...documents.backfills import Reprocess, bound
 from .base import ActorSchema, Instant, Mapping, Name, PageQuery, Strict, page_of
 
 #: Most slots that a dry run lists.
@@ -13,12 +15,23 @@ SHOWN = 500
 ACTIVE_MAX = 1_000
 
 
+class Bound(fields.String):
+    """A date, or an instant."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        try:
+            return bound(text)
+        except ValueError:
+            raise ValidationError("Not a date, 2026-01-31, nor an instant, 2026-01-31T06:00:00Z.") from None
+
+
 class BackfillInputSchema(Strict):
     """Slots of a schedule to be run."""
 
     schedule = Name(load_default=None, allow_none=True, metadata={"description": "Slug; may be left out of one."})
-    start = Instant(required=True, metadata={"description": "The first slot that may be filled."})
-    end = Instant(load_default=None, allow_none=True, metadata={"description": "The last one; now by default."})
+    start = Bound(required=True, metadata={"description": "The first slot: a date in its zone, or an instant."})
+    end = Bound(load_default=None, allow_none=True, metadata={"description": "The last one; now by default."})
     parameters = Mapping(
         load_default=dict,
         metadata={"description": "Laid over the others; `{{ slot:%Y-%m-%d }}` stands for the slot's time."},

@@ -6,7 +6,7 @@ import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,7 @@ from ....states import SUSPENDING, TERMINAL, StateType
 from ....timing.slot_texts import filled
 from ... import hints
 from ...db.models import Backfill, Deployment, FlowRun, Schedule
-from ...db.session import after_commit
+from ...db.session import after_commit, transaction
 from .. import parameters as parameter_rules
 from ..backfill_statements import COUNTS, LAST_OF_SLOTS
 from ..paging import Page, check_limit, decode_id, page
@@ -46,8 +46,8 @@ class Wanted:
     """A backfill as it is asked for.
 
     Attributes:
-        start: The first slot that may be filled.
-        end: The last one; None: all up to now.
+        start: The first slot that may be filled; a date is that day's beginning in the schedule's time zone.
+        end: The last one; a date is that day's end; None: all up to now.
         schedule: Slug of the schedule; None: the only one of the deployment.
         parameters: Laid over those of deployment and schedule; ``{{ slot }}`` and ``{{ slot:%Y-%m-%d }}`` stand for the
             time of the slot.
@@ -56,8 +56,8 @@ class Wanted:
         reprocess: Which slots that have runs get another one.
     """
 
-    start: datetime
-    end: datetime | None = None
+    start: date | datetime
+    end: date | datetime | None = None
     schedule: str | None = None
     parameters: Mapping[str, Any] | None = None
     max_active: int = 1
@@ -70,6 +70,7 @@ class Planned:
     """What a backfill would do: a run for each slot, in the order in which they begin, with its parameters."""
 
     schedule: Schedule
+    range: tuple[datetime, datetime]
     slots: list[datetime]
     parameters: list[dict[str, Any]]
     #: Slots that are left out, as they have runs.
@@ -126,22 +127,23 @@ def plan(session: Session, deployment: Deployment, wanted: Wanted, now: datetime
         ParameterError: The parameters do not fit.
     """
     schedule = _schedule(deployment, wanted.schedule)
-    end = now if wanted.end is None else wanted.end
+    start, end = _range(schedule, wanted, now)
     if end > now:
         raise _wrong("end", f"{to_text(end)} lies in the future, where the schedule makes runs itself: end at now")
-    if end < wanted.start:
-        raise _wrong("end", f"{to_text(end)} lies before the start, {to_text(wanted.start)}: swap them")
-    found = schedules.slots_between(session, schedule, wanted.start - _TICK, end, MOST + 1)
+    if end < start:
+        raise _wrong("end", f"{to_text(end)} lies before the start, {to_text(start)}: swap them")
+    found = schedules.slots_between(session, schedule, start - _TICK, end, MOST + 1)
     if len(found) > MOST:
         raise _wrong("start", f"more than {MOST} slots lie in the range: make several backfills of it")
     if not found:
         raise _wrong("start", f"schedule {schedule.slug} has no slot in the range: `schedule preview` shows its times")
-    span = {"schedule": schedule.id, "start": wanted.start, "end": end}
+    span = {"schedule": schedule.id, "start": start, "end": end}
     last = {row.slot: row.state_type for row in fetch(session, LAST_OF_SLOTS, span)}
     slots = chosen(found, last, wanted.reprocess)
     if wanted.backwards:
         slots.reverse()
-    return Planned(schedule, slots, _parameters(deployment, schedule, wanted, slots), len(found) - len(slots))
+    parameters = _parameters(deployment, schedule, wanted, slots)
+    return Planned(schedule, (start, end), slots, parameters, len(found) - len(slots))
 
 
 def create(session: Session, deployment: Deployment, wanted: Wanted, actor: Actor, now: datetime) -> Backfill:
@@ -157,7 +159,7 @@ def create(session: Session, deployment: Deployment, wanted: Wanted, actor: Acto
         raise _wrong("start", told)
     row = Backfill(
         id=uuid7(now), deployment_id=deployment.id, schedule_id=schedule.id, schedule=schedule.slug,
-        starts=wanted.start, ends=wanted.end or now, parameters=dict(wanted.parameters or {}),
+        starts=planned.range[0], ends=planned.range[1], parameters=dict(wanted.parameters or {}),
         max_active=wanted.max_active, backwards=wanted.backwards, reprocess=wanted.reprocess.value,
         skipped=planned.skipped, created=now, created_by=actor.write(),
     )  # fmt: skip
@@ -198,6 +200,16 @@ def cancel(session: Session, backfill_id: uuid.UUID, actor: Actor, now: datetime
         _announce(session, "cancelled", row, deployment, actor, now)
 
 
+def cancel_whole(backfill_id: uuid.UUID, actor: Actor, now: datetime) -> None:
+    """Cancel a backfill with all its runs that have not ended, in transactions that are short. Raises NotFound."""
+    with transaction() as session:
+        cancel(session, backfill_id, actor, now)
+    done = CANCELS
+    while done == CANCELS:
+        with transaction() as session:
+            done = cancel_some(session, backfill_id, actor, now)
+
+
 def cancel_some(session: Session, backfill_id: uuid.UUID, actor: Actor, now: datetime, limit: int = CANCELS) -> int:
     """Cancel some runs of a cancelled backfill, those that wait and those that go on; returns how many."""
     left = select(FlowRun.id).where(
@@ -223,6 +235,16 @@ def _schedule(deployment: Deployment, slug: str | None) -> Schedule:
     if slug not in slugs:
         raise NotFound(f"{name} has no schedule {slug}; it has {', '.join(slugs) or 'none'}")
     return slugs[slug]
+
+
+def _range(schedule: Schedule, wanted: Wanted, now: datetime) -> tuple[datetime, datetime]:
+    start, end, zone = wanted.start, wanted.end, ZoneInfo(schedule.timezone)
+    if not isinstance(start, datetime):
+        start = datetime.combine(start, time(), zone)
+    if end is not None and not isinstance(end, datetime):
+        midnight = datetime.combine(end + timedelta(days=1), time(), zone).astimezone(timezone.utc)
+        end = min(midnight - _TICK, now) if end <= now.astimezone(zone).date() else midnight
+    return start.astimezone(timezone.utc), (end or now).astimezone(timezone.utc)
 
 
 def _parameters(
