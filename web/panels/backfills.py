@@ -23,7 +23,7 @@ from orchestrator.server.services.running.runs import RunFilter, RunRow
 from orchestrator.states import TERMINAL
 
 #: Slots that the form shows, and backfills that the page of a deployment does.
-SLOTS, RECENT = 100, 5
+SLOTS, RECENT = 12, 5
 #: What is done with slots that have runs, in words.
 REPROCESS = {
     Reprocess.NONE: "Leave them out",
