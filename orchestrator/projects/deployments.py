@@ -20,7 +20,7 @@ import yaml
 
 from .. import expectations, triggers
 from ..documents import templates, yaml_texts
-from ..documents.deployment import Document, not_json, render
+from ..documents.deployment import COLLISIONS, Document, not_json, render
 from ..errors import InvalidInput, ScheduleError
 from ..states import StateType
 from ..timing import plans
@@ -265,6 +265,21 @@ def _count(reader: _Reader, name: str, node: yaml.Node) -> int:
     return value
 
 
+def _limit(reader: _Reader, name: str, node: yaml.Node) -> int | None:
+    value = reader.plain(name, node)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        reader.problem(node, f"{name} is a whole number from 0, or null for no limit, not {value!r}")
+        return None
+    return value
+
+
+def _collision(reader: _Reader, name: str, node: yaml.Node) -> str:
+    text = _text(reader, name, node)
+    if text not in COLLISIONS:
+        reader.problem(node, f"{name} is {' or '.join(COLLISIONS)}, not {text!r}")
+    return text
+
+
 def _texts(reader: _Reader, name: str, node: yaml.Node) -> list[str]:
     if _is_empty(node):
         return []
@@ -393,6 +408,9 @@ _KEYS: dict[str, Check] = {
     "writes": _texts,
     "work_queue": _name,
     "crash_retries": _count,
+    "concurrency_limit": _limit,
+    "collision": _collision,
+    "labels": _texts,
     "parameters": _values,
     "schedules": _schedules,
     "parameter_schema": _values,
