@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 from orchestrator.documents.records import Registration
-from orchestrator.errors import AccessDenied, InvalidInput, OrchestratorError
+from orchestrator.errors import AccessDenied, Conflict, InvalidInput, OrchestratorError
 
 from .api import AgentApi, back_off
 
@@ -77,12 +77,12 @@ class Identity:
 
         Raises:
             AccessDenied: The key is wrong, or may not do this.
-            InvalidInput: The server does not take what the agent says of itself.
+            InvalidInput, Conflict: The server does not take what the agent says of itself, or this agent's version.
         """
         for pause in back_off():
             try:
                 self._registration = self._api.register(self._document)
-            except (AccessDenied, InvalidInput):
+            except (AccessDenied, Conflict, InvalidInput):
                 raise
             except OrchestratorError as error:
                 self._outage.begins(error)
