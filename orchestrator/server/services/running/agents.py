@@ -47,6 +47,11 @@ class AgentRow:
     #: Runs that it holds.
     running: int
 
+    def serves(self, queue: str) -> bool:
+        """Whether it is online, and takes runs of a queue."""
+        named = queue in self.agent.queues or queue.startswith(tuple(self.agent.prefixes))
+        return self.status == ONLINE and named
+
 
 @dataclass(frozen=True)
 class Pulling:
