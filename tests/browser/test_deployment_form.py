@@ -384,7 +384,9 @@ def test_a_deployment_is_changed(admin: Watched, made: uuid.UUID) -> None:
     assert after["storage"] == before["storage"]
     assert (before["crash_retries"], after["crash_retries"]) == (1, 2)
     limits = ("concurrency_limit", "collision", "labels")
-    assert [after[name] for name in limits] == [before[name] for name in limits] == [2, "cancel-new", ["gpu", "region=eu"]]
+    assert (
+        [after[name] for name in limits] == [before[name] for name in limits] == [2, "cancel-new", ["gpu", "region=eu"]]
+    )
     expect(page.locator("#facts")).to_contain_text("Crash retries")
     assert after["results"] is None
     assert after["notifications"] == [{**before["notifications"][0], "on": ["failed", "cancelled"]}]

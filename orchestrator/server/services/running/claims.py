@@ -36,8 +36,11 @@ SELECT a.labels, a.waterfall, a.prefetch_s, (SELECT count(*) FROM limited), (SEL
 FROM agent a WHERE a.id = %(agent)s AND a.stopped IS NULL"""
 
 #: Claims take turns while any deployment has a limit. One lock for all of them: a deployment's runs may lie in several
-#: queues, and which one a claim will pick is not known before.
-_TAKE_TURNS = "SELECT pg_advisory_xact_lock(hashtextextended('limits of deployments', 17))"
+#: queues, and which one a claim will pick is not known before. Tells how long that took: a run begins after it, or its
+#: row would seem to overlap with that of the run whose place it got.
+_TAKE_TURNS = """
+SELECT pg_advisory_xact_lock(hashtextextended('limits of deployments', 17)),
+    clock_timestamp() - transaction_timestamp() AS waited"""
 
 #: What comes first in a queue, as its index has it.
 _PLAIN = "r.priority DESC, r.due, r.id"
@@ -143,19 +146,16 @@ def claim(
     Raises:
         NotFound: The agent is not known, or has said good-bye: it registers anew.
     """
-    settings = current()
     names = work_queues.named(session, queues, prefixes)
-    parameters = {
-        "queues": names, "agent": agent_id, "cached": list(cached), "now": now,
-        "lease_until": now + settings.lease,
-    }  # fmt: skip
+    parameters: dict[str, Any] = {"queues": names, "agent": agent_id, "cached": list(cached)}
     agents = fetch(session, _AGENT_AND_LOCKS, parameters)
     if not agents:
         raise NotFound(f"there is no agent {agent_id}: register anew")
     agent = agents[0]
     if agent.any_limited:
-        fetch(session, _TAKE_TURNS, {})
-    parameters |= {"labels": agent.labels, "horizon": now + ahead(agent.prefetch_s)}
+        now += fetch(session, _TAKE_TURNS, {})[0].waited
+    parameters |= {"now": now, "lease_until": now + current().lease, "labels": agent.labels}
+    parameters["horizon"] = now + ahead(agent.prefetch_s)
     in_order = names if agent.waterfall else _by_urgency(session, parameters, agent.ordered, preferred)
     for queue in in_order:
         statement = _ORDERED_CLAIM if queue in agent.ordered else _CLAIM
