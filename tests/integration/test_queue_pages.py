@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -20,7 +19,7 @@ from tests.server_rows import ANN, add_deployment, add_run
 
 
 @pytest.fixture
-def editor(database_url: str) -> Iterator[FlaskClient]:
+def editor(database_url: str) -> FlaskClient:
     app = create_app(Settings(database_url=database_url, secret_key="a key for tests"))
     app.config["BACKGROUND"] = False
     with db.transaction() as session:
@@ -28,7 +27,7 @@ def editor(database_url: str) -> Iterator[FlaskClient]:
     client = app.test_client()
     with client.session_transaction() as cookie:
         cookie["key"] = str(key.id)
-    yield client
+    return client
 
 
 def add_agent(**more: object) -> Agent:

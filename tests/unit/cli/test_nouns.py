@@ -176,6 +176,11 @@ def test_limits_and_agents(api: Api, cli: Cli) -> None:
     assert cli("limit", "ls", "--output", "json").json == [limit]
     assert "ONLINE" in cli("agent", "ls").out
     assert cli("agent", "ls", "--output", "json").json == [agent]
+    api.answers["GET agents"] = page({**agent, "prefixes": ["team-"], "labels": ["gpu"]})
+    assert "duck, team-*" in cli("agent", "ls").out
+    assert "gpu" in cli("agent", "ls").out
+    told = cli("agent", "start", "--on-drain", "wait", "--drain-timeout", "5")
+    assert (told.code, "leave --drain-timeout out" in told.err) == (2, True)
     api.answers["GET agents"] = page()
     assert "orchestrator agent start" in cli("agent", "ls").err
 
