@@ -113,8 +113,8 @@ class Desk:
 
     @property
     def pulling(self) -> Pulling:
-        """How claiming goes."""
-        free = max(self.limit - self._roster.running, 0)
+        """How claiming goes; one that stops has no slots for anything new."""
+        free = 0 if self.stopping.is_set() else max(self.limit - self._roster.running, 0)
         return Pulling(max(time.monotonic() - self.claimed_at, 0.0), free)
 
     @property

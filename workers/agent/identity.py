@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from typing import Any
 
@@ -28,12 +29,13 @@ class Outage:
         self._meanwhile = meanwhile
         self._lock = threading.Lock()
         self._out = False
+        self._since = 0.0
 
     def begins(self, reason: object) -> None:
         """It is out."""
         with self._lock:
             if not self._out:
-                self._out = True
+                self._out, self._since = True, time.monotonic()
                 log.warning("%s cannot be used (%s); %s", self._part, reason, self._meanwhile)
 
     def ends(self) -> None:
@@ -42,7 +44,7 @@ class Outage:
             with self._lock:
                 if self._out:
                     self._out = False
-                    log.warning("%s is back", self._part)
+                    log.warning("%s is back after %.0f s", self._part, time.monotonic() - self._since)
 
 
 class Identity:

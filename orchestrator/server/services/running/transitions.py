@@ -84,7 +84,7 @@ SELECT EXISTS (SELECT 1 FROM task_run t WHERE t.flow_run_id = %(id)s AND t.state
         AND c.state_type NOT IN ({TERMINAL_TYPES})) AS unfinished,
     EXISTS (SELECT 1 FROM slot_lease s WHERE s.flow_run_id = %(id)s)
         OR EXISTS (SELECT 1 FROM slot_lease s WHERE s.root_run_id = %(id)s) AS holds_slots,
-    q.name AS queue, d.concurrency_limit IS NOT NULL AND d.collision = 'cancel-new' AS cancels_new,
+    q.name AS queue, d.concurrency_limit IS NOT NULL AND d.collision = '{collisions.CANCEL_NEW}' AS cancels_new,
     CASE WHEN d.concurrency_limit IS NOT NULL THEN (
         SELECT r.id FROM flow_run r WHERE r.work_queue_id = q.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s
             AND r.deployment_id = d.id ORDER BY r.priority DESC, r.due, r.id LIMIT 1) END AS next_of_deployment,
@@ -261,18 +261,16 @@ def _settle(session: Session, run: FlowRun, was_active: bool, now: datetime) -> 
         after_commit(session, hints.run_queued, name, run.id)
     if is_held(kind, run.state_name) or not (was_active or kind in TERMINAL):
         return
-    [after] = fetch(session, _AFTER, {**_about(run), "now": now})
+    about = {"id": run.id, "queue": run.work_queue_id, "deployment": run.deployment_id, "now": now}
+    [after] = fetch(session, _AFTER, about)
     is_queued_again = kind is S.SCHEDULED and run.work_queue_id is not None
     if after.unfinished and (is_queued_again or is_over(kind, run.state_name)):
         end_with(session, [run.id], S.CRASHED if is_queued_again else kind, now)
     if after.holds_slots and (is_queued_again or is_over(kind, run.state_name)):
         slots.end_with(session, [run.id])
     if was_active and after.cancels_new:
+        assert run.deployment_id is not None
         collisions.cancel_beside(session, run.deployment_id, f"{run.name} ({run.id})", now, _COLLIDING_MAX)
     if was_active and (following := after.next_of_deployment or after.next_run) is not None:
         # A limited queue or deployment has room again; hints that came while it was full were spent in vain.
         after_commit(session, hints.run_queued, after.queue, following)
-
-
-def _about(run: FlowRun) -> dict[str, Any]:
-    return {"id": run.id, "queue": run.work_queue_id, "deployment": run.deployment_id}

@@ -149,7 +149,9 @@ def listing(session: Session, now: datetime, limit: int = 50, cursor: str | None
     return Page(_with_numbers(session, found.items, now), found.next)
 
 
-def change(session: Session, ref: str | uuid.UUID, values: dict[str, object], actor: Actor, now: datetime) -> WorkQueue:
+def change(
+    session: Session, ref: str | uuid.UUID, values: Mapping[str, object], actor: Actor, now: datetime
+) -> WorkQueue:
     """Set ``description``, ``paused``, ``draining`` (true: since now), ``concurrency_limit``, ``ageing_s`` or
     ``share_by``. Raises NotFound, InvalidInput.
     """
