@@ -48,6 +48,11 @@ def maps(upto: int, path: str) -> None:
 
 
 @flow
+def lasts(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@flow
 def sleeps(path: str) -> None:
     note.fn(path)
     time.sleep(600)

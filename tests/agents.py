@@ -173,11 +173,16 @@ class System:
             until(answers, what="the API")
             yield
 
+    @staticmethod
+    def start(*options: str) -> list[str]:
+        """The words that start an agent, for :meth:`process`."""
+        return ["orchestrator", "agent", "start", *options]
+
     @contextmanager
     def agent(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
         """An agent that has registered."""
         before = len(self.client.get("agents")["items"])
-        words = ["orchestrator", "agent", "start", "-q", self.queue, *options]
+        words = self.start("-q", self.queue, *options)
         with self.process("agent", *words, env=self._agent) as process:
 
             def online() -> bool:

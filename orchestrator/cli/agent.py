@@ -32,22 +32,53 @@ def group() -> None:
     help="How to learn of work: hints from Redis (HTTP while it is away), or HTTP alone.",
 )
 @click.option("--name", default="", metavar="NAME", help="What to call it; computer and process id when not given.")
-def start(queues: tuple[str, ...], limit: int, transport: str, name: str) -> int:
+@click.option(
+    "--match", multiple=True, metavar="PREFIX", help="Take runs of queues whose names begin so, also new ones."
+)
+@click.option("--waterfall", is_flag=True, help="Empty an earlier queue before taking runs of later ones.")
+@click.option("--label", "labels", multiple=True, metavar="LABEL", help="What deployments that require it find here.")
+@click.option(
+    "--prefetch",
+    "prefetch_s",
+    type=click.FloatRange(0, 60),
+    metavar="SECONDS",
+    help="Take a run so long before it is due, to fetch its code; at most, and by default, as the server says.",
+)
+@click.option("--run-once", is_flag=True, help="Execute what waits now, then stop.")
+@click.option(
+    "--drain-timeout",
+    "drain_s",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="How long runs may go on once it is asked to stop; the server's stop grace by default.",
+)
+@click.option(
+    "--on-drain",
+    type=click.Choice(["wait", "hand-over", "crash"]),
+    default="crash",
+    show_default=True,
+    help="What becomes of runs that take longer; wait: they go on until they end.",
+)
+def start(queues: tuple[str, ...], match: tuple[str, ...], labels: tuple[str, ...], **options: Any) -> int:
     """Start an agent here; it works until it is stopped.
 
     It needs ORCHESTRATOR_API_URL and ORCHESTRATOR_API_KEY (or a profile), and neither database nor Redis credentials.
-    SIGTERM or Ctrl-C lets its runs end within the grace that the server sets; a second one ends them at once.
+    SIGTERM or Ctrl-C lets its runs end within --drain-timeout; a second one ends them at once. It exits 1 when it can
+    do no more: the API refuses its key for good, or it is UNHEALTHY.
     """
     from .. import settings
 
+    if options["on_drain"] == "wait" and options["drain_s"] is not None:
+        raise click.UsageError("--on-drain wait waits as long as it takes: leave --drain-timeout out")
     found = settings.load()
     _check(found)
     _refuse_windows()
-    from ..errors import AccessDenied
+    from ..errors import AccessDenied, Conflict
     from ..workers.agent.agent import Agent, Options
 
     _log_to_stderr(found.log_level)
-    agent = Agent(Options(list(dict.fromkeys(queues)) or ["default"], limit, transport, name), found)
+    names = list(dict.fromkeys(queues)) or ([] if match else ["default"])
+    agent = Agent(Options(names, match=[*match], labels=[*labels], **options), found)
     _stop_on_signals(agent)
     try:
         agent.run()
@@ -56,6 +87,10 @@ def start(queues: tuple[str, ...], limit: int, transport: str, name: str) -> int
             f"the API at {found.api_url} refuses this agent ({error}): "
             "ORCHESTRATOR_API_KEY has to be a key of the role agent, editor or admin"
         ) from None
+    except Conflict as error:
+        raise click.ClickException(f"the API at {found.api_url} does not take this agent: {error}") from None
+    if agent.failure:
+        raise click.ClickException(agent.failure)
     return 0
 
 
@@ -70,12 +105,15 @@ def ls(output: str) -> None:
         "name": "NAME",
         "status": "STATUS",
         "queues": "QUEUES",
+        "labels": "LABELS",
         "running": "RUNNING",
         "slots": "SLOTS",
         "transport": "TRANSPORT",
         "last_heartbeat": "LAST HEARTBEAT",
     }
-    rows: list[Any] = list(Client.from_settings().pages("agents"))
+    found: list[Any] = list(Client.from_settings().pages("agents"))
+    shown = [{**row, "queues": [*row["queues"], *(f"{name}*" for name in row.get("prefixes") or ())]} for row in found]
+    rows = found if output == "json" else shown
     emit(rows, output, columns=columns, empty="No agent has registered: `orchestrator agent start -q default`.")
 
 

@@ -27,7 +27,7 @@ from .flow_run import watch_run
 from .output import confirm, console, emit, fail, limit_option, note, output_option, yes_option
 from .references import deployment_id
 from .times import INSTANT
-from .values import read_parameters
+from .values import read_parameters, whole_or_none
 
 _COLUMNS = {
     "address": "Deployment",
@@ -65,6 +65,11 @@ def group() -> None:
 @click.option("--timezone", help="The schedule's time zone, such as Europe/Berlin.  [default: UTC]")
 @click.option("--anchor", help="The instant that fixes an interval's or a rule's phase.")
 @click.option("--crash-retries", type=click.IntRange(0, 100), help="How often a run that crashed is queued again.")
+@click.option("--limit", type=click.IntRange(min=0), help="How many of its runs may go on at once; 0: none.")
+@click.option("--collision", type=click.Choice(documents.COLLISIONS), help="What becomes of new runs at the limit.")
+@click.option(
+    "--require-label", "labels", multiple=True, metavar="LABEL", help="Only agents with this label take runs."
+)
 @click.option("--description", help="What people read; by default the flow's docstring.")
 @click.option("--version", help="A version of your own, such as a commit.")
 @click.option("-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
@@ -193,6 +198,22 @@ def inspect(deployment: str, output: str) -> None:
     emit(client.get(path), output)
 
 
+@group.command("set-limit")
+@click.argument("deployment")
+@click.argument("limit", metavar="LIMIT|none")
+@click.option("--collision", type=click.Choice(documents.COLLISIONS), help="What becomes of new runs at the limit.")
+def set_limit(deployment: str, limit: str, collision: str | None) -> None:
+    """Set how many of its runs may go on at once; `none` lifts the limit, 0 lets none start."""
+    fields: dict[str, Any] = {"concurrency_limit": whole_or_none(limit, "LIMIT")}
+    client = Client.from_settings()
+    facts = client.patch(
+        f"deployments/{deployment_id(client, deployment)}",
+        {**fields, **({"collision": collision} if collision else {})},
+    )
+    limited = "unlimited" if facts["concurrency_limit"] is None else f"limited to {facts['concurrency_limit']}"
+    note(f"{_address(facts)}: {limited} ({facts['collision']})")
+
+
 @group.command()
 @click.argument("deployment")
 def pause(deployment: str) -> None:
@@ -231,8 +252,13 @@ def _read_options(options: dict[str, Any]) -> dict[str, Any]:
     given: dict[str, Any] = {key: options[key] for key in ("description", "version", "work_queue") if options[key]}
     if options["crash_retries"] is not None:
         given["crash_retries"] = options["crash_retries"]
-    if options["tags"]:
-        given["tags"] = [*options["tags"]]
+    if options["limit"] is not None:
+        given["concurrency_limit"] = options["limit"]
+    if options["collision"]:
+        given["collision"] = options["collision"]
+    for key in ("tags", "labels"):
+        if options[key]:
+            given[key] = [*options[key]]
     if parameters := read_parameters(options["params"], options["params_json"]):
         given["parameters"] = parameters
     if schedule := _read_schedule(options):

@@ -31,6 +31,12 @@ _COLOURS = {
     "CRASHED": "bright_red",
     "CANCELLED": "bright_black",
     "ONLINE": "green",
+    "READY": "green",
+    "UNHEALTHY": "bright_red",
+    "NO_AGENTS": "red",
+    "BEHIND": "yellow",
+    "DRAINING": "magenta",
+    "DRAINED": "bright_black",
     "OFFLINE": "red",
     "STOPPED": "bright_black",
 }

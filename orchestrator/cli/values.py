@@ -32,3 +32,12 @@ def json_or_text(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def whole_or_none(text: str, hint: str, least: int = 0) -> int | None:
+    """The whole number that a text is, of at least ``least``; None for ``none``."""
+    if text.lower() == "none":
+        return None
+    if not text.isdecimal() or int(text) < least:
+        raise click.BadParameter(f"{text!r} is neither a whole number from {least} nor none", param_hint=hint)
+    return int(text)

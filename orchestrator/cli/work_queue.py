@@ -9,15 +9,20 @@ import click
 
 from ..client import Client
 from .output import confirm, emit, limit_option, note, output_option, yes_option
+from .values import whole_or_none
 
 _COLUMNS = {
     "name": "Name",
-    "paused": "Paused",
+    "status": "Status",
     "concurrency_limit": "Limit",
     "waiting": "Waiting",
     "running": "Running",
     "description": "Description",
 }
+
+
+_AGEING = "Seconds of waiting by which a run's priority rises by one."
+_SHARING = "Whose runs take turns: deployment, flow, or tag:PREFIX, such as tag:team-."
 
 
 @click.group()
@@ -42,10 +47,12 @@ def listing(limit: int, output: str) -> None:
 @click.option("--description", default="", help="What the queue is for.")
 @click.option("--limit", type=click.IntRange(min=0), help="How many of its runs may be active at once.")
 @click.option("--paused", is_flag=True, help="Hand out no runs until it is resumed.")
+@click.option("--ageing", type=click.IntRange(min=1), metavar="SECONDS", help=_AGEING)
+@click.option("--share-by", metavar="KEY", help=_SHARING)
 @output_option
-def create(name: str, description: str, limit: int | None, paused: bool, output: str) -> None:
+def create(name: str, limit: int | None, ageing: int | None, output: str, **options: Any) -> None:
     """Create a work queue."""
-    body = {"name": name, "description": description, "concurrency_limit": limit, "paused": paused}
+    body = {"name": name, "concurrency_limit": limit, "ageing_s": ageing, **options}
     emit(Client.from_settings().post("work-queues", body), output)
 
 
@@ -67,8 +74,31 @@ def pause(queue: str) -> None:
 @group.command()
 @click.argument("queue")
 def resume(queue: str) -> None:
-    """Hand out runs again."""
-    _change(queue, "resumed", paused=False)
+    """Hand out runs again, after a pause or a drain."""
+    _change(queue, "resumed", paused=False, draining=False)
+
+
+@group.command()
+@click.argument("queue")
+def drain(queue: str) -> None:
+    """Hand out what waits now, and nothing that comes later, until it is resumed."""
+    _change(queue, "draining", draining=True)
+
+
+@group.command("set-order")
+@click.argument("queue")
+@click.option("--ageing", metavar="SECONDS|none", help=_AGEING)
+@click.option("--share-by", metavar="KEY|none", help=_SHARING)
+def set_order(queue: str, ageing: str | None, share_by: str | None) -> None:
+    """Say in which order the queue hands out runs; what is not given stays."""
+    if ageing is None and share_by is None:
+        raise click.UsageError("give --ageing, --share-by, or both")
+    fields: dict[str, Any] = {}
+    if ageing is not None:
+        fields["ageing_s"] = whole_or_none(ageing, "--ageing", least=1)
+    if share_by is not None:
+        fields["share_by"] = None if share_by.lower() == "none" else share_by
+    _change(queue, "order changed", **fields)
 
 
 @group.command("set-limit")
@@ -76,9 +106,7 @@ def resume(queue: str) -> None:
 @click.argument("limit", metavar="LIMIT|none")
 def set_limit(queue: str, limit: str) -> None:
     """Set how many runs of the queue may be active at once; `none` lifts the limit."""
-    if limit.lower() != "none" and not limit.isdecimal():
-        raise click.BadParameter(f"{limit!r} is neither a whole number nor none", param_hint="LIMIT")
-    number = None if limit.lower() == "none" else int(limit)
+    number = whole_or_none(limit, "LIMIT")
     _change(queue, "unlimited" if number is None else f"limited to {number}", concurrency_limit=number)
 
 

@@ -11,6 +11,9 @@ import yaml
 
 from ..timing import plans
 
+#: What may become of a new run that is due while its deployment has as many as it may.
+COLLISIONS = ("enqueue", "cancel-new")
+
 
 @dataclass(frozen=True)
 class Document:
@@ -41,6 +44,12 @@ class Document:
     work_queue: str = "default"
     #: How often a run that crashed is queued again.
     crash_retries: int = 0
+    #: How many of its runs may go on at once; None: any number.
+    concurrency_limit: int | None = None
+    #: One of :data:`COLLISIONS`.
+    collision: str = "enqueue"
+    #: Only agents that have all of these labels take its runs.
+    labels: list[str] = field(default_factory=list)
     parameters: dict[str, Any] = field(default_factory=dict)
     #: None: the file says nothing of schedules, and those on the server stay; an empty list removes them.
     schedules: list[dict[str, Any]] | None = None
@@ -110,6 +119,10 @@ _COMMENTS = {
     "writes": "",
     "work_queue": "# Agents of this queue take the runs: orchestrator agent start -q <queue>\n",
     "crash_retries": "# How often a run that CRASHED is queued again, beside the retries of its code.\n",
+    "concurrency_limit": "# How many of its runs may go on at once (null: any number). One that is due while so many\n"
+    "# do waits (enqueue), or is cancelled (cancel-new).\n",
+    "collision": "",
+    "labels": "# Only agents that were started with all of these labels take its runs.\n",
     "parameters": "# Laid over the defaults of the flow's signature.\n",
     "schedules": (
         "# When it runs by itself. Without this key the schedules on the server stay; with [] they are removed.\n"

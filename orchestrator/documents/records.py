@@ -110,8 +110,8 @@ class Reference(Record):
 #: Codes of :class:`WaitingReason`; the first that applies is told.
 WAITING_CODES = (
     "asks", "suspended", "not-queued", "no-deployment", "not-due", "deployment-not-ready", "deployment-paused",
-    "queue-paused", "limit-full", "held", "earlier-run", "backfill-full", "no-agent-on-queue", "agents-offline",
-    "agents-full", "broker-down", "any-moment",
+    "queue-paused", "queue-draining", "limit-full", "deployment-limit", "held", "earlier-run", "backfill-full",
+    "no-agent-on-queue", "agents-offline", "no-agent-with-labels", "agents-full", "broker-down", "any-moment",
 )  # fmt: skip
 
 

@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
 from .. import expectations, triggers
 from ..documents import templates, yaml_texts
-from ..documents.deployment import Document, not_json, render
+from ..documents.deployment import COLLISIONS, Document, not_json, render
 from ..errors import InvalidInput, ScheduleError
 from ..states import StateType
 from ..timing import plans
+from .parameters import parameter_problems
 
 __all__ = [
     "KEYS",
@@ -201,31 +201,6 @@ def templated(document: Document) -> list[tuple[str, Any]]:
     ]
 
 
-def parameter_problems(values: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with given parameters, by name. One that is not given is not missed: a run may add it; and what
-    templates stand for is only known when a run starts.
-    """
-    properties = schema.get("properties", {})
-    if not schema:
-        return {}
-    found = {}
-    for name, value in values.items():
-        if name not in properties:
-            if schema.get("additionalProperties") in (None, False):
-                near = difflib.get_close_matches(name, properties, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(properties) or 'none'}"
-                found[name] = f"is no parameter of the flow; {hint}"
-            continue
-        if templates.holds_template(value):
-            continue
-        part = {**properties[name], **{key: schema[key] for key in ("$defs", "definitions") if key in schema}}
-        with contextlib.suppress(jsonschema.SchemaError):
-            error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(part).iter_errors(value))
-            if error is not None:
-                found[name] = f"does not fit the flow's signature: {error.message}"
-    return found
-
-
 def _text(reader: _Reader, name: str, node: yaml.Node) -> str:
     if isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:null":
         return str(node.value)  # a version such as 1.0 is meant as it is written
@@ -263,6 +238,21 @@ def _count(reader: _Reader, name: str, node: yaml.Node) -> int:
         reader.problem(node, f"{name} is a whole number from 0 to {COUNT_MAX}, not {value!r}")
         return 0
     return value
+
+
+def _limit(reader: _Reader, name: str, node: yaml.Node) -> int | None:
+    value = reader.plain(name, node)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        reader.problem(node, f"{name} is a whole number from 0, or null for no limit, not {value!r}")
+        return None
+    return value
+
+
+def _collision(reader: _Reader, name: str, node: yaml.Node) -> str:
+    text = _text(reader, name, node)
+    if text not in COLLISIONS:
+        reader.problem(node, f"{name} is {' or '.join(COLLISIONS)}, not {text!r}")
+    return text
 
 
 def _texts(reader: _Reader, name: str, node: yaml.Node) -> list[str]:
@@ -393,6 +383,9 @@ _KEYS: dict[str, Check] = {
     "writes": _texts,
     "work_queue": _name,
     "crash_retries": _count,
+    "concurrency_limit": _limit,
+    "collision": _collision,
+    "labels": _texts,
     "parameters": _values,
     "schedules": _schedules,
     "parameter_schema": _values,

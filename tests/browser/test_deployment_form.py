@@ -306,6 +306,9 @@ def made(code: Path) -> Iterator[uuid.UUID]:
         "notifications": [{"block": f"webhook/{name}", "on": ["failed", "completed"]}],
         "infrastructure": {"overrides": {"env": {"STAGE": "{{ env.STAGE }}"}}},
         "crash_retries": 1,
+        "concurrency_limit": 2,
+        "collision": "cancel-new",
+        "labels": ["gpu", "region=eu"],
         "parameters": {"table": f"{{{{ blocks.secret.token-{name} }}}}", "limit": "{{ env.LIMIT }}"},
         "parameter_schema": {
             "type": "object",
@@ -380,6 +383,10 @@ def test_a_deployment_is_changed(admin: Watched, made: uuid.UUID) -> None:
     assert [item["slug"] for item in after["schedules"]] == ["cron", "rule"]
     assert after["storage"] == before["storage"]
     assert (before["crash_retries"], after["crash_retries"]) == (1, 2)
+    limits = ("concurrency_limit", "collision", "labels")
+    assert (
+        [after[name] for name in limits] == [before[name] for name in limits] == [2, "cancel-new", ["gpu", "region=eu"]]
+    )
     expect(page.locator("#facts")).to_contain_text("Crash retries")
     assert after["results"] is None
     assert after["notifications"] == [{**before["notifications"][0], "on": ["failed", "cancelled"]}]

@@ -215,3 +215,43 @@ def test_a_goodbye_ends_the_wait_of_its_agent() -> None:
     with db.transaction() as session:
         add_run(session, add_deployment(session, name="more"))
     assert other.done() is True
+
+
+def test_a_heartbeat_tells_that_work_waits_and_when_that_is_an_ailment() -> None:
+    with db.transaction() as session:
+        agent_id = add_agent(session).id
+        add_run(session, add_deployment(session), NOW - timedelta(minutes=5))
+        add_deployment(session, name="other", queue="elsewhere")
+
+    def told(age: float, free: int = 1) -> tuple[bool, bool, str]:
+        pulling = agents.Pulling(timedelta(seconds=age), free)
+        with db.transaction() as session:
+            answer = agents.heartbeat(session, agent_id, [], NOW, pulling)
+        with db.reading() as session:
+            return answer.waiting, bool(answer.unhealthy), agents.row(session, agent_id, NOW).status
+
+    assert told(9) == (False, False, "ONLINE"), "it has just asked"
+    assert told(11) == (True, False, "ONLINE")
+    assert told(61) == (True, True, "UNHEALTHY")
+    assert told(61, free=0) == (False, False, "ONLINE"), "it has no room"
+    assert told(61) == (True, True, "UNHEALTHY")
+    with db.reading() as session:
+        assert agents.row(session, agent_id, NOW + timedelta(seconds=31)).status == "OFFLINE"
+    with db.transaction() as session:
+        session.execute(update(WorkQueue).values(paused=True))
+    assert told(3600) == (False, False, "ONLINE"), "nothing can be claimed"
+
+
+def test_an_agent_that_does_not_tell_how_it_claims_is_healthy() -> None:
+    with db.transaction() as session:
+        agent_id = add_agent(session).id
+        add_run(session, add_deployment(session), NOW - timedelta(minutes=5))
+    assert beat(agent_id, []) == agents.Heartbeat()
+
+
+def test_what_requires_labels_that_an_agent_has_not_does_not_make_it_ill() -> None:
+    with db.transaction() as session:
+        agent_id = add_agent(session).id
+        add_run(session, add_deployment(session, labels=["gpu"]), NOW - timedelta(minutes=5))
+        pulling = agents.Pulling(timedelta(hours=1), 1)
+        assert agents.heartbeat(session, agent_id, [], NOW, pulling) == agents.Heartbeat()

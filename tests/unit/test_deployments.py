@@ -38,6 +38,9 @@ def whole() -> Document:
         triggers=[{"name": "after load", "when": {"expect": "loaded"}, "then": [{"do": "notify"}]}],
         expectations=[{"name": "noon", "run": {"flow": "f"}, "every": {"cron": "0 9 * * *"}, "by": "12:30"}],
         work_queue="duck",
+        concurrency_limit=2,
+        collision="cancel-new",
+        labels=["gpu", "region=eu"],
         parameters={"minimum": 10},
         schedules=[
             {"slug": "nightly", "cron": "30 2 * * *", "timezone": "Europe/Berlin", "parameters": {"states": []}}
@@ -112,6 +115,16 @@ def test_numbers_and_dates_are_text_where_text_is_meant() -> None:
         (SMALL + "tags: a\n", "d.yaml:4: tags is a list of texts, not 'a'"),
         (SMALL + "tags: [[a]]\n", "d.yaml:4: tags[0] is a text, not a list"),
         (SMALL + "work_queue: ''\n", "d.yaml:4: work_queue is a text of 1 to 200 characters without /, not ''"),
+        (
+            SMALL + "concurrency_limit: -1\n",
+            "d.yaml:4: concurrency_limit is a whole number from 0, or null for no limit",
+        ),
+        (
+            SMALL + "concurrency_limit: yes\n",
+            "d.yaml:4: concurrency_limit is a whole number from 0, or null for no limit",
+        ),
+        (SMALL + "collision: cancel\n", "d.yaml:4: collision is enqueue or cancel-new, not 'cancel'"),
+        (SMALL + "labels: gpu\n", "d.yaml:4: labels is a list of texts, not 'gpu'"),
         (
             "flow: f\nname: a/b\nentrypoint: a:b\n",
             "d.yaml:2: name is a text of 1 to 200 characters without /, not 'a/b'",

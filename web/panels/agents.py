@@ -12,7 +12,7 @@ from orchestrator.server.services.running import agents, run_briefs
 from orchestrator.server.services.running.agents import AgentRow
 from orchestrator.server.services.running.run_briefs import RunBrief
 
-_ORDER = {"ONLINE": 0, "OFFLINE": 1, "STOPPED": 2}
+_ORDER = {"UNHEALTHY": 0, "ONLINE": 1, "OFFLINE": 2, "STOPPED": 3}
 
 #: How many agents that have gone are still shown.
 GONE_MAX = 10

@@ -33,7 +33,8 @@ AHEAD = 5
 EMPTY: dict[str, Any] = {
     "flow": "", "name": "", "entrypoint": "", "description": "", "tags": [], "version": "", "storage": None,
     "infrastructure": None, "results": None, "notifications": [], "reads": [], "writes": [],
-    "work_queue": DEFAULT_QUEUE, "crash_retries": 0, "parameters": {},
+    "work_queue": DEFAULT_QUEUE, "crash_retries": 0, "concurrency_limit": None, "collision": "enqueue", "labels": [],
+    "parameters": {},
     "schedules": [], "parameter_schema": {},
 }  # fmt: skip
 
@@ -171,13 +172,10 @@ def _version(document: Mapping[str, Any]) -> str:
 
 
 def _queues(session: Session, now: datetime) -> list[Queue]:
-    serving: dict[str, int] = {}
-    for row in agents.listing(session, now):
-        for name in row.agent.queues if row.status == "ONLINE" else ():
-            serving[name] = serving.get(name, 0) + 1
+    found = agents.listing(session, now)
     known = {row.queue.name for row in work_queues.listing(session, now, LIMIT_MAX).items} | {DEFAULT_QUEUE}
     names = [DEFAULT_QUEUE, *sorted(known - {DEFAULT_QUEUE})]
-    return [Queue(name, serving.get(name, 0)) for name in names]
+    return [Queue(name, sum(row.serves(name) for row in found)) for name in names]
 
 
 def _flat(messages: Any, path: str = "") -> Iterator[tuple[str, list[str]]]:

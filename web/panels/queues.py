@@ -26,8 +26,7 @@ class QueuesPage:
 
 def load(session: Session, now: datetime, cursor: str | None) -> QueuesPage:
     """Read a page of the list."""
-    serving: dict[str, list[AgentRow]] = {}
-    for row in agents.listing(session, now):
-        for name in row.agent.queues if row.status == "ONLINE" else ():
-            serving.setdefault(name, []).append(row)
-    return QueuesPage(work_queues.listing(session, now, cursor=cursor), serving, limits.listing(session))
+    rows, found = work_queues.listing(session, now, cursor=cursor), agents.listing(session, now)
+    names = [row.queue.name for row in rows.items]
+    serving = {name: [agent for agent in found if agent.serves(name)] for name in names}
+    return QueuesPage(rows, serving, limits.listing(session))

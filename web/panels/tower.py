@@ -73,8 +73,8 @@ class TowerPage:
 
     @property
     def lost(self) -> list[AgentRow]:
-        """Agents that fell silent without saying good-bye."""
-        return [row for row in self.agents if row.status == "OFFLINE"]
+        """Agents that fell silent without saying good-bye, and those that cannot pull."""
+        return [row for row in self.agents if row.status in ("OFFLINE", "UNHEALTHY")]
 
     @property
     def slots(self) -> int:

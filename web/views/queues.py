@@ -33,9 +33,20 @@ def pause(queue_id: uuid.UUID) -> AnyResponse:
     """Stop handing out runs of a queue, or go on with it."""
     with transaction() as session:
         queue = work_queues.get(session, queue_id)
-        work_queues.change(session, queue.id, {"paused": not queue.paused}, actor(), now())
+        is_shut = queue.paused or queue.draining is not None
+        wanted = {"paused": False, "draining": False} if is_shut else {"paused": True}
+        work_queues.change(session, queue.id, wanted, actor(), now())
     text = f"The queue {queue.name} is {'paused' if queue.paused else 'open again'}"
     return done(text, url_for("web.queues.show"))
+
+
+@blueprint.post("/queues/<uuid:queue_id>/drain")
+@needs("editor")
+def drain(queue_id: uuid.UUID) -> AnyResponse:
+    """Hand out what waits in a queue now, and nothing that comes later."""
+    with transaction() as session:
+        queue = work_queues.change(session, queue_id, {"draining": True}, actor(), now())
+    return done(f"The queue {queue.name} is being drained", url_for("web.queues.show"))
 
 
 @blueprint.post("/queues/<uuid:queue_id>/limit")

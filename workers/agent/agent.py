@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator._version import __version__
@@ -22,9 +23,11 @@ from .heart import Heart
 from .identity import Identity, Outage
 from .infrastructure import Infrastructures
 from .launcher import Launcher, best_launcher
+from .once import work_once
 from .roster import Roster
 from .surroundings import Surroundings
 from .transports import Hints, LongPoll, Transport
+from .verdict import Ask
 
 log = logging.getLogger("orchestrator.agent")
 
@@ -34,21 +37,46 @@ LAST_GRACE = 5.0
 HAND_OVER = 10.0
 
 
+#: Runs that go on when the time for draining is over are waited for, given to another agent, or stopped and CRASHED.
+ON_DRAIN = ("wait", "hand-over", "crash")
+
+
 @dataclass(frozen=True)
 class Options:
     """What a person asks of an agent.
 
     Attributes:
         queues: Work queues to take runs from.
+        match: It takes runs of the queues whose names begin like one of these, too, whenever they are made.
+        labels: What it offers to deployments that require labels.
+        waterfall: Whether runs of an earlier queue always come before those of later ones.
+        prefetch_s: Seconds before its time that it takes a run; None: as many as the server says.
+        run_once: Whether it stops once it has executed what waits.
         limit: How many runs it executes at a time.
         transport: ``redis`` (hints, with long-polling as the fallback) or ``http`` (long-polling).
         name: What people know it by; computer and process id when empty.
+        drain_s: Seconds that runs get to end in their own way when it is stopped; None: the server's stop grace.
+        on_drain: What becomes of those that do not: :data:`ON_DRAIN`.
     """
 
     queues: list[str]
     limit: int = 10
     transport: str = "redis"
     name: str = ""
+    match: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    waterfall: bool = False
+    prefetch_s: float | None = None
+    run_once: bool = False
+    drain_s: float | None = None
+    on_drain: str = "crash"
+
+    @property
+    def by_hints(self) -> bool:
+        """Whether it learns of work by hints. They lie in one list a queue, for whoever comes first: to an agent that
+        alone may take a run, or does not know its queue yet, they would often come too late.
+        """
+        return self.transport == "redis" and not (self.labels or self.match or self.run_once)
 
 
 class Agent:
@@ -72,9 +100,11 @@ class Agent:
         self._infrastructures = Infrastructures(client)
         self._reporter = Reporter(client, settings.path("spool"), spool_max=settings.spool_max)
         self._roster = Roster(self._reporter)
-        self._heart = Heart(self._api, self._identity, self._roster, self._outage)
+        self._heart: Heart | None = None
         self._transport: Transport | None = None
         self._desk: Desk | None = None
+        #: Why it had to give up; empty: it did not.
+        self.failure = ""
         #: Set to stop: claim no more, let runs end within the grace.
         self.stopping = threading.Event()
         #: Set to stop at once.
@@ -85,7 +115,7 @@ class Agent:
 
         Raises:
             AccessDenied: The key is wrong, or may not register agents.
-            InvalidInput: The server does not take a queue's or the agent's name.
+            InvalidInput, Conflict: The server does not take a queue's or the agent's name, or the agent's version.
             LaunchFailed: No process can be started on this computer.
         """
         self._launcher.start()
@@ -93,8 +123,11 @@ class Agent:
             if not self._identity.register(self.stopping):
                 return
             self._begin()
-            while not self.stopping.wait(1.0):
-                pass
+            if self._options.run_once:
+                work_once(self._at(), self._outage, self.stopping)
+            else:
+                while not self.stopping.wait(1.0):
+                    pass
             self._end()
         finally:
             self._launcher.stop()
@@ -105,39 +138,62 @@ class Agent:
         """How many runs it executes."""
         return self._roster.running
 
+    def give_up(self, reason: str) -> None:
+        """Stop, as this agent can do no more."""
+        if not self.failure:
+            self.failure = reason
+            log.error("giving up: %s", reason)
+        self.stopping.set()
+
     def _document(self) -> dict[str, Any]:
+        options = self._options
         return {
             "name": self.name,
             "hostname": socket.gethostname(),
             "pid": os.getpid(),
             "version": __version__,
-            "transport": self._options.transport,
-            "queues": list(self._options.queues),
-            "slots": self._options.limit,
+            "transport": "redis" if options.by_hints else "http",
+            "queues": list(options.queues),
+            "prefixes": options.match,
+            "labels": options.labels,
+            "waterfall": options.waterfall,
+            "prefetch_s": options.prefetch_s,
+            "slots": options.limit,
         }
+
+    def _at(self) -> Desk:
+        assert self._desk is not None, "not begun yet"
+        return self._desk
 
     def _begin(self) -> None:
         desk = self._desk = self._make_desk()
+        heart = self._heart = Heart(self._api, self._identity, self._roster, self._outage, desk, self.give_up)
         self._roster.start()
-        self._heart.start()
-        poll = LongPoll(self._api, self._identity, desk, self._heart, self._roster, self._outage)
-        broker_url = self._identity.registration.broker_url
-        self._transport = poll
-        if self._options.transport == "redis" and broker_url:
-            queues = self._options.queues
-            self._transport = Hints(broker_url, queues, self._identity, desk, self._heart, poll)
-        elif self._options.transport == "redis":
-            log.warning("the server names no Redis; asking the API for work instead")
-        self._transport.start()
-        how = "Redis" if isinstance(self._transport, Hints) else "HTTP"
+        heart.start()
+        how = "what waits now"
+        if not self._options.run_once:
+            self._transport = self._make_transport(desk, heart)
+            self._transport.start()
+            how = "Redis" if isinstance(self._transport, Hints) else "HTTP"
+        queues = [*self._options.queues, *(f"{prefix}*" for prefix in self._options.match)]
         log.warning(
             "agent %s (%s) takes runs of %s, %d at a time, by %s",
             self.name,
             self._identity.id,
-            ", ".join(self._options.queues),
+            ", ".join(queues),
             self._options.limit,
             how,
         )
+
+    def _make_transport(self, desk: Desk, heart: Heart) -> Transport:
+        poll = LongPoll(self._api, self._identity, desk, heart, self._roster, self._outage)
+        if not self._options.by_hints:
+            return poll
+        broker_url = self._identity.registration.broker_url
+        if not broker_url:
+            log.warning("the server names no Redis; asking the API for work instead")
+            return poll
+        return Hints(broker_url, self._options.queues, self._identity, desk, heart, poll)
 
     def _make_desk(self) -> Desk:
         settings, registration = self._settings, self._identity.registration
@@ -165,31 +221,49 @@ class Agent:
             self._options.limit,
             settings.path("cache", "code"),
             self._outage,
+            list(self._options.match),
         )
         return desk
 
     def _end(self) -> None:
         """Claim no more; let runs end, then make them; make their ends known; say goodbye."""
-        assert self._desk is not None
-        assert self._transport is not None
-        if self._roster.running:
-            grace = self._identity.registration.stop_grace_s
-            log.warning("stopping: %d runs may end within %g s; a second signal ends them now", self.running, grace)
-        self._desk.stopping.set()
-        transport = threading.Thread(target=self._transport.stop, name="stop-transport", daemon=True)
-        transport.start()
-        if not self._roster.wait_running(self._identity.registration.stop_grace_s, self.hurry.is_set):
-            self._roster.stop_all(hurry=self.hurry.is_set())
-            if not self._roster.wait_running(LAST_GRACE, self.hurry.is_set):
-                self._roster.stop_all(hurry=True)
-                self._roster.wait_running(LAST_GRACE)
+        self._at().stopping.set()
+        stopping = threading.Thread(target=self._stop_transport, name="stop-transport", daemon=True)
+        stopping.start()
+        self._drain()
         self._roster.wait_settled(HAND_OVER)
+        assert self._heart is not None
         self._heart.stop()
         self._say_goodbye()
         if not self.hurry.is_set():
-            transport.join(HAND_OVER)
+            stopping.join(HAND_OVER)
         self._roster.close()
         log.warning("agent %s is stopped", self.name)
+
+    def _stop_transport(self) -> None:
+        if self._transport is not None:
+            self._transport.stop()
+
+    def _drain(self) -> None:
+        """Let runs end in their own way, then do with the others as the options say."""
+        patience, policy = self._patience(), self._options.on_drain
+        if self._roster.running:
+            what = "are waited for" if policy == "wait" else f"may end within {patience:g} s"
+            log.warning("stopping: %d runs %s; a second signal ends them now", self.running, what)
+        if self._roster.wait_running(patience, self.hurry.is_set):
+            return
+        what_then = Ask.HAND_OVER if policy == "hand-over" else Ask.STOP
+        self._roster.stop_all(self.hurry.is_set(), what_then)
+        if not self._roster.wait_running(LAST_GRACE, self.hurry.is_set):
+            self._roster.stop_all(True, what_then)
+            self._roster.wait_running(LAST_GRACE)
+
+    def _patience(self) -> float:
+        """Seconds that runs get to end in their own way."""
+        if self._options.on_drain == "wait":
+            return math.inf
+        drain_s = self._options.drain_s
+        return self._identity.registration.stop_grace_s if drain_s is None else drain_s
 
     def _say_goodbye(self) -> None:
         """Upon it the API answers the claim that it may still hold for us, so that nobody waits for that one."""

@@ -27,6 +27,18 @@ class Pulse:
 
     cancel: list[Held]
     lost: list[Held]
+    #: Whether work waits that the agent could take, and has not asked for lately.
+    waiting: bool = False
+    #: Why the server takes it for UNHEALTHY; empty: it does not.
+    unhealthy: str = ""
+
+
+@dataclass(frozen=True)
+class Pulling:
+    """How claiming goes: seconds since the last claim that was answered, and how many slots are free."""
+
+    age_s: float
+    free: int
 
 
 class AgentApi:
@@ -39,11 +51,15 @@ class AgentApi:
         """Make the agent known; the server gives it an id."""
         return Registration.read(self._post("agents", document))
 
-    def heartbeat(self, agent_id: uuid.UUID, running: Iterable[Held]) -> Pulse:
-        """Renew the leases of the attempts that run."""
-        body = {"running": [{"run_id": str(run), "attempt": attempt} for run, attempt in running]}
+    def heartbeat(self, agent_id: uuid.UUID, running: Iterable[Held], pulling: Pulling) -> Pulse:
+        """Renew the leases of the attempts that run, and tell how claiming goes."""
+        body = {
+            "running": [{"run_id": str(run), "attempt": attempt} for run, attempt in running],
+            "pulling": {"age_s": pulling.age_s, "free": pulling.free},
+        }
         answer = self._post(f"agents/{agent_id}/heartbeat", body)
-        return Pulse(_held(answer.get("cancel")), _held(answer.get("lost")))
+        found = _held(answer.get("cancel")), _held(answer.get("lost"))
+        return Pulse(*found, bool(answer.get("waiting")), str(answer.get("unhealthy") or ""))
 
     def claim(
         self,
@@ -52,9 +68,13 @@ class AgentApi:
         preferred: str | None = None,
         cached: Iterable[str] = (),
         wait_s: float = 0,
+        prefixes: Iterable[str] = (),
     ) -> Job | None:
-        """Get the most urgent run of the queues; None when there is none after ``wait_s`` seconds."""
+        """Get the most urgent run of the queues, and of those whose names begin like one of the prefixes; None when
+        there is none after ``wait_s`` seconds.
+        """
         body = {"queues": [*queues], "preferred": preferred, "cached": [*cached], "wait_s": wait_s}
+        body |= {"prefixes": [*prefixes]} if prefixes else {}
         timeout = wait_s + PATIENCE if wait_s else PROMPT
         answer = self.client.request("POST", f"agents/{agent_id}/claim", json=body, timeout=timeout)
         return Job.read(answer) if answer else None

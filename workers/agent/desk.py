@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from orchestrator.ids import uuid7
 from orchestrator.reporting import Reporter
 
 from . import hook_calls
-from .api import AgentApi
+from .api import AgentApi, Pulling
 from .confirming import confirm_start
 from .identity import Identity, Outage
 from .roster import Roster
@@ -49,6 +49,7 @@ class Desk:
         limit: The number of slots.
         cache: Folder of cached snapshots.
         outage: Told of how the API does.
+        prefixes: It claims from the queues whose names begin like one of these, too.
     """
 
     def __init__(
@@ -62,10 +63,11 @@ class Desk:
         limit: int,
         cache: Path,
         outage: Outage,
+        prefixes: Sequence[str] = (),
     ) -> None:
         self._api, self._identity, self._roster, self._reporter = api, identity, roster, reporter
         self._around = around
-        self._queues = queues
+        self._queues, self._prefixes = queues, prefixes
         self._cache = cache
         self._outage = outage
         self.limit = limit
@@ -73,6 +75,8 @@ class Desk:
         self.stopping = threading.Event()
         self._taken: OrderedDict[str, float] = OrderedDict()
         self._lock = threading.Lock()
+        self._occupied = 0
+        self._looking = threading.Lock()
         #: Monotonic time of the last claim that the server answered.
         self.claimed_at = time.monotonic()
 
@@ -93,7 +97,25 @@ class Desk:
 
     def start(self, job: Job) -> None:
         """Execute a job in a thread of its own and in the slot that the caller occupies."""
+        with self._lock:
+            self._occupied += 1
         threading.Thread(target=self._work_from, args=(job, time.monotonic()), name=f"run-{job.name}").start()
+
+    def look(self) -> None:
+        """Work waits, and nothing has hinted at it: claim, in a thread of its own; one at a time does so."""
+        if not self.stopping.is_set() and self._looking.acquire(blocking=False):
+            threading.Thread(target=self._look, name="look", daemon=True).start()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job that was given to :meth:`start` is being executed."""
+        return not self._occupied
+
+    @property
+    def pulling(self) -> Pulling:
+        """How claiming goes; one that stops has no slots for anything new."""
+        free = 0 if self.stopping.is_set() else max(self.limit - self._roster.running, 0)
+        return Pulling(max(time.monotonic() - self.claimed_at, 0.0), free)
 
     @property
     def is_full(self) -> bool:
@@ -108,7 +130,7 @@ class Desk:
         agent_id = self._identity.id
         cached = cached_snapshots(self._cache)
         try:
-            job = self._api.claim(agent_id, self._queues, preferred, cached, wait_s)
+            job = self._api.claim(agent_id, self._queues, preferred, cached, wait_s, self._prefixes)
         except NotFound:
             if not self.stopping.is_set():  # else it is because we said goodbye
                 self._identity.renew(agent_id)
@@ -134,7 +156,25 @@ class Desk:
             self._execute(job, at)
             self._work_off(None)
         finally:
+            with self._lock:
+                self._occupied -= 1
             self._slots.release()
+
+    def _look(self) -> None:
+        try:
+            if not self.take_slot(timeout=0):
+                return
+            try:
+                job = self.claim()
+            except OrchestratorError as error:
+                self._outage.begins(error)
+                job = None
+            if job is None:
+                self.free_slot()
+            else:
+                self.start(job)
+        finally:
+            self._looking.release()
 
     def _work_off(self, hinted: str | None) -> None:
         """Claim and execute until the server has nothing more for us; the caller occupies a slot.

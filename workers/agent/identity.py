@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from typing import Any
 
 from orchestrator.documents.records import Registration
-from orchestrator.errors import AccessDenied, InvalidInput, OrchestratorError
+from orchestrator.errors import AccessDenied, Conflict, InvalidInput, OrchestratorError
 
 from .api import AgentApi, back_off
 
@@ -28,12 +29,13 @@ class Outage:
         self._meanwhile = meanwhile
         self._lock = threading.Lock()
         self._out = False
+        self._since = 0.0
 
     def begins(self, reason: object) -> None:
         """It is out."""
         with self._lock:
             if not self._out:
-                self._out = True
+                self._out, self._since = True, time.monotonic()
                 log.warning("%s cannot be used (%s); %s", self._part, reason, self._meanwhile)
 
     def ends(self) -> None:
@@ -42,7 +44,7 @@ class Outage:
             with self._lock:
                 if self._out:
                     self._out = False
-                    log.warning("%s is back", self._part)
+                    log.warning("%s is back after %.0f s", self._part, time.monotonic() - self._since)
 
 
 class Identity:
@@ -77,12 +79,12 @@ class Identity:
 
         Raises:
             AccessDenied: The key is wrong, or may not do this.
-            InvalidInput: The server does not take what the agent says of itself.
+            InvalidInput, Conflict: The server does not take what the agent says of itself, or this agent's version.
         """
         for pause in back_off():
             try:
                 self._registration = self._api.register(self._document)
-            except (AccessDenied, InvalidInput):
+            except (AccessDenied, Conflict, InvalidInput):
                 raise
             except OrchestratorError as error:
                 self._outage.begins(error)

@@ -77,12 +77,14 @@ class Roster:
         for supervision in found:
             supervision.ask(what)
 
-    def stop_all(self, hurry: bool) -> None:
-        """Take all down; with ``hurry`` at once."""
+    def stop_all(self, hurry: bool, what: Ask = Ask.STOP) -> None:
+        """Take all down, for a reason; with ``hurry`` at once."""
         with self._change:
             found = [*self._running.values()]
         for supervision in found:
-            supervision.kill() if hurry else supervision.ask(Ask.STOP)
+            supervision.ask(what)
+            if hurry:
+                supervision.kill()
 
     def wait_running(self, timeout: float, enough: Callable[[], bool] = lambda: False) -> bool:
         """Wait until nothing runs, or ``enough`` says so; returns whether nothing runs."""

@@ -19,12 +19,18 @@ class Ask(enum.IntEnum):
     NOTHING = 0
     #: The agent is being stopped.
     STOP = 1
+    #: The same, and another agent shall have the run.
+    HAND_OVER = 2
     #: It ran over its time-out.
-    TIMEOUT = 2
+    TIMEOUT = 3
     #: A person, or a rule, wants it to end.
-    CANCEL = 3
+    CANCEL = 4
     #: It is not ours any more: the attempt was superseded, or the run deleted. Nothing is reported.
-    LOST = 4
+    LOST = 5
+
+
+#: Asked to stop so, a flow that completes all the same has completed.
+_MAY_COMPLETE = (Ask.CANCEL, Ask.STOP, Ask.HAND_OVER)
 
 
 @dataclass
@@ -62,7 +68,7 @@ def verdict(facts: Facts) -> State | None:
         return _asked(facts)  # it was about to wait for its next try
     if facts.end is not None and (facts.ended_by_itself or facts.ask is Ask.NOTHING):
         return facts.end
-    if facts.end is not None and facts.end.type is StateType.COMPLETED and facts.ask in (Ask.CANCEL, Ask.STOP):
+    if facts.end is not None and facts.end.type is StateType.COMPLETED and facts.ask in _MAY_COMPLETE:
         return facts.end
     if facts.ask is not Ask.NOTHING:
         return _asked(facts)
@@ -76,7 +82,10 @@ def _asked(facts: Facts) -> State:
     if facts.ask is Ask.TIMEOUT:
         message = f"ran over its time-out of {facts.timeout_s:g} s{how}"
         return State(StateType.FAILED, name="TimedOut", message=message, details=_details(facts))
-    return State(StateType.CRASHED, message=f"the agent {facts.agent} was stopped{how}", details=_details(facts))
+    stopped = f"the agent {facts.agent} was stopped{how}"
+    if facts.ask is Ask.HAND_OVER:
+        return State(StateType.SCHEDULED, message=f"handed over: {stopped}", details=_details(facts))
+    return State(StateType.CRASHED, message=stopped, details=_details(facts))
 
 
 def _crash(facts: Facts) -> str:

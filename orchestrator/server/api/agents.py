@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from flask import Response
@@ -17,8 +18,8 @@ from ..db.session import reading, transaction
 from ..schemas import agents as schemas
 from ..schemas.base import PageQuery
 from ..services.identity import tokens
-from ..services.running import agents, claims
-from ..services.running.agents import AgentRow
+from ..services.running import agents, claims, work_queues
+from ..services.running.agents import AgentRow, Pulling
 from . import holding
 from .access import needs, principal
 from .resource import Resource, answer, answer_all, no_content
@@ -74,10 +75,11 @@ def heartbeat(body: dict[str, Any], agent_id: uuid.UUID) -> Response:
     """Keep the runs that an agent executes; 404: it is not known (any more), and registers anew."""
     held = [(item["run_id"], item["attempt"]) for item in body["running"]]
     with transaction() as session:
-        heard = agents.heartbeat(session, agent_id, held, now())
+        heard = agents.heartbeat(session, agent_id, held, now(), _pulling(body["pulling"]))
     if not heard.known:
         raise NotFound(f"there is no agent {agent_id}: register anew")
-    return answer({"cancel": _pairs(heard.cancel), "lost": _pairs(heard.lost)})
+    runs = {"cancel": _pairs(heard.cancel), "lost": _pairs(heard.lost)}
+    return answer({**runs, "waiting": heard.waiting, "unhealthy": heard.unhealthy})
 
 
 @blueprint.route("/agents/<uuid:agent_id>/claim", methods=["POST"])
@@ -107,7 +109,10 @@ def goodbye(agent_id: uuid.UUID) -> Response:
 
 def present(row: AgentRow) -> dict[str, Any]:
     """An agent as JSON."""
-    shown = ("id", "name", "hostname", "pid", "version", "transport", "queues", "slots", "created", "last_heartbeat")
+    shown = (
+        "id", "name", "hostname", "pid", "version", "transport", "queues", "prefixes", "labels", "waterfall",
+        "prefetch_s", "slots", "created", "last_heartbeat", "pulled", "unhealthy",
+    )  # fmt: skip
     facts = {name: getattr(row.agent, name) for name in shown}
     return {**facts, "stopped": row.agent.stopped, "status": row.status, "running": row.running}
 
@@ -118,13 +123,21 @@ def _claim(agent_id: uuid.UUID, wanted: dict[str, Any]) -> Job | None:
 
 
 def _wait(agent_id: uuid.UUID, wanted: dict[str, Any], deadline: float) -> Job | None:
+    with reading() as session:
+        agent = agents.get(session, agent_id)
+        wish = waiters.Wish(frozenset(agent.labels), claims.ahead(agent.prefetch_s))
+        queues = work_queues.named(session, wanted["queues"], wanted["prefixes"])
     while (left := deadline - time.monotonic()) > 0:
-        if not waiters.wait_for_work(wanted["queues"], left, agent_id):
+        if not waiters.wait_for_work(queues, left, agent_id, wish):
             return None
         job = _claim(agent_id, wanted)
         if job is not None:
             return job
     return None
+
+
+def _pulling(told: dict[str, Any] | None) -> Pulling | None:
+    return None if told is None else Pulling(timedelta(seconds=told["age_s"]), told["free"])
 
 
 def _pairs(found: list[tuple[uuid.UUID, int]]) -> list[dict[str, Any]]:

@@ -96,7 +96,7 @@ def apply_deployment(body: dict[str, Any]) -> Response:
 @blueprint.arguments(schemas.DeploymentChangeSchema)
 @blueprint.response(200, schemas.DeploymentSchema)
 def change_deployment(body: dict[str, Any], **ref: str) -> Response:
-    """Pause or resume a deployment, or change its description, tags, parameters, queue."""
+    """Pause or resume a deployment, or change its description, tags, parameters, queue, limit, labels."""
     at = now()
     with transaction() as session:
         check_match(lambda: _shown(session, deployments.get(session, address(**ref)), at))
@@ -178,6 +178,9 @@ def present(session: Session, deployment: Deployment, labels: Mapping[uuid.UUID,
         **deployment_resources.by_role(deployment),
         "work_queue": deployment.work_queue.name,
         "crash_retries": deployment.crash_retries,
+        "concurrency_limit": deployment.concurrency_limit,
+        "collision": deployment.collision,
+        "labels": deployment.labels,
         "parameters": deployment.parameters,
         "parameter_schema": deployment.parameter_schema,
         "paused": deployment.paused,

@@ -46,7 +46,7 @@ def create_work_queue(body: dict[str, Any]) -> Response:
     """Make a work queue."""
     with transaction() as session:
         made = work_queues.create(session, **body, actor=actor(), now=now())
-    return answer(present(WorkQueueRow(made, 0, 0)), 201)
+        return answer(present(work_queues.row(session, made.id, now())), 201)
 
 
 @blueprint.route("/work-queues/<ref>", methods=["PATCH"])
@@ -54,7 +54,7 @@ def create_work_queue(body: dict[str, Any]) -> Response:
 @blueprint.arguments(schemas.WorkQueueChangeSchema)
 @blueprint.response(200, schemas.WorkQueueSchema)
 def change_work_queue(body: dict[str, Any], ref: str) -> Response:
-    """Pause, resume or limit a work queue."""
+    """Pause, drain, resume or limit a work queue, or say in which order it hands out runs."""
     with transaction() as session:
         check_match(lambda: present(work_queues.row(session, address(ref), now())))
         work_queues.change(session, address(ref), body, actor(), now())
@@ -73,5 +73,8 @@ def delete_work_queue(ref: str) -> Response:
 
 def present(row: WorkQueueRow) -> dict[str, Any]:
     """A work queue as JSON."""
-    shown = ("id", "name", "description", "paused", "concurrency_limit", "created")
-    return {**{name: getattr(row.queue, name) for name in shown}, "waiting": row.waiting, "running": row.running}
+    shown = (
+        "id", "name", "description", "paused", "draining", "concurrency_limit", "ageing_s", "share_by", "created",
+    )  # fmt: skip
+    numbers = {"waiting": row.waiting, "running": row.running, "status": row.status, "agents": row.agents}
+    return {**{name: getattr(row.queue, name) for name in shown}, **numbers}

@@ -17,6 +17,7 @@ from ..services import ticks
 from ..services.statements import fetch
 from . import (
     actions,
+    collisions,
     discovery,
     dispatch,
     expectations,
@@ -45,6 +46,7 @@ LOOPS: dict[str, ModuleType] = {
     "resources": resources,
     "actions": actions,
     "expectations": expectations,
+    "collisions": collisions,
 }
 
 #: Advisory lock class of the loops (two-int form); the second number is the loop's place.

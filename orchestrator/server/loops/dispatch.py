@@ -14,17 +14,17 @@ from sqlalchemy.orm import Session
 from .. import hints
 from ..config import current
 from ..db.session import after_commit
-from ..services.statements import CLAIMABLE, fetch
+from ..services.statements import CLAIMABLE, HANDED_OUT, HAS_ROOM, fetch
 
 INTERVAL = timedelta(seconds=1)
 #: Runs in one step.
 BATCH = 1000
 
-_WANTING = """
+_WANTING = f"""
 SELECT r.id, q.name FROM flow_run r JOIN work_queue q ON q.id = r.work_queue_id
 JOIN deployment d ON d.id = r.deployment_id
 WHERE r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s AND NOT d.paused AND d.not_ready IS NULL
-    AND NOT q.paused
+    AND NOT q.paused AND {HANDED_OUT} AND {HAS_ROOM}
     AND (r.hinted IS NULL OR r.hinted <= %(now)s - least(60, 5 * 2 ^ least(r.hints - 1, 4)) * interval '1 second')
 ORDER BY r.due, r.id LIMIT %(batch)s FOR NO KEY UPDATE OF r SKIP LOCKED"""
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from typing import Any
 
-from .base import Instant, Mapping, Name, ReferenceSchema, Strict, Title, page_of
+from marshmallow import ValidationError, fields, validate, validates_schema
+
+from .base import Instant, Mapping, Name, ReferenceSchema, Strict, Tags, Title, page_of
 from .flow_runs import StateSchema
 
 #: Longest that a claim waits for work, in seconds.
@@ -20,8 +22,32 @@ class AgentInputSchema(Strict):
     pid = fields.Integer(required=True, strict=True, validate=validate.Range(0, _INT))
     version = Title(required=True)
     transport = fields.String(required=True, validate=validate.OneOf(("redis", "http")))
-    queues = fields.List(Name(), required=True, validate=validate.Length(1, 100))
+    queues = fields.List(Name(), required=True, validate=validate.Length(0, 100))
+    prefixes = fields.List(
+        Name(),
+        load_default=list,
+        validate=validate.Length(0, 100),
+        metadata={"description": "It serves the queues whose names begin like this, too, whenever they are made."},
+    )
+    labels = Tags(load_default=list, metadata={"description": "What it offers to deployments that require labels."})
+    waterfall = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        load_default=False,
+        metadata={"description": "Whether runs of an earlier queue are always given before those of later ones."},
+    )
+    prefetch_s = fields.Float(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(0, 60),
+        metadata={"description": "Seconds before its time that a run may be given; null: as the server says."},
+    )
     slots = fields.Integer(required=True, strict=True, validate=validate.Range(1, 10_000))
+
+    @validates_schema
+    def _whole(self, data: Any, **kwargs: Any) -> None:
+        if not data["queues"] and not data["prefixes"]:
+            raise ValidationError("Name a queue, or how the names of queues begin (prefixes).", "queues")
 
 
 class RegistrationSchema(Strict):
@@ -44,11 +70,21 @@ class AgentSchema(Strict):
     version = fields.String(required=True)
     transport = fields.String(required=True)
     queues = fields.List(fields.String(), required=True)
+    prefixes = fields.List(fields.String(), required=True)
+    labels = fields.List(fields.String(), required=True)
+    waterfall = fields.Boolean(required=True)
+    prefetch_s = fields.Float(required=True, allow_none=True)
     slots = fields.Integer(required=True)
-    status = fields.String(required=True, validate=validate.OneOf(("ONLINE", "OFFLINE", "STOPPED")))
+    status = fields.String(required=True, validate=validate.OneOf(("ONLINE", "UNHEALTHY", "OFFLINE", "STOPPED")))
+    unhealthy = fields.String(
+        required=True, allow_none=True, metadata={"description": "Why it cannot pull, by its last heartbeat."}
+    )
     running = fields.Integer(required=True, metadata={"description": "Runs that it holds."})
     created = Instant(required=True)
     last_heartbeat = Instant(required=True)
+    pulled = Instant(
+        required=True, allow_none=True, metadata={"description": "When a claim of it was last answered; null: unknown."}
+    )
     stopped = Instant(required=True, allow_none=True)
 
 
@@ -59,10 +95,22 @@ class RunAttemptSchema(Strict):
     attempt = fields.Integer(required=True, strict=True, validate=validate.Range(0, _INT))
 
 
+class PullingSchema(Strict):
+    """How an agent gets on with its claims."""
+
+    age_s = fields.Float(
+        required=True,
+        validate=validate.Range(0, 10**9),
+        metadata={"description": "Since the last claim that was answered."},
+    )
+    free = fields.Integer(required=True, strict=True, validate=validate.Range(0, 10_000))
+
+
 class HeartbeatInputSchema(Strict):
     """What an agent executes."""
 
     running = fields.List(fields.Nested(RunAttemptSchema), required=True, validate=validate.Length(max=10_000))
+    pulling = fields.Nested(PullingSchema, load_default=None, allow_none=True)
 
 
 class HeartbeatSchema(Strict):
@@ -70,6 +118,10 @@ class HeartbeatSchema(Strict):
 
     cancel = fields.List(fields.Nested(RunAttemptSchema), required=True, metadata={"description": "To be stopped."})
     lost = fields.List(fields.Nested(RunAttemptSchema), required=True, metadata={"description": "No longer its own."})
+    waiting = fields.Boolean(
+        required=True, metadata={"description": "Work waits that it could take, and has not asked for lately."}
+    )
+    unhealthy = fields.String(required=True, metadata={"description": "Why it is UNHEALTHY; empty: it is not."})
 
 
 class ClaimInputSchema(Strict):
@@ -81,6 +133,7 @@ class ClaimInputSchema(Strict):
         validate=validate.Length(0, 100),
         metadata={"description": "None: only wait for a cancel, as an agent without a free slot does."},
     )
+    prefixes = fields.List(Name(), load_default=list, validate=validate.Length(0, 100))
     preferred = fields.UUID(load_default=None, allow_none=True, metadata={"description": "The run of a hint."})
     cached = fields.List(
         fields.String(validate=validate.Length(max=200)),

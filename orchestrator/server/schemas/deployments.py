@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
+from ...documents.deployment import COLLISIONS
 from ...errors import InvalidInput
 from ...interfaces import clean_path
 from ...states import StateType
@@ -31,6 +32,21 @@ class BlockChoice(fields.Field[Any]):
         if not set(value) <= {"type", "data"} or not isinstance(value.get("data", {}), dict):
             raise ValidationError(problem)
         return {"type": value["type"], "data": value.get("data", {})}
+
+
+def Limit(**more: Any) -> fields.Integer:
+    """How many runs may go on at once."""
+    told = {"description": "How many of its runs may go on at once; null: any number, 0: none."}
+    return fields.Integer(strict=True, allow_none=True, validate=validate.Range(0, 2**31 - 1), metadata=told, **more)
+
+
+def Collision(**more: Any) -> fields.String:
+    """What becomes of a run that is due while the limit is reached."""
+    told = {"description": "What becomes of a new run that is due while the limit is reached."}
+    return fields.String(validate=validate.OneOf(COLLISIONS), metadata=told, **more)
+
+
+_LABELS = {"description": "Only agents that have all of these labels take its runs."}
 
 
 def ResourceIds(**more: Any) -> fields.List[Any]:
@@ -114,6 +130,9 @@ class DeploymentInputSchema(Strict):
         validate=validate.Range(0, 100),
         metadata={"description": "How often a run that CRASHED is queued again."},
     )
+    concurrency_limit = Limit(load_default=None)
+    collision = Collision(load_default="enqueue")
+    labels = Tags(load_default=list, metadata=_LABELS)
     parameters = Mapping(load_default=dict)
     parameter_schema = Mapping(load_default=dict)
     schedules = fields.List(fields.Nested(ScheduleInputSchema), metadata={"description": "`[]` removes all."})
@@ -127,6 +146,9 @@ class DeploymentChangeSchema(Strict):
     parameters = Mapping()
     work_queue = Name()
     paused = fields.Boolean(truthy={True}, falsy={False})
+    concurrency_limit = Limit()
+    collision = Collision()
+    labels = Tags(metadata=_LABELS)
 
 
 class StorageSchema(Strict):
@@ -179,6 +201,9 @@ class DeploymentSchema(Strict):
     writes = fields.List(fields.String(), required=True)
     work_queue = fields.String(required=True)
     crash_retries = fields.Integer(required=True)
+    concurrency_limit = fields.Integer(required=True, allow_none=True)
+    collision = fields.String(required=True)
+    labels = fields.List(fields.String(), required=True)
     parameters = Mapping(required=True)
     parameter_schema = Mapping(required=True)
     paused = fields.Boolean(required=True)

@@ -46,12 +46,33 @@ HELD_BY = f"""FROM deployment_hold t JOIN hold h ON h.id = t.hold_id
             SELECT count(*) FROM flow_run o JOIN deployment_hold u ON u.deployment_id = o.deployment_id
             WHERE u.hold_id = h.id AND {held("o")})))"""
 
+#: Deployments that have reached their limit, found once a statement, and only if a run is of one that has a limit.
+_FULL = f"""SELECT x.id FROM deployment x LEFT JOIN flow_run h ON h.deployment_id = x.id AND {held("h")}
+        WHERE x.concurrency_limit IS NOT NULL GROUP BY x.id HAVING count(h.id) >= x.concurrency_limit"""
+
+#: Whether a deployment ``d`` may have one more run.
+HAS_ROOM = f"(d.concurrency_limit IS NULL OR d.id <> ALL (ARRAY({_FULL})))"
+
+#: Whether a queue ``q`` that is drained had a run ``r`` before that, or an agent has had it.
+HANDED_OUT = "(q.draining IS NULL OR r.attempt > 0 OR (r.created <= q.draining AND r.due <= q.draining))"
+
 #: When a run ``r`` of deployment ``d`` in queue ``q`` can be claimed; needs the parameter ``horizon``.
 CLAIMABLE = f"""r.state_type = 'SCHEDULED' AND r.due <= %(horizon)s
-    AND NOT d.paused AND d.not_ready IS NULL AND NOT q.paused
+    AND NOT d.paused AND d.not_ready IS NULL AND NOT q.paused AND {HANDED_OUT}
+    AND {HAS_ROOM}
     AND (q.concurrency_limit IS NULL OR q.concurrency_limit > (
         SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND {held("h")}))
     AND NOT EXISTS (SELECT 1 {HELD_BY}) AND NOT {SUPERSEDED} AND NOT {ONE_AT_A_TIME} AND {ITS_TURN}"""
+
+
+#: Whether an agent has what the deployment ``d`` requires of it; needs its ``labels``.
+FITS = "d.labels <@ %(labels)s::text[]"
+
+
+def serves(agent: str, queue: str) -> str:
+    """SQL that tells whether an agent serves a queue: it named it, or how its name begins."""
+    by_prefix = f"EXISTS (SELECT 1 FROM unnest({agent}.prefixes) AS p WHERE starts_with({queue}.name, p))"
+    return f"({queue}.name = ANY({agent}.queues) OR {by_prefix})"
 
 
 def uuid7_sql(instant: str) -> str:

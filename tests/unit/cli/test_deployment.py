@@ -58,6 +58,14 @@ class TestBuild:
         assert (document.storage["block"], document.storage["path"]) == ("local-file-system/code", "shop")
         assert (storage / "shop" / document.storage["snapshot"] / "manifest.json").is_file()
 
+    def test_limits_and_labels_go_into_the_file_and_stay_there(self, cli: Cli, project: Path) -> None:
+        build(cli, "-o", "d.yaml", "--limit", "1", "--collision", "cancel-new", "--require-label", "gpu")
+        for words in ([], ["--limit", "0"]):
+            assert build(cli, "-o", "d.yaml", *words).code == 0
+        (document,) = deployments.read(project / "d.yaml")
+        assert (document.concurrency_limit, document.collision, document.labels) == (0, "cancel-new", ["gpu"])
+        assert build(cli, "--limit", "-1").code == 2
+
     def test_an_unchanged_project_uploads_nothing_and_writes_the_same(
         self, cli: Cli, project: Path, storage: Path
     ) -> None:
@@ -237,6 +245,16 @@ def test_inspect_as_yaml_is_the_file_that_gives_the_same_deployment(
     (tmp_path / "again.yaml").write_text(cli("deployment", "inspect", applied, "--output", "yaml").out)
     assert "# Laid over the defaults of the flow's signature." in (tmp_path / "again.yaml").read_text()
     assert cli("deployment", "apply", str(tmp_path / "again.yaml")).out == f"unchanged {applied}\n"
+
+
+def test_the_limit_is_set_and_lifted(cli: Cli, fake_api: FakeApi, applied: str) -> None:
+    assert cli("deployment", "set-limit", applied, "2", "--collision", "cancel-new").code == 0
+    facts = fake_api.deployments[applied]
+    assert (facts["concurrency_limit"], facts["collision"]) == (2, "cancel-new")
+    assert cli("deployment", "set-limit", applied, "none").err == "shop/one: unlimited (cancel-new)\n"
+    assert fake_api.deployments[applied]["concurrency_limit"] is None
+    refused = cli("deployment", "set-limit", applied, "many")
+    assert (refused.code, "none" in refused.err) == (2, True)
 
 
 def test_pause_resume_delete(cli: Cli, fake_api: FakeApi, applied: str) -> None:

@@ -32,12 +32,21 @@ def test_work_queues(api: Api, cli: Cli) -> None:
         "description": "",
         "concurrency_limit": 3,
         "paused": False,
+        "ageing_s": None,
+        "share_by": None,
     }
     assert "3" in cli("work-queue", "inspect", "duck").out
     for words in (["pause", "duck"], ["resume", "duck"], ["set-limit", "duck", "7"], ["set-limit", "duck", "none"]):
         assert cli("work-queue", *words).code == 0
     changes = [body for _, body in api.calls("PATCH work-queues/duck")]
-    assert changes == [{"paused": True}, {"paused": False}, {"concurrency_limit": 7}, {"concurrency_limit": None}]
+    resumed = {"paused": False, "draining": False}
+    assert changes == [{"paused": True}, resumed, {"concurrency_limit": 7}, {"concurrency_limit": None}]
+    words = ["set-order", "duck", "--ageing", "60", "--share-by", "none"]
+    assert [cli("work-queue", *order).code for order in (["drain", "duck"], words)] == [0, 0]
+    changes = [body for _, body in api.calls("PATCH work-queues/duck")][-2:]
+    assert changes == [{"draining": True}, {"ageing_s": 60, "share_by": None}]
+    for order in (["--ageing", "0"], ["--ageing", "soon"], []):
+        assert cli("work-queue", "set-order", "duck", *order).code == 2
     refused = cli("work-queue", "set-limit", "duck", "many")
     assert (refused.code, "none" in one_line(refused.err)) == (2, True)
     assert cli("work-queue", "delete", "duck").code == 2
@@ -167,6 +176,11 @@ def test_limits_and_agents(api: Api, cli: Cli) -> None:
     assert cli("limit", "ls", "--output", "json").json == [limit]
     assert "ONLINE" in cli("agent", "ls").out
     assert cli("agent", "ls", "--output", "json").json == [agent]
+    api.answers["GET agents"] = page({**agent, "prefixes": ["team-"], "labels": ["gpu"]})
+    assert "duck, team-*" in cli("agent", "ls").out
+    assert "gpu" in cli("agent", "ls").out
+    told = cli("agent", "start", "--on-drain", "wait", "--drain-timeout", "5")
+    assert (told.code, "leave --drain-timeout out" in told.err) == (2, True)
     api.answers["GET agents"] = page()
     assert "orchestrator agent start" in cli("agent", "ls").err
 

@@ -34,6 +34,9 @@ def test_what_ended_by_itself_keeps_its_state(ask: Ask) -> None:
         (Ask.TIMEOUT, COMPLETED, ("FAILED", "TimedOut")),
         (Ask.STOP, None, ("CRASHED", "Crashed")),
         (Ask.STOP, COMPLETED, ("COMPLETED", "Completed")),
+        (Ask.HAND_OVER, None, ("SCHEDULED", "Scheduled")),
+        (Ask.HAND_OVER, FAILED, ("SCHEDULED", "Scheduled")),
+        (Ask.HAND_OVER, COMPLETED, ("COMPLETED", "Completed")),
         (Ask.LOST, COMPLETED, None),
     ],
 )

@@ -41,7 +41,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     steps[name].said.textContent = text || "";
     steps[name].node.classList.toggle("done", done && Boolean(text));
   }
-  const tagsOf = () => by("tags").value.split(",").map((part) => part.trim()).filter(Boolean);
+  const listIn = (id) => by(id).value.split(",").map((part) => part.trim()).filter(Boolean), tagsOf = () => listIn("tags");
   const clip = (text, most = 90) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
   function summaries() {
     say("code", chosen.storage ? `${labels[chosen.storage.block] || "On the agents"}${chosen.storage.path ? `: ${chosen.storage.path}` : ""}` : chosen.entrypoint ? "On the agents" : "");
@@ -215,7 +215,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     input.setAttribute("aria-describedby", [id, hints].filter(Boolean).join(" "));
     (input.closest(".with-button") || input).insertAdjacentElement("afterend", said);
   }
-  const INPUTS = { name: "name", version: "version-text", description: "description-text", tags: "tags", work_queue: "queue", "infrastructure.block": "infrastructure", "storage.block": "storage", "storage.path": "storage", "results.block": "results", "results.path": "results-path", crash_retries: "crash-retries" };
+  const INPUTS = { name: "name", version: "version-text", description: "description-text", tags: "tags", work_queue: "queue", "infrastructure.block": "infrastructure", "storage.block": "storage", "storage.path": "storage", "results.block": "results", "results.path": "results-path", crash_retries: "crash-retries", concurrency_limit: "limit", collision: "collision", labels: "required-labels" };
   // Show what is wrong, each beside its field, with the steps opened that hold them.
   function tell(errors) {
     form.querySelectorAll("[data-marks]").forEach((said) => mark(by(said.dataset.marks), null));
@@ -266,6 +266,7 @@ document.addEventListener("DOMContentLoaded", async () => {
     return { errors, document: {
       ...value, flow: chosen.flow, name, entrypoint: chosen.entrypoint, description: by("description-text").value, tags: by("tags").value === by("tags").defaultValue ? value.tags : tagsOf(), version: by("version-text").value.trim(),
       storage: chosen.storage, infrastructure: block || Object.keys(laid.value).length ? { block, overrides: laid.value } : null, work_queue: queue, crash_retries: Number(by("crash-retries").value),
+      concurrency_limit: by("limit").value === "" ? null : Number(by("limit").value), collision: by("collision").value, labels: listIn("required-labels"),
       results: results(), notifications: people.value,
       parameters: given.value, schedules: times.value, parameter_schema: chosen.schema,
     } };

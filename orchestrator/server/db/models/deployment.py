@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from .base import Base, Created, Json, Key, Tags
@@ -44,6 +44,12 @@ class Deployment(Base):
     work_queue_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("work_queue.id", ondelete="RESTRICT"))
     #: How often a run that CRASHED is queued again.
     crash_retries: Mapped[int] = mapped_column(server_default="0", default=0)
+    #: Most of its runs that processes may be busy with at once; None: no limit.
+    concurrency_limit: Mapped[int | None]
+    #: What becomes of a run that is due while the limit is reached: ``enqueue`` or ``cancel-new``.
+    collision: Mapped[str] = mapped_column(server_default="enqueue", default="enqueue")
+    #: Only agents that have all of these labels take its runs.
+    labels: Mapped[Tags]
     parameters: Mapped[Json]
     #: JSON schema of the flow's parameters, as the flow's signature gives it.
     parameter_schema: Mapped[Json]
@@ -68,4 +74,9 @@ class Deployment(Base):
         lazy="select", order_by=DeploymentResource.position, passive_deletes=True, cascade="all, delete-orphan"
     )
 
-    __table_args__ = (UniqueConstraint("flow_id", "name"),)
+    __table_args__ = (
+        UniqueConstraint("flow_id", "name"),
+        CheckConstraint("concurrency_limit >= 0", name="limit_not_negative"),
+        CheckConstraint("collision IN ('enqueue', 'cancel-new')", name="collision"),
+        Index("ix_deployment_limited", "id", postgresql_where=text("concurrency_limit IS NOT NULL")),
+    )

@@ -34,7 +34,7 @@ BATCH = 2_000
 CANCELS = 200
 #: The parts of a document that name a block, and what it has to be.
 _ROLES = {"storage": "file-system", "infrastructure": "infrastructure", "results": "file-system"}
-_CHANGEABLE = ("description", "tags", "parameters", "work_queue", "paused")
+_CHANGEABLE = ("description", "tags", "parameters", "work_queue", "paused", "concurrency_limit", "collision", "labels")
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,8 @@ def listing(
 def change(
     session: Session, ref: str | uuid.UUID, values: Mapping[str, Any], actor: Actor, now: datetime
 ) -> Deployment:
-    """Set ``description``, ``tags``, ``parameters``, ``work_queue`` (its name) or ``paused``.
+    """Set ``description``, ``tags``, ``parameters``, ``work_queue`` (its name), ``paused``, ``concurrency_limit``,
+    ``collision`` or ``labels``.
 
     Raises:
         NotFound, Conflict: As :func:`get`.
@@ -160,6 +161,8 @@ def change(
         _refuse(parameter_problems(deployment.parameter_schema, new["parameters"]), "parameters")
     if "work_queue" in new:
         new["work_queue_id"] = work_queues.ensure(session, new.pop("work_queue"), now, actor).id
+    if "labels" in new:
+        new["labels"] = sorted(set(new["labels"]))
     before = _shown(session, deployment)
     lines, after = _set(session, deployment, new, before, now)
     if "parameters" in new:
@@ -295,6 +298,9 @@ def _values(session: Session, document: Mapping[str, Any], actor: Actor, now: da
         "results_path": results.get("path") or "",
         "work_queue_id": work_queues.ensure(session, document.get("work_queue") or "default", now, actor).id,
         "crash_retries": document.get("crash_retries") or 0,
+        "concurrency_limit": document.get("concurrency_limit"),
+        "collision": document.get("collision") or "enqueue",
+        "labels": sorted(set(document.get("labels") or ())),
         "parameters": dict(document.get("parameters") or {}),
         "parameter_schema": schema,
         "not_ready": None,
@@ -397,6 +403,9 @@ def _shown(session: Session, deployment: Deployment) -> dict[str, Any]:
         "path of results": deployment.results_path,
         "work queue": deployment.work_queue.name,
         "crash retries": deployment.crash_retries,
+        "concurrency limit": "" if deployment.concurrency_limit is None else deployment.concurrency_limit,
+        "collision": deployment.collision,
+        "required labels": ", ".join(deployment.labels),
         "parameter schema": deployment.parameter_schema,
         "paused": deployment.paused,
         "not ready": deployment.not_ready or "",

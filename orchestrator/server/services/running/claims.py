@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -14,7 +14,9 @@ from ....errors import Conflict, NotFound
 from ....states import StateType
 from ...config import current
 from ..internal import FLOW_ID
-from ..statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, fetch, wake_readers
+from ..statements import ACTIVE_TYPES, CHANGE_RECORDED, CLAIMABLE, FITS, fetch, held, wake_readers
+from . import work_queues
+from .sharing import share_key
 
 #: Finds the agent, and locks the limited queues among those asked for and the holds that limit. It has to be a
 #: statement before the claim's: the count of runs that occupy slots must be taken from a snapshot made after the lock
@@ -27,15 +29,44 @@ WITH limited AS MATERIALIZED (
 held AS MATERIALIZED (
     SELECT id FROM hold WHERE released IS NULL AND kind = 'limit' ORDER BY id FOR NO KEY UPDATE
 )
-SELECT (SELECT count(*) FROM limited), (SELECT count(*) FROM held) FROM agent
-WHERE id = %(agent)s AND stopped IS NULL"""
+SELECT a.labels, a.waterfall, a.prefetch_s, (SELECT count(*) FROM limited), (SELECT count(*) FROM held),
+    EXISTS (SELECT 1 FROM deployment d WHERE d.concurrency_limit IS NOT NULL) AS any_limited,
+    ARRAY(SELECT q.name FROM work_queue q WHERE q.name = ANY(%(queues)s)
+        AND (q.ageing_s IS NOT NULL OR q.share_by IS NOT NULL)) AS ordered
+FROM agent a WHERE a.id = %(agent)s AND a.stopped IS NULL"""
 
-#: The most urgent run of each queue.
-_HEADS = f"""
-SELECT q.name, head.* FROM work_queue q CROSS JOIN LATERAL (
-    SELECT r.id, r.priority, r.due FROM flow_run r JOIN deployment d ON d.id = r.deployment_id
-    WHERE r.work_queue_id = q.id AND {CLAIMABLE} ORDER BY r.priority DESC, r.due, r.id LIMIT 1
+#: Claims take turns while any deployment has a limit. One lock for all of them: a deployment's runs may lie in several
+#: queues, and which one a claim will pick is not known before. Tells how long that took: a run begins after it, or its
+#: row would seem to overlap with that of the run whose place it got.
+_TAKE_TURNS = """
+SELECT pg_advisory_xact_lock(hashtextextended('limits of deployments', 17)),
+    clock_timestamp() - transaction_timestamp() AS waited"""
+
+#: What comes first in a queue, as its index has it.
+_PLAIN = "r.priority DESC, r.due, r.id"
+
+#: The same in a queue whose runs age, or take turns by a key: the most urgent run of the key that has the fewest.
+_URGENCY = """r.priority + CASE WHEN q.ageing_s IS NULL THEN 0
+        ELSE floor(greatest(extract(epoch FROM %(now)s - r.due), 0) / q.ageing_s) END"""
+_ORDERED = f"""coalesce((SELECT k.busy FROM busy k WHERE k.key = {share_key("r")}), 0),
+        {_URGENCY} DESC, r.due, r.id"""
+
+#: How many runs of each key processes are busy with; of queues without a key, none.
+_BUSY = f"""busy AS MATERIALIZED (
+    SELECT {share_key("h")} AS key, count(*) AS busy FROM flow_run h JOIN work_queue q ON q.id = h.work_queue_id
+    WHERE q.share_by IS NOT NULL AND q.name = ANY(%(queues)s) AND {held("h")} GROUP BY 1
+)"""
+
+
+def _heads(order: str, before: str = "") -> str:
+    """The most urgent run of each queue."""
+    return f"""
+{before}SELECT q.name, head.* FROM work_queue q CROSS JOIN LATERAL (
+    SELECT r.id, {_URGENCY if before else "r.priority"} AS priority, r.due
+    FROM flow_run r JOIN deployment d ON d.id = r.deployment_id
+    WHERE r.work_queue_id = q.id AND {FITS} AND {CLAIMABLE} ORDER BY {order} LIMIT 1
 ) AS head WHERE q.name = ANY(%(queues)s)"""
+
 
 _JOB = """m.id, m.attempt, m.name, m.state_type, m.state_name, m.state_at, m.parameters, m.tags, m.due,
     CASE WHEN w.id = d.id THEN m.snapshot ELSE m.parameters #>> '{hooks_of,job,storage,snapshot}' END AS snapshot,
@@ -53,14 +84,17 @@ JOIN deployment w ON w.id = CASE WHEN m.flow_id = '{FLOW_ID}' AND m.parameters ?
         WHERE o.id = (m.parameters #>> '{{hooks_of,job,deployment,id}}')::uuid), d.id) ELSE d.id END
 LEFT JOIN block b ON b.id = w.infrastructure_block_id"""
 
-_CLAIM = f"""
-WITH open_queue AS MATERIALIZED (SELECT * FROM work_queue WHERE name = %(queue)s),
+
+def _claiming(order: str, before: str = "") -> str:
+    """Take the first run of a queue."""
+    return f"""
+WITH {before}open_queue AS MATERIALIZED (SELECT * FROM work_queue WHERE name = %(queue)s),
 picked AS MATERIALIZED (
     SELECT r.id, d.snapshot, d.infrastructure_block_id IS NULL AND d.infrastructure_overrides = '{{}}'
         AND d.snapshot = ANY(%(cached)s) AND r.due <= %(now)s AS starts_now
     FROM flow_run r JOIN deployment d ON d.id = r.deployment_id JOIN open_queue q ON true
-    WHERE r.work_queue_id = (SELECT id FROM open_queue) AND {CLAIMABLE}
-    ORDER BY r.priority DESC, r.due, r.id LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED
+    WHERE r.work_queue_id = (SELECT id FROM open_queue) AND {FITS} AND {CLAIMABLE}
+    ORDER BY {order} LIMIT 1 FOR NO KEY UPDATE OF r SKIP LOCKED
 ),
 moved AS (
     UPDATE flow_run r SET
@@ -74,6 +108,10 @@ moved AS (
 ),
 {CHANGE_RECORDED}
 SELECT {_JOB} FROM moved m {_JOB_OF}"""
+
+
+_HEADS, _ORDERED_HEADS = _heads(_PLAIN), _heads(_ORDERED, f"WITH {_BUSY} ")
+_CLAIM, _ORDERED_CLAIM = _claiming(_PLAIN), _claiming(_ORDERED, f"{_BUSY},\n")
 
 #: The same of a run that is held, for its own process. What was claimed is what it gets: the snapshot is the run's.
 _HELD = f"""
@@ -89,34 +127,48 @@ def claim(
     now: datetime,
     issue_token: Callable[[uuid.UUID, int], str],
     preferred: uuid.UUID | None = None,
+    prefixes: Sequence[str] = (),
     cached: Sequence[str] = (),
 ) -> Job | None:
     """Give an agent the most urgent run that can be claimed from its queues; None when there is none.
 
     The run becomes PENDING; or RUNNING at once, when its code lies in the agent's cache, it is due, and a plain
-    process executes it. Paused queues and deployments give nothing, and a queue's limit is kept exactly.
+    process executes it. Paused queues and deployments give nothing, and the limits of queues and of deployments are
+    kept exactly. Runs of deployments that require labels which the agent has not are left to others.
 
     Args:
         queues: Names.
         issue_token: Makes the key of the run's own process, from run id and attempt.
         preferred: A run (one that was hinted) whose queue is looked at first among queues that are equally urgent.
+        prefixes: The queues whose names begin like one of these are asked for, too.
         cached: Hashes of the snapshots that the agent holds.
 
     Raises:
         NotFound: The agent is not known, or has said good-bye: it registers anew.
     """
-    settings = current()
-    parameters = {
-        "queues": list(queues), "agent": agent_id, "cached": list(cached), "now": now,
-        "horizon": now + settings.dispatch_ahead, "lease_until": now + settings.lease,
-    }  # fmt: skip
-    if not fetch(session, _AGENT_AND_LOCKS, parameters):
+    names = work_queues.named(session, queues, prefixes)
+    parameters: dict[str, Any] = {"queues": names, "agent": agent_id, "cached": list(cached)}
+    agents = fetch(session, _AGENT_AND_LOCKS, parameters)
+    if not agents:
         raise NotFound(f"there is no agent {agent_id}: register anew")
-    for queue in _by_urgency(session, parameters, preferred):
-        for found in fetch(session, _CLAIM, {**parameters, "queue": queue}):
+    agent = agents[0]
+    if agent.any_limited:
+        now += fetch(session, _TAKE_TURNS, {})[0].waited
+    parameters |= {"now": now, "lease_until": now + current().lease, "labels": agent.labels}
+    parameters["horizon"] = now + ahead(agent.prefetch_s)
+    in_order = names if agent.waterfall else _by_urgency(session, parameters, agent.ordered, preferred)
+    for queue in in_order:
+        statement = _ORDERED_CLAIM if queue in agent.ordered else _CLAIM
+        for found in fetch(session, statement, {**parameters, "queue": queue}):
             wake_readers(session)
             return _job(found._mapping, queue, now, issue_token(found.id, found.attempt))
     return None
+
+
+def ahead(prefetch_s: float | None) -> timedelta:
+    """How long before its time a run is given to an agent that asks for that many seconds, or does not say."""
+    most = current().dispatch_ahead
+    return most if prefetch_s is None else min(most, timedelta(seconds=prefetch_s))
 
 
 def job(session: Session, run_id: uuid.UUID, attempt: int, token: str, now: datetime) -> Job:
@@ -130,11 +182,15 @@ def job(session: Session, run_id: uuid.UUID, attempt: int, token: str, now: date
     raise Conflict(f"attempt {attempt} of the flow run {run_id} is over, or its deployment was deleted")
 
 
-def _by_urgency(session: Session, parameters: dict[str, Any], preferred: uuid.UUID | None) -> list[str]:
+def _by_urgency(
+    session: Session, parameters: dict[str, Any], ordered: Sequence[str], preferred: uuid.UUID | None
+) -> list[str]:
     queues: list[str] = parameters["queues"]
     if len(queues) < 2:
         return queues
-    heads = fetch(session, _HEADS, parameters)
+    heads = fetch(session, _HEADS, {**parameters, "queues": [name for name in queues if name not in ordered]})
+    if ordered:
+        heads += fetch(session, _ORDERED_HEADS, {**parameters, "queues": list(ordered)})
     return [head.name for head in sorted(heads, key=lambda h: (-h.priority, h.id != preferred, h.due, h.id))]
 
 

@@ -29,6 +29,7 @@ from ...rules.move import Decision, Effect, Facts, Move
 from ..configuring import slots
 from ..internal import FLOW_ID
 from ..statements import BY_HAND, CHANGE_RECORDED, TERMINAL_TYPES, fetch, wake_readers
+from . import collisions
 from .task_states import ENDED_WITH_RUN, end_unfinished
 
 S = StateType
@@ -83,11 +84,17 @@ SELECT EXISTS (SELECT 1 FROM task_run t WHERE t.flow_run_id = %(id)s AND t.state
         AND c.state_type NOT IN ({TERMINAL_TYPES})) AS unfinished,
     EXISTS (SELECT 1 FROM slot_lease s WHERE s.flow_run_id = %(id)s)
         OR EXISTS (SELECT 1 FROM slot_lease s WHERE s.root_run_id = %(id)s) AS holds_slots,
-    q.name AS queue,
+    q.name AS queue, d.concurrency_limit IS NOT NULL AND d.collision = '{collisions.CANCEL_NEW}' AS cancels_new,
+    CASE WHEN d.concurrency_limit IS NOT NULL THEN (
+        SELECT r.id FROM flow_run r WHERE r.work_queue_id = q.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s
+            AND r.deployment_id = d.id ORDER BY r.priority DESC, r.due, r.id LIMIT 1) END AS next_of_deployment,
     CASE WHEN q.concurrency_limit IS NOT NULL THEN (
         SELECT r.id FROM flow_run r WHERE r.work_queue_id = q.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s
         ORDER BY r.priority DESC, r.due, r.id LIMIT 1) END AS next_run
-FROM (SELECT 1) AS one LEFT JOIN work_queue q ON q.id = %(queue)s::uuid"""
+FROM (SELECT 1) AS one LEFT JOIN work_queue q ON q.id = %(queue)s::uuid
+LEFT JOIN deployment d ON d.id = %(deployment)s::uuid"""
+#: New runs that one end cancels at most; the rest is left to the clock.
+_COLLIDING_MAX = 200
 
 
 @dataclass(frozen=True)
@@ -254,12 +261,16 @@ def _settle(session: Session, run: FlowRun, was_active: bool, now: datetime) -> 
         after_commit(session, hints.run_queued, name, run.id)
     if is_held(kind, run.state_name) or not (was_active or kind in TERMINAL):
         return
-    [after] = fetch(session, _AFTER, {"id": run.id, "queue": run.work_queue_id, "now": now})
+    about = {"id": run.id, "queue": run.work_queue_id, "deployment": run.deployment_id, "now": now}
+    [after] = fetch(session, _AFTER, about)
     is_queued_again = kind is S.SCHEDULED and run.work_queue_id is not None
     if after.unfinished and (is_queued_again or is_over(kind, run.state_name)):
         end_with(session, [run.id], S.CRASHED if is_queued_again else kind, now)
     if after.holds_slots and (is_queued_again or is_over(kind, run.state_name)):
         slots.end_with(session, [run.id])
-    if was_active and after.next_run is not None:
-        # A limited queue has room again; hints that came while it was full were spent in vain.
-        after_commit(session, hints.run_queued, after.queue, after.next_run)
+    if was_active and after.cancels_new:
+        assert run.deployment_id is not None
+        collisions.cancel_beside(session, run.deployment_id, f"{run.name} ({run.id})", now, _COLLIDING_MAX)
+    if was_active and (following := after.next_of_deployment or after.next_run) is not None:
+        # A limited queue or deployment has room again; hints that came while it was full were spent in vain.
+        after_commit(session, hints.run_queued, after.queue, following)

@@ -18,23 +18,25 @@ from ...config import current
 from ...db.models import FlowQuestion
 from ..backfill_statements import TURN
 from ..schedule_statements import EARLIER
-from ..statements import HELD_BY, fetch, held
+from ..statements import HANDED_OUT, HELD_BY, fetch, held, serves
 from .transitions import pending_question
 
 _FACTS = f"""
 SELECT r.state_type, r.due, r.suspended_until, q.name AS queue, q.paused AS queue_paused, q.concurrency_limit AS most,
-    d.name AS deployment, d.paused AS deployment_paused, d.not_ready,
+    NOT {HANDED_OUT} AS too_late, d.name AS deployment, d.paused AS deployment_paused, d.not_ready,
+    d.concurrency_limit AS deployment_most, d.labels,
     (SELECT count(*) FROM flow_run h WHERE h.work_queue_id = q.id AND {held("h")}) AS occupied,
-    agents.serving, agents.online, agents.free, agents.polling
+    agents.serving, agents.online, agents.fitting, agents.free, agents.polling
 FROM flow_run r LEFT JOIN work_queue q ON q.id = r.work_queue_id LEFT JOIN deployment d ON d.id = r.deployment_id
 CROSS JOIN LATERAL (
-    SELECT count(*) AS serving, count(*) FILTER (WHERE a.last_heartbeat >= %(heard)s) AS online,
-        count(*) FILTER (WHERE a.last_heartbeat >= %(heard)s AND a.slots > held.runs) AS free,
-        count(*) FILTER (
-            WHERE a.last_heartbeat >= %(heard)s AND a.slots > held.runs AND a.transport = 'http') AS polling
-    FROM agent a CROSS JOIN LATERAL (
-        SELECT count(*) AS runs FROM flow_run h WHERE h.agent_id = a.id AND {held("h")}) AS held
-    WHERE a.stopped IS NULL AND q.name = ANY(a.queues)
+    SELECT count(*) AS serving, count(*) FILTER (WHERE is_online) AS online,
+        count(*) FILTER (WHERE is_online AND fits) AS fitting,
+        count(*) FILTER (WHERE is_online AND fits AND room) AS free,
+        count(*) FILTER (WHERE is_online AND fits AND room AND transport = 'http') AS polling
+    FROM (
+        SELECT a.transport, a.last_heartbeat >= %(heard)s AS is_online, d.labels <@ a.labels AS fits,
+            a.slots > (SELECT count(*) FROM flow_run h WHERE h.agent_id = a.id AND {held("h")}) AS room
+        FROM agent a WHERE a.stopped IS NULL AND {serves("a", "q")}) AS served
 ) AS agents
 WHERE r.id = %(id)s"""
 
@@ -43,6 +45,14 @@ SELECT x.* FROM flow_run r JOIN deployment d ON d.id = r.deployment_id CROSS JOI
     SELECT h.id, h.kind, h.slots, h.delay_s, h.reason, h.until, h.match {HELD_BY}
     ORDER BY h.kind = 'stop' DESC, h.id LIMIT 1) AS x
 WHERE r.id = %(id)s"""
+
+
+#: The runs that hold the places of a run's deployment.
+_BESIDE = f"""
+SELECT h.id, h.name FROM flow_run r JOIN flow_run h ON h.deployment_id = r.deployment_id
+WHERE r.id = %(id)s AND {held("h")} ORDER BY h.id"""
+#: Names of holders that one sentence tells.
+_TOLD_MAX = 3
 
 
 def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | None:
@@ -63,6 +73,7 @@ def why(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | N
         return None
     return (
         _held_back(facts, now)
+        or _deployment_limit(session, run_id, facts)
         or _hold(session, run_id, now)
         or _takes_turns(session, run_id)
         or _backfill(session, run_id)
@@ -94,10 +105,31 @@ def _held_back(facts: Any, now: datetime) -> WaitingReason | None:
         return WaitingReason("deployment-paused", f"Deployment {facts.deployment} is paused: resume it.")
     if facts.queue_paused:
         return WaitingReason("queue-paused", f"Work queue {facts.queue} is paused: resume it.")
+    if facts.too_late:
+        return WaitingReason(
+            "queue-draining", f"Work queue {facts.queue} is drained: resume it, or run this elsewhere."
+        )
     if facts.most is not None and facts.occupied >= facts.most:
         told = f"Work queue {facts.queue} has {facts.occupied} of at most {facts.most} runs at once."
         return WaitingReason("limit-full", told)
     return None
+
+
+def _deployment_limit(session: Session, run_id: uuid.UUID, facts: Any) -> WaitingReason | None:
+    most = facts.deployment_most
+    if most is None:
+        return None
+    if most == 0:
+        return WaitingReason(
+            "deployment-limit", f"Deployment {facts.deployment} is limited to no run: raise the limit."
+        )
+    holders = fetch(session, _BESIDE, {"id": run_id})
+    if len(holders) < most:
+        return None
+    names = ", ".join(f"{run.name} ({run.id})" for run in holders[:_TOLD_MAX])
+    more = f" and {len(holders) - _TOLD_MAX} more" if len(holders) > _TOLD_MAX else ""
+    told = f"Deployment {facts.deployment} has {len(holders)} of at most {most} runs at once: {names}{more}."
+    return WaitingReason("deployment-limit", told)
 
 
 def _hold(session: Session, run_id: uuid.UUID, now: datetime) -> WaitingReason | None:
@@ -139,6 +171,11 @@ def _unserved(facts: Any) -> WaitingReason:
     if not facts.online:
         told = f"All agents of work queue {facts.queue} ({facts.serving}) are offline: start one, or look at its host."
         return WaitingReason("agents-offline", told)
+    if not facts.fitting:
+        options = " ".join(f"--label {label}" for label in facts.labels)
+        told = f"No agent of work queue {facts.queue} has the labels that deployment {facts.deployment} requires: "
+        start = f"start one with `orchestrator agent start -q {facts.queue} {options}`."
+        return WaitingReason("no-agent-with-labels", told + start)
     if not facts.free:
         return WaitingReason("agents-full", f"All slots of the agents of work queue {facts.queue} are taken.")
     if not facts.polling and hints.is_down():
