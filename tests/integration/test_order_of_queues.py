@@ -190,9 +190,8 @@ def test_the_key_with_the_fewest_active_runs_comes_first(key: str) -> None:
 
 
 def test_sharing_by_the_tag_that_begins_so() -> None:
-    for team, count in (("team-a", 4), ("team-b", 2)):
-        for _ in range(count):
-            run(tags=[team, "nightly"])
+    for number, team in enumerate(["team-a"] * 4 + ["team-b"] * 2):
+        run(tags=[team, "nightly"], due=number - 9)
     run(tags=["nightly"])
     change(share_by="tag:team-")
     ours = agent()
