@@ -128,6 +128,9 @@ def apply(files: tuple[Path, ...], output: str) -> None:
 @click.option("--in", "after", type=INSTANT, metavar="DURATION", help="Start after, for example, 5m.")
 @click.option("--name", help="The run's name.")
 @click.option("--tag", "-t", "tags", multiple=True, help="A tag of the run.")
+@click.option(
+    "--priority", type=int, help="How urgent it is among the runs of its queue: the highest first.  [default: 0]"
+)
 @click.option("--watch", is_flag=True, help="Follow states and logs; exit 0 only when it COMPLETED.")
 @output_option
 def run(
@@ -138,6 +141,7 @@ def run(
     after: datetime | None,
     name: str | None,
     tags: tuple[str, ...],
+    priority: int | None,
     watch: bool,
     output: str,
 ) -> None:
@@ -149,6 +153,7 @@ def run(
         "due": at or after,
         "name": name,
         "tags": [*tags] or None,
+        "priority": priority,
     }
     client = Client.from_settings()
     path = f"deployments/{deployment_id(client, deployment)}/runs"

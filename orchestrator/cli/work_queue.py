@@ -87,8 +87,8 @@ def drain(queue: str) -> None:
 
 @group.command("set-order")
 @click.argument("queue")
-@click.option("--ageing", metavar="SECONDS|none", help=_AGEING)
-@click.option("--share-by", metavar="KEY|none", help=_SHARING)
+@click.option("--ageing", metavar="SECONDS", help=f"{_AGEING} none: it does not rise.")
+@click.option("--share-by", metavar="KEY", help=f"{_SHARING} none: nobody's.")
 def set_order(queue: str, ageing: str | None, share_by: str | None) -> None:
     """Say in which order the queue hands out runs; what is not given stays."""
     if ageing is None and share_by is None:

@@ -150,11 +150,16 @@ def test_an_agent_that_cannot_pull_says_so_and_ends(served: System) -> None:
         assert served.end_of(run)["state"]["type"] == "COMPLETED"
 
 
-def test_an_agent_whose_key_is_taken_away_ends_with_an_error(served: System) -> None:
+def test_an_agent_whose_key_is_taken_away_ends_with_an_error(served: System, tmp_path: Path) -> None:
+    """What it executed is not its own any more, and goes with it: whatever the policy, nobody could answer for it."""
     with transaction() as session:
         key, secret = keys.create(session, "lent", "agent", now())
     served._agent["ORCHESTRATOR_API_KEY"] = secret
-    with served.agent() as agent:
+    with served.agent("--on-drain", "wait") as agent:
+        run = served.run(served.deploy("stubborn"), pids=str(tmp_path / "pids"))
+        pids = read_pids(tmp_path / "pids")
         served.client.delete(f"api-keys/{key.id}")
         assert agent.wait(60) == 1, served.logs()
+    assert all(gone(pid) for pid in pids)
+    assert served.end_of(run)["state"]["type"] == "CRASHED"
     assert "refuses this agent for good" in served.logs()

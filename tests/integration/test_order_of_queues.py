@@ -190,9 +190,9 @@ def test_the_key_with_the_fewest_active_runs_comes_first(key: str) -> None:
 
 
 def test_sharing_by_the_tag_that_begins_so() -> None:
-    for place, team in enumerate(["team-a"] * 4 + ["team-b"] * 2):
-        run(tags=[team, "nightly"], due=place - 9)
-    run(tags=["nightly"], due=-1)
+    for number, team in enumerate(["team-a"] * 4 + ["team-b"] * 2):
+        run(tags=[team, "nightly"], due=number - 9)
+    run(tags=["nightly"])
     change(share_by="tag:team-")
     ours = agent()
     teams = []

@@ -32,6 +32,8 @@ log = logging.getLogger("orchestrator.agent")
 #: off, its hints are left: one claim each would find nothing. Another agent may have taken the hint; then one at the
 #: run's next attempt is dropped in its place, and the server sends it again after some seconds.
 STALE = 30.0
+#: The use of the API that is out when claims fail which are made all the time, whatever becomes of heartbeats.
+CLAIMS = "claims"
 #: Snapshots that a claim names as cached.
 CACHED_NAMED = 200
 
@@ -136,6 +138,7 @@ class Desk:
                 self._identity.renew(agent_id)
             return None
         self._outage.ends()
+        self._outage.ends(CLAIMS)
         self.claimed_at = time.monotonic()
         return job
 

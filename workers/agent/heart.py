@@ -115,8 +115,9 @@ class Heart:
             self._give_up(f"UNHEALTHY: {pulse.unhealthy}")
 
     def _refused(self, error: AccessDenied) -> None:
-        """Give up once a whole lease has passed without one renewal: by then nothing is held any more."""
+        """Give up once a whole lease has passed without one renewal: by then the runs are not ours any more."""
         now = time.monotonic()
         self._refused_since = self._refused_since or now
         if now - self._refused_since >= self._identity.registration.lease_s:
+            self._roster.ask(self._roster.held(), Ask.LOST)
             self._give_up(f"the API refuses this agent for good: {error}")

@@ -28,22 +28,23 @@ class Outage:
         self._part = part
         self._meanwhile = meanwhile
         self._lock = threading.Lock()
-        self._out = False
+        self._out: set[str] = set()
         self._since = 0.0
 
-    def begins(self, reason: object) -> None:
-        """It is out."""
+    def begins(self, reason: object, of: str = "") -> None:
+        """It is out; ``of`` names a use of it that may fail while others succeed."""
         with self._lock:
             if not self._out:
-                self._out, self._since = True, time.monotonic()
+                self._since = time.monotonic()
                 log.warning("%s cannot be used (%s); %s", self._part, reason, self._meanwhile)
+            self._out.add(of)
 
-    def ends(self) -> None:
-        """It works."""
-        if self._out:
+    def ends(self, of: str = "") -> None:
+        """It works for that use."""
+        if of in self._out:
             with self._lock:
-                if self._out:
-                    self._out = False
+                self._out.discard(of)
+                if not self._out:
                     log.warning("%s is back after %.0f s", self._part, time.monotonic() - self._since)
 
 

@@ -15,7 +15,7 @@ from orchestrator.errors import InvalidInput, OrchestratorError
 from ..broker import RUN_TASK, SOCKETS, agent_queue, make_app, run_queue
 from ..hint_worker import HintWorker
 from .api import AgentApi, back_off
-from .desk import Desk
+from .desk import CLAIMS, Desk
 from .heart import Heart
 from .identity import Identity, Outage
 from .roster import Roster
@@ -73,6 +73,7 @@ class LongPoll:
         claiming, self._threads = self._threads[:1], []
         for thread in claiming:
             thread.join(HOLD + 5.0)
+        self._outage.ends(CLAIMS)  # nobody asks any more
 
     def _claim(self, stopping: threading.Event) -> None:
         pauses, hold = back_off(), HOLD
@@ -84,7 +85,7 @@ class LongPoll:
                 job = self._desk.claim(wait_s=hold)
             except OrchestratorError as error:
                 self._desk.free_slot()
-                self._outage.begins(error)
+                self._outage.begins(error, CLAIMS)
                 stopping.wait(next(pauses))
                 hold = 0.0  # a server that holds as many calls as it can may still answer at once
                 continue

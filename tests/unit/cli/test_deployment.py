@@ -205,10 +205,11 @@ def applied(cli: Cli, fake_api: FakeApi, tmp_path: Path) -> str:
 class TestRun:
     def test_it_starts_a_run_with_its_parameters(self, cli: Cli, fake_api: FakeApi, applied: str) -> None:
         words = ["--params", '{"limit": 1, "x": null}', "--param", "limit=2", "--param", "name=a text", "-t", "b"]
+        words += ["--priority", "7"]
         told = cli("deployment", "run", "one", *words, "--output", "json")
         (run,) = fake_api.runs.values()
         assert told.json["id"] == run["id"]
-        assert run["body"] == {"parameters": {"limit": 2, "x": None, "name": "a text"}, "tags": ["b"]}
+        assert run["body"] == {"parameters": {"limit": 2, "x": None, "name": "a text"}, "tags": ["b"], "priority": 7}
 
     def test_later(self, cli: Cli, fake_api: FakeApi, applied: str) -> None:
         cli("deployment", "run", applied, "--at", "2026-01-31T09:00:00Z")
