@@ -23,6 +23,8 @@ from .values import json_or_text, read_parameters
 
 #: Seconds between two questions to the API while something is being watched.
 _POLL = 1.0
+#: Seconds that cancelling many runs may take, a thousand a call.
+_BULK = 120.0
 _LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 _COLUMNS = {
     "id": "ID",
@@ -56,6 +58,24 @@ class StateName(click.ParamType):  # type: ignore[type-arg]  # generic only in n
         raise click.BadParameter(f"{value!r} is no state; choose from {known}", ctx, param)
 
 
+def _filters(function: Any) -> Any:
+    """The options that say which runs are meant."""
+    for option in reversed(
+        (
+            click.option("--state", "states", type=StateName(), multiple=True, help="Type or name; may be repeated."),
+            click.option("--flow", metavar="FLOW", help="Only runs of this flow."),
+            click.option("--deployment", metavar="FLOW/NAME", help="Only runs of this deployment."),
+            click.option("--work-queue", "-q", metavar="NAME", help="Only runs of this work queue."),
+            click.option("--tag", metavar="TAG", multiple=True, help="Only runs with this tag; may be repeated."),
+            click.option("--name", metavar="TEXT", help="Only runs whose name contains this."),
+            click.option("--since", type=INSTANT, help="Only runs created after this: a time, or such as -2h."),
+            click.option("--before", type=INSTANT, help="Only runs created before this."),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 @click.group()
 def group() -> None:
     """Watch, cancel, suspend and retry flow runs; read their logs; answer what they ask.
@@ -65,38 +85,13 @@ def group() -> None:
 
 
 @group.command("ls")
-@click.option("--state", "states", type=StateName(), multiple=True, help="Type or name; may be repeated.")
-@click.option("--flow", metavar="FLOW", help="Only runs of this flow.")
-@click.option("--deployment", metavar="FLOW/NAME", help="Only runs of this deployment.")
-@click.option("--work-queue", "-q", metavar="NAME", help="Only runs of this work queue.")
-@click.option("--tag", metavar="TAG", multiple=True, help="Only runs with this tag; may be repeated.")
-@click.option("--name", metavar="TEXT", help="Only runs whose name contains this.")
-@click.option("--since", type=INSTANT, help="Only runs created after this: a time, or such as -2h.")
-@click.option("--before", type=INSTANT, help="Only runs created before this.")
+@_filters
 @limit_option
 @output_option
-def listing(
-    states: tuple[tuple[str, str], ...],
-    flow: str | None,
-    deployment: str | None,
-    work_queue: str | None,
-    tag: tuple[str, ...],
-    name: str | None,
-    since: datetime | None,
-    before: datetime | None,
-    limit: int,
-    output: str,
-) -> None:
+def listing(limit: int, output: str, **which: Any) -> None:
     """List flow runs, newest first."""
     client = Client.from_settings()
-    params: dict[str, Any] = {"work_queue": work_queue, "name": name, "tag": tag}
-    params.update(created_after=since, created_before=before, limit=min(limit, 200))
-    for argument, value in states:
-        params.setdefault(argument, []).append(value)
-    if flow:
-        params["flow_id"] = flow_id(client, flow)
-    if deployment:
-        params["deployment_id"] = deployment_id(client, deployment)
+    params = {**_which(client, **which), "limit": min(limit, 200)}
     runs = list(islice(client.pages("flow-runs", params), limit))
     emit(runs, output, columns=_COLUMNS, empty="No flow run fits.")
 
@@ -213,6 +208,30 @@ def cancel(runs: tuple[str, ...]) -> None:
     for run in runs:
         facts = client.post(f"flow-runs/{flow_run_id(client, run)}/cancel")
         note(f"{facts['name']} ({facts['id']}): {facts['state']['name']}")
+
+
+@group.command("cancel-all")
+@_filters
+@click.option("--dry-run", is_flag=True, help="Only count them.")
+@yes_option
+def cancel_all(dry_run: bool, yes: bool, **which: Any) -> None:
+    """Cancel all runs that fit what is given, which is one thing at least; those that ended are left alone."""
+    client = Client.from_settings()
+    body = {name: value for name, value in _which(client, **which).items() if value not in (None, ())}
+    if not body:
+        raise click.UsageError("say which runs, such as --state Late or --deployment FLOW/NAME")
+    found = client.post("flow-runs/cancel", {**body, "dry_run": True})["left"]
+    if dry_run or not found:
+        note(f"{found} runs would be cancelled" if found else "no run fits that has not ended")
+        return
+    confirm(f"Cancel {found} runs?", yes)
+    asked = 0
+    while True:
+        done = client.request("POST", "flow-runs/cancel", json=body, timeout=_BULK)
+        asked += done["cancelled"]
+        if not done["left"] or not done["cancelled"]:
+            break
+    note(f"{asked} runs were asked to stop")
 
 
 @group.command()
@@ -382,6 +401,29 @@ def _tell_question(facts: dict[str, Any]) -> None:
     ]
     if rows:
         emit(rows, columns={name: name.capitalize() for name in rows[0]})
+
+
+def _which(
+    client: Client,
+    states: tuple[tuple[str, str], ...],
+    flow: str | None,
+    deployment: str | None,
+    work_queue: str | None,
+    tag: tuple[str, ...],
+    name: str | None,
+    since: datetime | None,
+    before: datetime | None,
+) -> dict[str, Any]:
+    """The filter that the options stand for, as the API takes it."""
+    found: dict[str, Any] = {"work_queue": work_queue, "name": name, "tag": tag}
+    found.update(created_after=since, created_before=before)
+    for argument, value in states:
+        found.setdefault(argument, []).append(value)
+    if flow:
+        found["flow_id"] = flow_id(client, flow)
+    if deployment:
+        found["deployment_id"] = deployment_id(client, deployment)
+    return found
 
 
 def _after(lasts: str) -> datetime:

@@ -204,8 +204,10 @@ def _runs(story: Story) -> None:
     story("POST", f"flow-runs/{run}/messages", {"value": "hello"}, "flow-run.message-sent")
     story("POST", f"flow-runs/{run}/cancel", None, "flow-run.cancelled")
     story("POST", f"flow-runs/{run}/retry", None, "flow-run.scheduled")
+    story("POST", "flow-runs/cancel", {"name": "-"}, "flow-run.cancelled")
     again = story("POST", f"flow-runs/{run}/rerun", None, "flow-run.scheduled")["id"]
-    story("POST", f"flow-runs/{run}/state", {"type": "CANCELLED"}, "flow-run.cancelled")
+    waits = story("POST", "deployments/etl/daily/runs", {}, "flow-run.scheduled")["id"]
+    story("POST", f"flow-runs/{waits}/state", {"type": "CANCELLED"}, "flow-run.cancelled")
     story("DELETE", f"flow-runs/{again}", None, "flow-run.deleted")
 
 

@@ -28,6 +28,8 @@ WITHIN = {
 
 #: Most runs that the scatter shows, and that one bulk action takes.
 MANY = 200
+#: Most runs that are cancelled by their filters at once.
+BULK = 5_000
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from orchestrator.clock import now
 from orchestrator.errors import InvalidInput, OrchestratorError
 from orchestrator.server.db.session import reading, transaction
+from orchestrator.server.services.running import bulk_cancel
 from orchestrator.server.services.running import runs as service
 
 from ..access import actor, needs
@@ -26,7 +27,8 @@ def show() -> Response:
     with reading() as session:
         found = runs.listing(session, wanted, now(), request.args.get("cursor"))
         names = deployments.choices(session)
-    return page("runs", room="runs", asked=wanted, runs=found, deployments=names, within=runs.WITHIN)
+        able = bulk_cancel.count(session, wanted.filter(now()), runs.BULK) if wanted.any else 0
+    return page("runs", room="runs", asked=wanted, runs=found, deployments=names, within=runs.WITHIN, able=able)
 
 
 @blueprint.get("/runs/points")
@@ -52,6 +54,17 @@ def cancel() -> AnyResponse:
             refused += 1
     text = f"Asked {len(chosen) - refused} of {len(chosen)} runs to stop"
     return done(text if not refused else f"{text}; {refused} had ended already", url_for("web.runs.show"))
+
+
+@blueprint.post("/runs/cancel-fitting")
+@needs("editor")
+def cancel_fitting() -> AnyResponse:
+    """Cancel all runs that fit the filters of the address."""
+    wanted = _asked()
+    if not wanted.any:
+        raise InvalidInput("no filter is set: it would be all runs there are")
+    number = bulk_cancel.cancel_all(wanted.filter(now()), actor(), now(), runs.BULK)
+    return done(f"Asked {number} runs to stop", url_for("web.runs.show", **request.args.to_dict(flat=False)))
 
 
 def _asked() -> runs.Asked:

@@ -19,12 +19,14 @@ from ..schemas.agents import JobSchema
 from ..schemas.base import PageQuery
 from ..schemas.resources import EtaQuery, EtaSchema
 from ..services.mapping import eta, suspects
-from ..services.running import claims, kept_results, left_hooks, runs, waiting
+from ..services.running import bulk_cancel, claims, kept_results, left_hooks, runs, waiting
 from ..services.running.runs import RunFilter
 from .access import actor, bearer, needs, own_run_only, principal, started_runs_only
 from .etas import answer_eta
 from .resource import Resource, answer, answer_all, answer_page, no_content
 
+#: Runs that one call cancels, and up to which those that are left are counted.
+CANCELLED_AT_ONCE, COUNTED = 1_000, 10_000
 blueprint = Resource("flow-runs", "Flow runs, their states, and what can be done to them.")
 
 
@@ -35,15 +37,21 @@ blueprint = Resource("flow-runs", "Flow runs, their states, and what can be done
 def list_flow_runs(query: dict[str, Any]) -> Response:
     """List flow runs, newest first."""
     limit, cursor = query.pop("limit"), query.pop("cursor")
-    wanted = RunFilter(
-        state_types=[StateType(kind) for kind in query.pop("state_type", ())],
-        state_names=query.pop("state_name", ()),
-        tags=query.pop("tag", ()),
-        **query,
-    )
     with reading() as session:
-        found = runs.listing(session, wanted, limit, cursor)
+        found = runs.listing(session, _wanted(query), limit, cursor)
     return answer_page(found, runs.describe)
+
+
+@blueprint.route("/flow-runs/cancel", methods=["POST"])
+@needs("editor")
+@blueprint.arguments(schemas.BulkCancelSchema)
+@blueprint.response(200, schemas.BulkCancelledSchema)
+def cancel_flow_runs(body: dict[str, Any]) -> Response:
+    """Ask the flow runs that fit to stop, the oldest first; ask again while some are left."""
+    dry, wanted = body.pop("dry_run"), _wanted(body)
+    cancelled = 0 if dry else bulk_cancel.cancel_all(wanted, actor(), now(), CANCELLED_AT_ONCE)
+    with reading() as session:
+        return answer({"cancelled": cancelled, "left": bulk_cancel.count(session, wanted, COUNTED)})
 
 
 @blueprint.route("/flow-runs/<uuid:run_id>")
@@ -206,6 +214,16 @@ def delete_flow_run(run_id: uuid.UUID) -> Response:
     with transaction() as session:
         runs.delete(session, run_id, actor(), now())
     return no_content()
+
+
+def _wanted(given: dict[str, Any]) -> RunFilter:
+    """The filter of a query or a body."""
+    return RunFilter(
+        state_types=[StateType(kind) for kind in given.pop("state_type", ())],
+        state_names=given.pop("state_name", ()),
+        tags=given.pop("tag", ()),
+        **given,
+    )
 
 
 def present_state(state: FlowRunState) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate, validates_schema
 
 from ...documents.records import WAITING_CODES
 from .base import ActorSchema, Instant, Json, Mapping, PageQuery, ReferenceSchema, StateKind, Strict, page_of
@@ -86,6 +88,40 @@ class FlowRunQuery(PageQuery):
     )
     created_after = Instant()
     created_before = Instant()
+
+
+class BulkCancelSchema(Strict):
+    """Which flow runs to cancel: those that fit all that is given, which is one thing at least."""
+
+    state_type = fields.List(StateKind(), metadata={"description": "Any of these."})
+    state_name = fields.List(fields.String(), metadata={"description": "Any of these, such as `Late`."})
+    flow_id = fields.UUID()
+    deployment_id = fields.UUID()
+    work_queue = fields.String()
+    tag = fields.List(fields.String(), metadata={"description": "All of these."})
+    name = fields.String(metadata={"description": "Part of the name."})
+    parent_flow_run_id = fields.UUID()
+    backfill_id = fields.UUID()
+    created_after = Instant()
+    created_before = Instant()
+    due_before = Instant()
+    dry_run = fields.Boolean(
+        truthy={True}, falsy={False}, load_default=False, metadata={"description": "Only count them."}
+    )
+
+    @validates_schema
+    def _not_all(self, data: dict[str, Any], **_: Any) -> None:
+        if not any(value not in (None, [], "") for name, value in data.items() if name != "dry_run"):
+            raise ValidationError("Say which: with nothing given it would be all runs there are.")
+
+
+class BulkCancelledSchema(Strict):
+    """What cancelling did, or would do."""
+
+    cancelled = fields.Integer(required=True, metadata={"description": "Runs that were asked to stop."})
+    left = fields.Integer(
+        required=True, metadata={"description": "Runs that fit and were not asked yet: ask again. At most 10000."}
+    )
 
 
 class KeptResultSchema(Strict):

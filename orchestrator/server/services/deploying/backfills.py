@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,31 +9,30 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from ....clock import to_text
 from ....documents.backfills import Reprocess
 from ....documents.records import Actor
-from ....errors import InvalidInput, NotFound, ParameterError, TransitionRefused
+from ....errors import InvalidInput, NotFound, ParameterError
 from ....ids import uuid7
-from ....states import SUSPENDING, TERMINAL, StateType
+from ....states import TERMINAL, StateType
 from ....timing.slot_texts import filled
 from ... import hints
-from ...db.models import Backfill, Deployment, FlowRun, Schedule
+from ...db.models import Backfill, Deployment, Schedule
 from ...db.session import after_commit, transaction
 from .. import parameters as parameter_rules
 from ..backfill_statements import COUNTS, LAST_OF_SLOTS
 from ..paging import Page, check_limit, decode_id, page
 from ..recording.announcements import announce, resource
-from ..running import deployment_templates, runs
+from ..running import bulk_cancel, deployment_templates, runs
+from ..running.runs import RunFilter
 from ..statements import fetch, insert_runs
 from . import schedules
 
 #: Most runs of one backfill.
 MOST = 5_000
-#: Runs that one call of :func:`cancel_some` cancels: each is a change of state, with its history and its event.
-CANCELS = 200
 #: What its runs are tagged with.
 TAG = "backfill"
 _ENDED = frozenset(kind.value for kind in TERMINAL)
@@ -190,7 +188,7 @@ def listing(
 
 
 def cancel(session: Session, backfill_id: uuid.UUID, actor: Actor, now: datetime) -> None:
-    """Let no more of its runs begin; :func:`cancel_some` ends those that there are. Raises NotFound."""
+    """Let no more of its runs begin; :func:`cancel_whole` ends those that there are, too. Raises NotFound."""
     row = _found(session, backfill_id)
     session.refresh(row, with_for_update=True)
     if row.cancelled is None:
@@ -204,24 +202,7 @@ def cancel_whole(backfill_id: uuid.UUID, actor: Actor, now: datetime) -> None:
     """Cancel a backfill with all its runs that have not ended, in transactions that are short. Raises NotFound."""
     with transaction() as session:
         cancel(session, backfill_id, actor, now)
-    done = CANCELS
-    while done == CANCELS:
-        with transaction() as session:
-            done = cancel_some(session, backfill_id, actor, now)
-
-
-def cancel_some(session: Session, backfill_id: uuid.UUID, actor: Actor, now: datetime, limit: int = CANCELS) -> int:
-    """Cancel some runs of a cancelled backfill, those that wait and those that go on; returns how many."""
-    left = select(FlowRun.id).where(
-        FlowRun.backfill_id == backfill_id,
-        FlowRun.state_type.not_in(_ENDED),
-        or_(FlowRun.state_type != StateType.CANCELLING.value, FlowRun.state_name == SUSPENDING),
-    )
-    ids = session.scalars(left.order_by(FlowRun.id).limit(limit)).all()
-    for run_id in ids:
-        with contextlib.suppress(TransitionRefused):  # it has just ended
-            runs.cancel(session, run_id, actor, now)
-    return len(ids)
+    bulk_cancel.cancel_all(RunFilter(backfill_id=backfill_id), actor, now, MOST)
 
 
 def _schedule(deployment: Deployment, slug: str | None) -> Schedule:

@@ -208,7 +208,7 @@ def listing(
     session: Session, wanted: RunFilter | None = None, limit: int = 50, cursor: str | None = None
 ) -> Page[RunRow]:
     """A page of flow runs, newest first."""
-    query = _narrow(select_rows(), wanted or RunFilter())
+    query = narrowed(select_rows(), wanted or RunFilter())
     if cursor:
         query = query.where(FlowRun.id < decode_id(cursor))
     found = session.execute(query.order_by(FlowRun.id.desc()).limit(check_limit(limit) + 1)).all()
@@ -424,7 +424,8 @@ def forget_schedule(session: Session, schedule_id: uuid.UUID, limit: int = FORGO
     return len(ids)
 
 
-def _narrow(query: Any, wanted: RunFilter) -> Any:
+def narrowed(query: Any, wanted: RunFilter) -> Any:
+    """A query for flow runs with the conditions of a filter."""
     if wanted.state_types:
         query = query.where(FlowRun.state_type.in_([kind.value for kind in wanted.state_types]))
     if wanted.state_names:
@@ -436,7 +437,8 @@ def _narrow(query: Any, wanted: RunFilter) -> Any:
     if wanted.deployment_id is not None:
         query = query.where(FlowRun.deployment_id == wanted.deployment_id)
     if wanted.work_queue is not None:
-        query = query.where(WorkQueue.name == wanted.work_queue)
+        named = select(WorkQueue.id).where(WorkQueue.name == wanted.work_queue)
+        query = query.where(FlowRun.work_queue_id == named.scalar_subquery())
     if wanted.tags:
         query = query.where(FlowRun.tags.contains(list(wanted.tags)))
     if wanted.name:
