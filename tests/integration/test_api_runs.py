@@ -59,7 +59,8 @@ def test_the_life_of_a_run(editor: FlaskClient, agent: FlaskClient) -> None:
     assert (str(job.id), job.attempt, job.flow, job.work_queue) == (run["id"], 1, "f", "default")
     assert claim(agent, agent_id).status_code == 204
     held = {"running": [{"run_id": run["id"], "attempt": 1}]}
-    assert agent.post(f"/api/v1/agents/{agent_id}/heartbeat", json=held).json == {"cancel": [], "lost": []}
+    nothing = {"cancel": [], "lost": [], "waiting": False, "unhealthy": ""}
+    assert agent.post(f"/api/v1/agents/{agent_id}/heartbeat", json=held).json == nothing
     address = f"/api/v1/flow-runs/{run['id']}"
     moved = agent.post(f"{address}/state", json={"type": "RUNNING", "attempt": 1})
     assert (moved.status_code, moved.json["state"]["type"]) == (200, "RUNNING")
