@@ -105,8 +105,9 @@ def build(target: str, name: str, file: Path | None, apply_now: bool, skip_uploa
 
 @group.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Also when schedules or triggers do not fit a new signature; stops them.")
 @output_option
-def apply(files: tuple[Path, ...], output: str) -> None:
+def apply(files: tuple[Path, ...], force: bool, output: str) -> None:
     """Create or update the deployments of files; all files are checked before any is applied."""
     documents = [document for file in files for document in deployments.read(file)]
     seen: dict[str, str] = {}
@@ -115,7 +116,7 @@ def apply(files: tuple[Path, ...], output: str) -> None:
             raise InvalidInput(f"{document.source}: {document.address} stands in {seen[document.address]}, too")
         seen[document.address] = document.source
     as_json = output == "json"
-    applied = _apply(Client.from_settings(), documents, quiet=as_json)
+    applied = _apply(Client.from_settings(), documents, quiet=as_json, force=force)
     if as_json:
         emit(applied, output)
 
@@ -355,10 +356,10 @@ def _progress(title: str) -> Iterator[Progress]:
         yield lambda done, total, _path: bar.update(task, completed=done, total=total)
 
 
-def _apply(client: Client, documents: list[Document], quiet: bool = False) -> list[dict[str, Any]]:
+def _apply(client: Client, documents: list[Document], quiet: bool = False, force: bool = False) -> list[dict[str, Any]]:
     answers = []
     for document in documents:
-        answer = client.post("deployments", document.body())
+        answer = client.request("POST", "deployments", document.body(), {"force": "true"} if force else None)
         answers.append(answer)
         changes = [str(change) for change in answer["changes"]]
         what = "created" if answer["created"] else "updated" if changes else "unchanged"

@@ -78,14 +78,15 @@ def get_document(query: dict[str, Any], **ref: str) -> Response:
 
 @blueprint.route("/deployments", methods=["POST"])
 @needs("editor")
+@blueprint.arguments(schemas.ApplyQuery, location="query")
 @blueprint.arguments(schemas.DeploymentInputSchema)
 @blueprint.response(200, schemas.AppliedSchema)
 @blueprint.alt_response(201, schema=schemas.AppliedSchema, success=True)
-def apply_deployment(body: dict[str, Any]) -> Response:
+def apply_deployment(query: dict[str, Any], body: dict[str, Any]) -> Response:
     """Create a deployment (201), or make the present one of that flow and name like this (200)."""
     at = now()
     with transaction() as session:
-        applied = deployments.apply(session, body, actor(), at)
+        applied = deployments.apply(session, body, actor(), at, force=query["force"])
         shown = _shown(session, applied.deployment, at)
     outcome = {"deployment": shown, "created": applied.created, "changes": applied.changes}
     return answer(outcome, 201 if applied.created else 200)

@@ -225,6 +225,18 @@ class AppliedSchema(Strict):
     )
 
 
+class ApplyQuery(Strict):
+    """How a document is applied."""
+
+    force = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": "Although schedules, triggers or saved forms have parameters that a new signature does not"
+            " take; such schedules are stopped."
+        },
+    )
+
+
 class DeploymentQuery(PageQuery):
     """Which deployments to list."""
 

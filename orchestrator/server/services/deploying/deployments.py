@@ -25,7 +25,7 @@ from ..paging import Page, check_limit, decode, page
 from ..reacting import desk_triggers, triggers
 from ..recording.announcements import announce, resource
 from ..running import deployment_templates, runs, work_queues
-from . import deployment_blocks, deployment_notifications, flows, schedules
+from . import deployment_blocks, deployment_notifications, flows, outdated, schedules
 from .overrides import check_overrides
 
 #: Runs that one call of :func:`forget_runs` takes from a deployment.
@@ -58,16 +58,21 @@ class DeploymentFilter:
     work_queue: str | None = None
 
 
-def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: datetime) -> Applied:
+def apply(
+    session: Session, document: Mapping[str, Any], actor: Actor, now: datetime, *, force: bool = False
+) -> Applied:
     """Create the deployment that ``document`` describes, or make the present one like it.
 
     A key that is left out means its default, save ``schedules``, ``triggers`` and ``expectations``: they stay then, and
     ``[]`` removes them.
 
+    Args:
+        force: Apply it although schedules that stay, triggers or saved forms have parameters that its signature does
+            not take: such schedules are stopped, all are told as changes.
+
     Raises:
-        InvalidInput: A block is unknown, parameters (also those of schedules that stay) do not fit the parameter
-            schema, a schedule cannot be understood or names no calendar; ``errors`` name the field. Nothing is changed
-            then.
+        InvalidInput: A block is unknown, parameters do not fit the parameter schema, a schedule cannot be understood or
+            names no calendar; ``errors`` name the field. Nothing is changed then.
     """
     flow_name, name = document["flow"], document["name"]
     if flow_name == FLOW_NAME:
@@ -86,7 +91,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
     wanted = schedules.read(document["schedules"]) if document.get("schedules") is not None else None
     if wanted is not None and len(wanted) > schedules.MOST:
         raise InvalidInput(f"{len(wanted)} schedules: at most {schedules.MOST}", {"schedules": ["Too many."]})
-    _check_parameters(values, wanted, present)
+    _check_parameters(values, wanted or ())
     schedules.check_calendars(session, wanted or ())
     if present is None:
         made = Deployment(id=uuid7(now), flow_id=flow.id, name=name, created=now, updated=now, **values)
@@ -105,6 +110,7 @@ def apply(session: Session, document: Mapping[str, Any], actor: Actor, now: date
     lines += triggers.replace_owned(session, present, document.get("triggers"), actor, now)
     lines += expectations.replace_owned(session, present, document.get("expectations"), actor, now)
     lines += deployment_resources.replace(session, present, declared, now)
+    lines += _outdated(session, present, values["parameter_schema"], wanted is None, force, now)
     return _update(session, present, values, wanted, lines, actor, now)
 
 
@@ -327,13 +333,24 @@ def _choose_blocks(
     return lines
 
 
-def _check_parameters(
-    values: Mapping[str, Any], wanted: Sequence[schedules.Wanted] | None, present: Deployment | None
-) -> None:
+def _check_parameters(values: Mapping[str, Any], wanted: Sequence[schedules.Wanted]) -> None:
     _refuse(parameter_problems(values["parameter_schema"], values["parameters"]), "parameters")
-    if wanted is None:
-        wanted = [schedules.wanted_of(item) for item in present.schedules] if present is not None else []
     schedules.check_parameters(values["parameter_schema"], wanted)
+
+
+def _outdated(
+    session: Session, present: Deployment, schema: Mapping[str, Any], schedules_stay: bool, force: bool, now: datetime
+) -> list[str]:
+    """Refuse a signature that others do not fit; or stop those that start by themselves, and tell of all."""
+    if schema == present.parameter_schema:
+        return []
+    found = outdated.find(session, present, schema, with_schedules=schedules_stay)
+    if not force:
+        outdated.refuse(found)
+    for item in found:
+        if item.schedule is not None:
+            schedules.stop(session, item.schedule, item.text, now)
+    return [item.text for item in found]
 
 
 def _refuse(found: Mapping[str, list[str]], field: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from . import calendar_days
 
 #: Most schedules of a deployment.
 MOST = 100
-#: How the note begins of a schedule that a failed run stopped; it goes when the schedule is started again.
+#: How the note begins of a schedule that the server stopped; it goes when the schedule is started again.
 STOPPED = "Stopped: "
 _OWN = ("slug", "active", "parameters")
 
@@ -142,6 +143,13 @@ def change(
         after = document_of(row)
         _announce(session, "updated", row, deployment, actor, now, changes=changes, before=before, after=after)
     return row
+
+
+def stop(session: Session, row: Schedule, why: str, now: datetime) -> None:
+    """Let a schedule make no more runs, and note why; those it made ahead are deleted."""
+    present = wanted_of(row)
+    noted = dataclasses.replace(present.plan, note=f"{STOPPED}{why}"[: plans.NOTE_MAX])
+    _become(session, row, dataclasses.replace(present, plan=noted, active=False), now)
 
 
 def delete(session: Session, schedule_id: uuid.UUID, actor: Actor, now: datetime) -> None:
