@@ -64,7 +64,7 @@ def cancel_fitting() -> AnyResponse:
     if not wanted.any:
         raise InvalidInput("no filter is set: it would be all runs there are")
     number = bulk_cancel.cancel_all(wanted.filter(now()), actor(), now(), runs.BULK)
-    return done(f"Asked {number} runs to stop", url_for("web.runs.show", **request.args.to_dict(flat=False)))
+    return done(f"Asked {number} runs to stop", f"{url_for('web.runs.show')}?{request.query_string.decode()}")
 
 
 def _asked() -> runs.Asked:
