@@ -246,6 +246,13 @@ def test_reports_of_an_old_attempt_change_nothing() -> None:
     outcome = report(flow_state(run_id, "COMPLETED"), task(uuid7(), run_id, "RUNNING"))
     assert sorted(codes(outcome)) == [(1, "stale-attempt"), (2, "stale-attempt")]
     assert count(TaskRun) == 0
+    with db.reading() as session:
+        run = runs.get(session, run_id)
+        assert (run.state_type, run.attempt) == ("PENDING", 2)
+        [told] = session.scalars(select(Event).where(Event.event == "flow-run.report-refused"))
+        assert told.resource_id == f"orchestrator.flow-run.{run_id}"
+        assert told.payload["reported"] == {"attempt": 1, "state": "COMPLETED"}
+        assert (told.payload["attempt"], told.payload["code"]) == (2, "stale-attempt")
 
 
 def test_an_end_by_report_gives_the_lease_back() -> None:

@@ -64,6 +64,16 @@ FAMILY = Family(
         action(
             "message-sent", "Somebody sent it a message; what runs send is not told.", after="`key_prefix`, `value`"
         ),
+        EventFacts(
+            "report-refused",
+            "A process reported that it ended, and was not believed: as a rule one that had been given up.",
+            payload={
+                "attempt": "the present attempt",
+                "reported": "what was said: `{attempt, state}`",
+                "code": "of the rule that refused it",
+                "message": "why",
+            },
+        ),
         action("deleted", "It was deleted, with its tasks, history and artifacts.", before="its name, flow and state"),
     ),
 )

@@ -33,6 +33,7 @@ from ...schemas.reports import (
 from ..internal import FLOW_ID
 from ..recording import events
 from ..statements import BY_HAND, TERMINAL_TYPES, copy_rows, execute, fetch, held, insert_runs
+from . import refused_ends
 from .task_states import ENDED_WITH_RUN, TaskState, write_history
 from .transitions import apply, end_with
 
@@ -239,6 +240,7 @@ class Writer:
                     execute(self._session, _CALL, {"id": item.id, "key": item.call_key})
             except TransitionRefused as refused:
                 self._refuse(item, Refusal(refused.code, str(refused)))
+                refused_ends.tell(self._session, item.id, item.attempt, item.state.type, refused, self._now)
             except NotFound as missing:
                 self._refuse(item, Refusal("unknown-run", str(missing)))
 
