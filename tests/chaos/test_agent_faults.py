@@ -5,30 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from sqlalchemy import delete
 
 from orchestrator.server.db.models import Agent
 from orchestrator.server.db.session import transaction
-from tests.agents import System, gone, read_pids, system
+from tests.agents import System, gone, read_pids
 from tests.polling import until
-
-
-@pytest.fixture
-def served(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[System]:
-    with system(
-        tmp_path,
-        database_url,
-        redis_url,
-        ORCHESTRATOR_STOP_GRACE="2s",
-        ORCHESTRATOR_HEARTBEAT="1s",
-        ORCHESTRATOR_LEASE="3s",
-        ORCHESTRATOR_SWEEP="1s",
-    ) as found:
-        yield found
 
 
 def test_a_hundred_runs_survive_an_emptied_redis(served: System, tmp_path: Path) -> None:

@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from orchestrator.clock import now, to_text
 from orchestrator.server.db.session import transaction
 from orchestrator.server.services.identity import keys
-from tests.agents import System, gone, read_pids, system
+from tests.agents import System, gone, read_pids
 from tests.gateways import gateway
 from tests.polling import until
 
 LEASE = timedelta(seconds=3)
-
-
-@pytest.fixture
-def served(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[System]:
-    with system(
-        tmp_path,
-        database_url,
-        redis_url,
-        ORCHESTRATOR_STOP_GRACE="2s",
-        ORCHESTRATOR_HEARTBEAT="1s",
-        ORCHESTRATOR_LEASE="3s",
-        ORCHESTRATOR_SWEEP="1s",
-    ) as found:
-        yield found
 
 
 def one(served: System) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from orchestrator.ids import uuid7
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event, FlowRun, FlowRunState, Schedule, TaskRun
 from orchestrator.server.services.running import claims, runs
-from orchestrator.server.services.running.runs import RunFilter
+from orchestrator.server.services.running.run_filters import RunFilter
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 

@@ -19,7 +19,8 @@ from orchestrator.server.services.deploying import backfills, deployments
 from orchestrator.server.services.deploying.backfills import BackfillRow, Planned, Wanted
 from orchestrator.server.services.paging import Page
 from orchestrator.server.services.running import runs
-from orchestrator.server.services.running.runs import RunFilter, RunRow
+from orchestrator.server.services.running.run_filters import RunFilter
+from orchestrator.server.services.running.runs import RunRow
 from orchestrator.states import TERMINAL
 
 #: Slots that the form shows, and backfills that the page of a deployment does.

@@ -24,7 +24,8 @@ from orchestrator.server.services.paging import Page
 from orchestrator.server.services.running import deployment_templates, run_briefs, runs
 from orchestrator.server.services.running.deployment_templates import Use
 from orchestrator.server.services.running.run_briefs import RunBrief
-from orchestrator.server.services.running.runs import RunFilter, RunRow
+from orchestrator.server.services.running.run_filters import RunFilter
+from orchestrator.server.services.running.runs import RunRow
 
 from . import backfills
 

@@ -35,7 +35,8 @@ from orchestrator.server.services.running import artifacts, logs, questions, run
 from orchestrator.server.services.running.artifacts import ArtifactFilter
 from orchestrator.server.services.running.logs import LogFilter
 from orchestrator.server.services.running.run_details import RunContext
-from orchestrator.server.services.running.runs import RunFilter, RunRow
+from orchestrator.server.services.running.run_filters import RunFilter
+from orchestrator.server.services.running.runs import RunRow
 from orchestrator.states import SUSPENDED, SUSPENDING, TERMINAL, UNSUCCESSFUL, StateType, is_held
 
 #: Tabs of the page: key and title.

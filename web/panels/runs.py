@@ -14,7 +14,8 @@ from orchestrator.clock import from_text
 from orchestrator.errors import InvalidInput
 from orchestrator.server.services.paging import Page
 from orchestrator.server.services.running import runs
-from orchestrator.server.services.running.runs import RunFilter, RunRow
+from orchestrator.server.services.running.run_filters import RunFilter
+from orchestrator.server.services.running.runs import RunRow
 from orchestrator.states import DISPLAY_NAMES, NAMED, SUSPENDING, StateType
 
 #: Ranges offered for "created in the last ...".

@@ -19,7 +19,7 @@ from ..db.models import Deployment
 from ..db.session import reading, transaction
 from ..schemas import deployments as schemas
 from ..schemas.flow_runs import FlowRunSchema
-from ..services.deploying import deployment_documents, deployment_notifications, deployments
+from ..services.deploying import deployment_changes, deployment_documents, deployment_notifications, deployments
 from ..services.deploying.deployments import DeploymentFilter
 from ..services.mapping import deployment_resources
 from ..services.running import runs
@@ -49,7 +49,7 @@ def list_deployments(query: dict[str, Any]) -> Response:
     limit, cursor, at = query.pop("limit"), query.pop("cursor"), now()
     with reading() as session:
         found = deployments.listing(session, DeploymentFilter(**query), limit, cursor)
-        labels = deployments.block_labels(session, found.items)
+        labels = deployment_changes.block_labels(session, found.items)
         items = [present(session, item, labels, at) for item in found.items]
     return answer({"items": items, "next": found.next})
 
@@ -193,7 +193,7 @@ def present(session: Session, deployment: Deployment, labels: Mapping[uuid.UUID,
 
 
 def _shown(session: Session, deployment: Deployment, at: datetime) -> dict[str, Any]:
-    return present(session, deployment, deployments.block_labels(session, [deployment]), at)
+    return present(session, deployment, deployment_changes.block_labels(session, [deployment]), at)
 
 
 def _new_run(run_id: uuid.UUID, deployment: Deployment, body: Mapping[str, Any], at: datetime) -> records.FlowRun:

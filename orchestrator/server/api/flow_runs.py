@@ -20,7 +20,7 @@ from ..schemas.base import PageQuery
 from ..schemas.resources import EtaQuery, EtaSchema
 from ..services.mapping import eta, suspects
 from ..services.running import bulk_cancel, claims, kept_results, left_hooks, runs, waiting
-from ..services.running.runs import RunFilter
+from ..services.running.run_filters import RunFilter
 from .access import actor, bearer, needs, own_run_only, principal, started_runs_only
 from .etas import answer_eta
 from .resource import Resource, answer, answer_all, answer_page, no_content

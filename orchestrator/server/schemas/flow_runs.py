@@ -71,8 +71,8 @@ class FlowRunSchema(Strict):
     )
 
 
-class FlowRunQuery(PageQuery):
-    """Which flow runs to list; newest first."""
+class RunFields(Strict):
+    """Which flow runs are meant: those that fit all that is given."""
 
     state_type = fields.List(StateKind(), metadata={"description": "Any of these; give it several times."})
     state_name = fields.List(fields.String(), metadata={"description": "Any of these, such as `Late`."})
@@ -83,27 +83,21 @@ class FlowRunQuery(PageQuery):
     name = fields.String(metadata={"description": "Part of the name."})
     parent_flow_run_id = fields.UUID()
     backfill_id = fields.UUID()
+    created_after = Instant()
+    created_before = Instant()
+
+
+class FlowRunQuery(RunFields, PageQuery):
+    """Which flow runs to list; newest first."""
+
     internal = fields.Boolean(
         load_default=False, metadata={"description": "Errands, too; asking for their flow gives them as well."}
     )
-    created_after = Instant()
-    created_before = Instant()
 
 
-class BulkCancelSchema(Strict):
-    """Which flow runs to cancel: those that fit all that is given, which is one thing at least."""
+class BulkCancelSchema(RunFields):
+    """Which flow runs to cancel; one thing at least is given."""
 
-    state_type = fields.List(StateKind(), metadata={"description": "Any of these."})
-    state_name = fields.List(fields.String(), metadata={"description": "Any of these, such as `Late`."})
-    flow_id = fields.UUID()
-    deployment_id = fields.UUID()
-    work_queue = fields.String()
-    tag = fields.List(fields.String(), metadata={"description": "All of these."})
-    name = fields.String(metadata={"description": "Part of the name."})
-    parent_flow_run_id = fields.UUID()
-    backfill_id = fields.UUID()
-    created_after = Instant()
-    created_before = Instant()
     due_before = Instant()
     dry_run = fields.Boolean(
         truthy={True}, falsy={False}, load_default=False, metadata={"description": "Only count them."}

@@ -27,7 +27,7 @@ from ..backfill_statements import COUNTS, LAST_OF_SLOTS
 from ..paging import Page, check_limit, decode_id, page
 from ..recording.announcements import announce, resource
 from ..running import bulk_cancel, deployment_templates, runs
-from ..running.runs import RunFilter
+from ..running.run_filters import RunFilter
 from ..statements import fetch, insert_runs
 from . import schedules
 

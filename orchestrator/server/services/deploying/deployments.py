@@ -16,7 +16,7 @@ from ....documents.records import Actor
 from ....errors import Conflict, InvalidInput, NotFound
 from ....ids import uuid7
 from ....states import WAITING
-from ...db.models import Block, BlockType, Deployment, Flow, FlowRun, Schedule, WorkQueue
+from ...db.models import Deployment, Flow, FlowRun, Schedule, WorkQueue
 from ..expecting import expectations
 from ..internal import FLOW_ID, FLOW_NAME
 from ..json_schemas import check_schema, parameter_problems
@@ -25,7 +25,7 @@ from ..paging import Page, check_limit, decode, page
 from ..reacting import desk_triggers, triggers
 from ..recording.announcements import announce, resource
 from ..running import deployment_templates, runs, work_queues
-from . import deployment_blocks, deployment_notifications, flows, outdated, schedules
+from . import deployment_blocks, deployment_changes, deployment_notifications, flows, outdated, schedules
 from .overrides import check_overrides
 
 #: Runs that one call of :func:`forget_runs` takes from a deployment.
@@ -104,7 +104,7 @@ def apply(
         deployment_resources.replace(session, made, declared, now)
         deployment_templates.note(session, made)
         times = [f"{item.slug}: {schedules.describe(item.plan.rule)}" for item in wanted or ()]
-        _announce(session, "created", made, actor, now, after=_shown(session, made), schedules=times)
+        _announce(session, "created", made, actor, now, after=deployment_changes.shown(session, made), schedules=times)
         return Applied(made, True, ["created"])
     lines += deployment_notifications.replace(session, present, told, actor, now)
     lines += triggers.replace_owned(session, present, document.get("triggers"), actor, now)
@@ -169,7 +169,7 @@ def change(
         new["work_queue_id"] = work_queues.ensure(session, new.pop("work_queue"), now, actor).id
     if "labels" in new:
         new["labels"] = sorted(set(new["labels"]))
-    before = _shown(session, deployment)
+    before = deployment_changes.shown(session, deployment)
     lines, after = _set(session, deployment, new, before, now)
     if "parameters" in new:
         deployment_templates.note(session, deployment)
@@ -200,7 +200,7 @@ def delete(session: Session, ref: str | uuid.UUID, actor: Actor, now: datetime) 
     # From here on no run of it can be made; those that are being made are waited for.
     session.execute(select(Deployment.id).where(Deployment.id == deployment.id).with_for_update())
     cancel_waiting(session, deployment.id, actor, now, None)
-    (about, related), before = _labels(deployment), _shown(session, deployment)
+    (about, related), before = _labels(deployment), deployment_changes.shown(session, deployment)
     desk_triggers.delete_of_deployment(session, deployment.id, actor, now)
     session.execute(sql_delete(Schedule).where(Schedule.deployment_id == deployment.id))
     session.execute(sql_delete(Deployment).where(Deployment.id == deployment.id))
@@ -244,16 +244,6 @@ def full_names(session: Session, limit: int = 200) -> list[tuple[uuid.UUID, str]
         .limit(limit)
     )
     return [(key, f"{flow}/{name}") for key, flow, name in session.execute(query)]
-
-
-def block_labels(session: Session, deployments: Sequence[Deployment]) -> dict[uuid.UUID, str]:
-    """``type/name`` of every block that the deployments refer to, by its id."""
-    known = set().union(*(deployment_blocks.of(item) for item in deployments))
-    if not known:
-        return {}
-    query = select(Block.id, BlockType.slug, Block.name).join(BlockType, BlockType.id == Block.block_type_id)
-    found = session.execute(query.where(Block.id.in_(known)))
-    return {identifier: f"{slug}/{name or identifier}" for identifier, slug, name in found}
 
 
 def _find(session: Session, ref: str | uuid.UUID, query: Select[Any]) -> Deployment:
@@ -369,7 +359,7 @@ def _update(
     actor: Actor,
     now: datetime,
 ) -> Applied:
-    before, used = _shown(session, deployment), deployment_blocks.of(deployment)
+    before, used = deployment_changes.shown(session, deployment), deployment_blocks.of(deployment)
     own, after = _set(session, deployment, values, before, now)
     lines = own + lines
     deployment_blocks.drop(session, used - deployment_blocks.of(deployment), actor, now)
@@ -399,57 +389,8 @@ def _set(
     session.refresh(deployment)
     if changed & {"parameters", "tags", "work_queue_id", "paused"}:
         schedules.drop_ahead(session, [item.id for item in deployment.schedules], now)
-    after = _shown(session, deployment)
-    return _differences(before, after), after
-
-
-def _shown(session: Session, deployment: Deployment) -> dict[str, Any]:
-    labels = block_labels(session, [deployment])
-    storage, infrastructure = deployment.storage_block_id, deployment.infrastructure_block_id
-    results = deployment.results_block_id
-    shown: dict[str, Any] = {
-        "description": deployment.description,
-        "version": deployment.version,
-        "tags": ", ".join(deployment.tags),
-        "entrypoint": deployment.entrypoint,
-        "storage": labels[storage] if storage else "",
-        "path": deployment.storage_path,
-        "snapshot": (deployment.snapshot or "")[:12],
-        "infrastructure": labels[infrastructure] if infrastructure else "process",
-        "results": labels[results] if results else "",
-        "path of results": deployment.results_path,
-        "work queue": deployment.work_queue.name,
-        "crash retries": deployment.crash_retries,
-        "concurrency limit": "" if deployment.concurrency_limit is None else deployment.concurrency_limit,
-        "collision": deployment.collision,
-        "required labels": ", ".join(deployment.labels),
-        "parameter schema": deployment.parameter_schema,
-        "paused": deployment.paused,
-        "not ready": deployment.not_ready or "",
-    }
-    shown.update({f"parameter {name}": value for name, value in deployment.parameters.items()})
-    overrides = deployment.infrastructure_overrides.items()
-    shown.update({f"infrastructure override {name}": value for name, value in overrides})
-    return shown
-
-
-def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for name in dict.fromkeys([*before, *after]):
-        old, new = before.get(name), after.get(name)
-        if old == new and (name in before) == (name in after):
-            continue
-        if name == "parameter schema":
-            lines.append("parameter schema: changed")
-        elif name == "paused":
-            lines.append("paused" if new else "resumed")
-        else:
-            lines.append(f"{name}: {_text(name, old, before)} -> {_text(name, new, after)}")
-    return lines
-
-
-def _text(name: str, value: Any, where: Mapping[str, Any]) -> str:
-    return "(none)" if name not in where or value == "" else str(value)
+    after = deployment_changes.shown(session, deployment)
+    return deployment_changes.differences(before, after), after
 
 
 def _labels(deployment: Deployment) -> tuple[dict[str, str], list[dict[str, str]]]:

@@ -15,7 +15,7 @@ from ....states import SUSPENDING, TERMINAL, StateType
 from ...db.models import FlowRun
 from ...db.session import transaction
 from . import runs
-from .runs import RunFilter
+from .run_filters import RunFilter, narrowed
 
 #: Runs that one call of :func:`cancel_some` cancels: each is a change of state, with its history and its event.
 BATCH = 200
@@ -48,7 +48,7 @@ def cancel_all(wanted: RunFilter, actor: Actor, now: datetime, most: int) -> int
 
 def _fitting(wanted: RunFilter) -> Any:
     """Runs that go on or wait, and have not been asked already."""
-    return runs.narrowed(select(FlowRun.id), wanted).where(
+    return narrowed(select(FlowRun.id), wanted).where(
         FlowRun.state_type.not_in([kind.value for kind in TERMINAL]),
         or_(FlowRun.state_type != StateType.CANCELLING.value, FlowRun.state_name == SUSPENDING),
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from sqlalchemy import delete as delete_from
@@ -17,18 +17,18 @@ from ....clock import to_text
 from ....documents import records
 from ....documents.records import Actor, State
 from ....errors import Conflict, InvalidInput, NotFound, TransitionRefused
-from ....ids import uuid7, uuid7_floor
+from ....ids import uuid7
 from ....states import SUSPENDED, SUSPENDING, StateType, is_held
 from ... import hints, waiters
 from ...config import current
 from ...db.models import Deployment, Flow, FlowRun, FlowRunState, WorkQueue
 from ...db.session import after_commit
 from .. import parameters as parameter_rules
-from ..internal import FLOW_ID
 from ..paging import Page, check_limit, decode_id, page
 from ..recording.announcements import announce, resource
 from ..statements import insert_runs
 from . import deployment_templates, questions
+from .run_filters import RunFilter, narrowed
 from .transitions import apply, locked
 
 if TYPE_CHECKING:
@@ -38,33 +38,6 @@ S = StateType
 
 #: Runs that one call of :func:`forget_schedule` takes from a schedule.
 FORGOTTEN = 2_000
-#: ``created`` and the time that an id carries may differ by this much: ids of runs started by hand are made there.
-_CLOCKS_DIFFER = timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class RunFilter:
-    """Which flow runs a list shows; what is empty or None does not restrict."""
-
-    state_types: Sequence[StateType] = field(default_factory=tuple)
-    state_names: Sequence[str] = field(default_factory=tuple)
-    flow_id: uuid.UUID | None = None
-    deployment_id: uuid.UUID | None = None
-    #: Name of a queue.
-    work_queue: str | None = None
-    #: Runs that carry all of them.
-    tags: Sequence[str] = field(default_factory=tuple)
-    #: Text that the run's name holds, whatever its case.
-    name: str | None = None
-    parent_flow_run_id: uuid.UUID | None = None
-    backfill_id: uuid.UUID | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-    due_before: datetime | None = None
-    #: Runs that a schedule made.
-    scheduled_only: bool = False
-    #: Errands, too, which are left out unless their flow or deployment is asked for.
-    internal: bool = False
 
 
 @dataclass(frozen=True)
@@ -422,46 +395,6 @@ def forget_schedule(session: Session, schedule_id: uuid.UUID, limit: int = FORGO
     ids = session.scalars(ended.limit(limit).with_for_update(skip_locked=True)).all()
     session.execute(update(FlowRun).where(FlowRun.id.in_(ids)).values(schedule_id=None))
     return len(ids)
-
-
-def narrowed(query: Any, wanted: RunFilter) -> Any:
-    """A query for flow runs with the conditions of a filter."""
-    if wanted.state_types:
-        query = query.where(FlowRun.state_type.in_([kind.value for kind in wanted.state_types]))
-    if wanted.state_names:
-        query = query.where(FlowRun.state_name.in_(list(wanted.state_names)))
-    if wanted.flow_id is not None:
-        query = query.where(FlowRun.flow_id == wanted.flow_id)
-    elif not wanted.internal and wanted.deployment_id is None:
-        query = query.where(FlowRun.flow_id != FLOW_ID)
-    if wanted.deployment_id is not None:
-        query = query.where(FlowRun.deployment_id == wanted.deployment_id)
-    if wanted.work_queue is not None:
-        named = select(WorkQueue.id).where(WorkQueue.name == wanted.work_queue)
-        query = query.where(FlowRun.work_queue_id == named.scalar_subquery())
-    if wanted.tags:
-        query = query.where(FlowRun.tags.contains(list(wanted.tags)))
-    if wanted.name:
-        query = query.where(FlowRun.name.icontains(wanted.name, autoescape=True))
-    if wanted.parent_flow_run_id is not None:
-        query = query.where(FlowRun.parent_flow_run_id == wanted.parent_flow_run_id)
-    if wanted.backfill_id is not None:
-        query = query.where(FlowRun.backfill_id == wanted.backfill_id)
-    if wanted.scheduled_only:
-        query = query.where(FlowRun.slot.is_not(None))
-    return _within(query, wanted)
-
-
-def _within(query: Any, wanted: RunFilter) -> Any:
-    if wanted.created_after is not None:
-        query = query.where(FlowRun.created >= wanted.created_after)
-        query = query.where(FlowRun.id >= uuid7_floor(wanted.created_after - _CLOCKS_DIFFER))
-    if wanted.created_before is not None:
-        query = query.where(FlowRun.created < wanted.created_before)
-        query = query.where(FlowRun.id < uuid7_floor(wanted.created_before + _CLOCKS_DIFFER))
-    if wanted.due_before is not None:
-        query = query.where(FlowRun.due < wanted.due_before)
-    return query
 
 
 def _existing(session: Session, row: Mapping[str, Any]) -> uuid.UUID:
