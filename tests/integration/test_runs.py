@@ -18,7 +18,7 @@ from orchestrator.ids import uuid7
 from orchestrator.server.db import session as db
 from orchestrator.server.db.models import Event, FlowRun, FlowRunState, Schedule, TaskRun
 from orchestrator.server.services.running import claims, runs
-from orchestrator.server.services.running.run_filters import RunFilter
+from orchestrator.server.services.running.run_filters import RunFilter, narrowed
 from orchestrator.states import StateType
 from tests.server_rows import ANN, add_agent, add_deployment, add_run, token
 
@@ -343,7 +343,7 @@ def test_lists_are_served_by_an_index(wanted: dict[str, Any]) -> None:
     plans: list[Sequence[str]] = []
     with db.transaction() as session:
         session.execute(text("SET LOCAL enable_seqscan = off"))
-        query = runs._narrow(runs.select_rows(), RunFilter(**wanted)).order_by(FlowRun.id.desc()).limit(51)
+        query = narrowed(runs.select_rows(), RunFilter(**wanted)).order_by(FlowRun.id.desc()).limit(51)
         compiled = query.compile(session.connection(), compile_kwargs={"literal_binds": True})
         plans.append(session.connection().exec_driver_sql(f"EXPLAIN {compiled}".replace("%", "%%")).scalars().all())
     assert not [line for line in plans[0] if "Seq Scan on flow_run" in line], plans[0]
