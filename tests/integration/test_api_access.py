@@ -50,6 +50,8 @@ def test_no_route_opens_without_a_key(app: Flask, client_as: ClientAs) -> None:
 #: Questions that are too long for an address.
 READ_BY_POST = {
     "schedules/preview",
+    "deployments/ID/backfills/preview",
+    "deployments/ID/ID/backfills/preview",
     "expectations/check",
     "holds/preview",
     "triggers/check",
