@@ -197,6 +197,20 @@ def test_the_schedule_does_not_notice(deployment: uuid.UUID) -> None:
     assert {run.state_name for run in of(made)} == {"Scheduled"}
 
 
+@pytest.mark.parametrize("filled", [False, True])
+def test_what_a_backfill_ran_is_not_caught_up(filled: bool) -> None:
+    at = now()
+    with db.transaction() as session:
+        made = add_deployment(session)
+        schedules.create(session, made, {"cron": "0 * * * *", "catch_up": "all"}, ANN, at - DAY)
+        if filled:
+            backfills.create(session, made, Wanted(at - timedelta(hours=5)), ANN, at)
+    loops.run("schedule", at)
+    with db.reading() as session:
+        passed = FlowRun.schedule_id.is_not(None), FlowRun.slot <= at
+        assert len(session.scalars(select(FlowRun.id).where(*passed)).all()) == (19 if filled else 24)
+
+
 def test_slots_are_those_of_the_time_zone() -> None:
     with db.transaction() as session:
         made = add_deployment(session)

@@ -21,7 +21,7 @@ from ...errors import ScheduleError
 from ...timing import plans
 from ...timing.calendars import Calendar
 from ...timing.plans import CatchUp, Plan
-from ..db.models import Deployment, FlowRun, Schedule
+from ..db.models import Backfill, Deployment, FlowRun, Schedule
 from ..services.deploying.schedules import days_of, plan_of
 from ..services.running.runs import new_row
 from ..services.statements import fetch, insert_runs
@@ -125,11 +125,21 @@ def _rows(
     actor = Actor("schedule", str(schedule.id), schedule.slug)
     parameters = {**deployment.parameters, **schedule.parameters}
     rows = []
-    for slot in wanted:
+    for slot in _left_to_run(session, schedule, wanted, now):
         row = new_row(deployment, parameters, actor, now, due=plans.due(plan, str(schedule.id), slot))
         row.update(schedule_id=schedule.id, slot=slot)
         rows.append(row)
     return rows
+
+
+def _left_to_run(session: Session, schedule: Schedule, wanted: list[datetime], now: datetime) -> list[datetime]:
+    """Those that no backfill has made a run for, while nobody made rows."""
+    passed = [slot for slot in wanted if slot <= now]
+    if not passed:
+        return wanted
+    query = select(FlowRun.slot).join(Backfill, Backfill.id == FlowRun.backfill_id)
+    made = set(session.scalars(query.where(Backfill.schedule_id == schedule.id, FlowRun.slot.in_(passed))))
+    return [slot for slot in wanted if slot not in made]
 
 
 def _ahead(session: Session, ids: Sequence[uuid.UUID], now: datetime) -> dict[uuid.UUID | None, int]:
