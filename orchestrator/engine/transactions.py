@@ -52,6 +52,8 @@ class TransactionState(Enum):
 class Keyed(Protocol):
     """What a transaction's key stands for across runs. All but :meth:`stage` and :meth:`read` are steps."""
 
+    key: str
+
     def find(self) -> Asides[bool]:
         """Whether it was committed before."""
 
@@ -175,10 +177,19 @@ class Transaction:
     def _begin(self) -> None:
         if self.parent is not None or present() is self or self.state is not TransactionState.ACTIVE:
             raise InvalidInput("a transaction is entered once: make another one")
+        self._refuse_itself_around()
         self.parent = present()
         if self._own_mode is None and self.parent is not None:
             self.commit_mode = self.parent.commit_mode
         _present.set(self)
+
+    def _refuse_itself_around(self) -> None:
+        """One that waits for the lock of its own key, which one around it holds, would wait for ever."""
+        at = present() if self._keyed is not None else None
+        while at is not None:
+            if at._keyed is not None and self._keyed is not None and at._keyed.key == self._keyed.key:
+                raise InvalidInput(f"a transaction with the key {at._keyed.key} is around this one: take another key")
+            at = at.parent
 
     def _find(self) -> Asides[None]:
         """Where it has a key, see whether it was committed before."""

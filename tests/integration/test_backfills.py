@@ -241,6 +241,20 @@ def test_a_date_is_a_whole_day_of_the_time_zone() -> None:
         assert backfills.plan(session, found, Wanted(today - DAY, today), now()).range[1] <= now()
 
 
+def test_a_deployment_that_cancels_new_runs_lets_backfills_wait(deployment: uuid.UUID) -> None:
+    with db.transaction() as session:
+        found = session.get_one(Deployment, deployment)
+        found.concurrency_limit, found.collision = 1, "cancel-new"
+    made = fill(deployment, max_active=3)
+    taken = []
+    while (job := claim()) is not None:
+        assert claim() is None
+        loops.run("collisions", now())
+        taken.append(job.id)
+        end(job)
+    assert taken == [run.id for run in of(made)]
+
+
 def test_it_is_cancelled_as_a_whole(deployment: uuid.UUID) -> None:
     made = fill(deployment, max_active=2)
     job = claim()

@@ -36,6 +36,10 @@ def client(api: Api) -> Client:
     for name, parameters in (("on-upload", {"number": 3}), ("templated", {"number": "{{ event.id }}"}), ("bare", {})):
         body = {"name": name, "when": {"expect": ["file.landed"]}, "then": [{**action, "parameters": parameters}]}
         found.post("triggers", body)
+    steps: dict[str, Any] = {"begin": {"deployment": "sales/daily", "parameters": {"day": "tuesday"}}}
+    found.post("chains", {"name": "week", "steps": steps})
+    steps["then"] = {"deployment": "sales/daily", "after": ["begin"], "parameters": {"number": 7}}
+    found.post("chains", {"name": "week", "steps": steps})
     found.put(f"deployments/{deployment}/forms/mondays", {"parameters": {"day": "monday"}})
     return found
 
@@ -46,6 +50,8 @@ def test_all_are_listed_and_nothing_is_changed(client: Client) -> None:
     assert set(refused.value.errors) == {
         "schedules.cron.parameters.day",
         "triggers.on-upload.parameters.number",
+        "chains.week.steps.begin.parameters.day",
+        "chains.week.steps.then.parameters.number",
         "forms.mondays.parameters.day",
     }
     assert "apply with --force" in str(refused.value)
@@ -56,6 +62,7 @@ def test_all_are_listed_and_nothing_is_changed(client: Client) -> None:
 
 def test_what_is_given_anew_is_not_listed(client: Client) -> None:
     client.delete("triggers/on-upload")
+    client.delete("chains/week")
     with pytest.raises(InvalidInput) as refused:
         client.post("deployments", {**NEW, "schedules": [{"cron": "0 9 * * *", "parameters": {"date": "today"}}]})
     assert set(refused.value.errors) == {"forms.mondays.parameters.day"}

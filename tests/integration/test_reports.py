@@ -246,6 +246,7 @@ def test_reports_of_an_old_attempt_change_nothing() -> None:
     outcome = report(flow_state(run_id, "COMPLETED"), task(uuid7(), run_id, "RUNNING"))
     assert sorted(codes(outcome)) == [(1, "stale-attempt"), (2, "stale-attempt")]
     assert count(TaskRun) == 0
+    assert codes(report(flow_state(run_id, "FAILED"))) == [(1, "stale-attempt")]
     with db.reading() as session:
         run = runs.get(session, run_id)
         assert (run.state_type, run.attempt) == ("PENDING", 2)

@@ -136,6 +136,9 @@ def test_what_cannot_be() -> None:
         transaction(overwrite=True)
     with pytest.raises(InvalidInput, match="isolation_level"):
         transaction(key="a", isolation_level="SNAPSHOT")
+    around = transaction(key="a", isolation_level="SERIALIZABLE")
+    with around, transaction(), pytest.raises(InvalidInput, match="a is around this one"), transaction(key="a"):
+        pass
     with transaction() as txn, pytest.raises(InvalidInput, match="no key"):
         txn.stage(1)
     with pytest.raises(InvalidInput, match="no key"):

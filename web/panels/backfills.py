@@ -21,7 +21,6 @@ from orchestrator.server.services.paging import Page
 from orchestrator.server.services.running import runs
 from orchestrator.server.services.running.run_filters import RunFilter
 from orchestrator.server.services.running.runs import RunRow
-from orchestrator.states import TERMINAL
 
 #: Slots that the form shows, and backfills that the page of a deployment does.
 SLOTS, RECENT = 12, 5
@@ -66,11 +65,6 @@ def load(session: Session, backfill_id: uuid.UUID, cursor: str | None) -> Backfi
     return BackfillPage(row, deployment, f"{deployment.flow.name}/{deployment.name}", found, coming)
 
 
-def is_over(kind: str) -> bool:
-    """Whether a type of state is one that ends a run."""
-    return kind in {item.value for item in TERMINAL}
-
-
 def preview(session: Session, deployment: Deployment, form: Mapping[str, str], now: datetime) -> Planned | str:
     """What the backfill of a form would do; or why there is none, in words."""
     if not form.get("start", "").strip():
@@ -96,8 +90,15 @@ def read(form: Mapping[str, str]) -> Wanted:
         parameters=_parameters(form.get("parameters", "")),
         max_active=int(most),
         backwards="backwards" in form,
-        reprocess=Reprocess(form.get("reprocess") or "none"),
+        reprocess=_reprocess(form.get("reprocess") or "none"),
     )
+
+
+def _reprocess(text: str) -> Reprocess:
+    try:
+        return Reprocess(text)
+    except ValueError:
+        raise _wrong("reprocess", "Choose one from the list.") from None
 
 
 def _bound(form: Mapping[str, str], name: str) -> date | datetime | None:

@@ -27,7 +27,7 @@ def show(backfill_id: uuid.UUID) -> Response:
     """The page of one."""
     with reading() as session:
         loaded = backfills.load(session, backfill_id, request.args.get("cursor"))
-    return page("backfill", room="deployments", page=loaded, item=loaded.row.backfill, is_over=backfills.is_over)
+    return page("backfill", room="deployments", page=loaded, item=loaded.row.backfill)
 
 
 @blueprint.post("/backfills/<uuid:backfill_id>/cancel")

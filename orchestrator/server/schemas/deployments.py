@@ -231,7 +231,7 @@ class ApplyQuery(Strict):
     force = fields.Boolean(
         load_default=False,
         metadata={
-            "description": "Although schedules, triggers or saved forms have parameters that a new signature does not"
+            "description": "Although schedules, triggers, chains or saved forms have parameters that a new signature does not"
             " take; such schedules are stopped."
         },
     )

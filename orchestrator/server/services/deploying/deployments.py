@@ -67,7 +67,7 @@ def apply(
     ``[]`` removes them.
 
     Args:
-        force: Apply it although schedules that stay, triggers or saved forms have parameters that its signature does
+        force: Apply it although schedules that stay, triggers, chains or saved forms have parameters that its signature does
             not take: such schedules are stopped, all are told as changes.
 
     Raises:

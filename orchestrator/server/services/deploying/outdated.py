@@ -1,4 +1,4 @@
-"""What still names parameters that a deployment's new signature does not take: schedules, triggers, saved forms."""
+"""What has parameters that a deployment's new signature does not take: schedules, triggers, chains, saved forms."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from ....errors import InvalidInput
-from ...db.models import Deployment, SavedForm, Schedule, Trigger
+from ...db.models import Chain, ChainVersion, Deployment, SavedForm, Schedule, Trigger
 from ..json_schemas import parameter_problems
 
 
@@ -65,11 +65,17 @@ def _users(
         for schedule in deployment.schedules:
             yield f"schedules.{schedule.slug}", schedule.parameters, schedule
     names = {str(deployment.id), deployment.name, f"{deployment.flow.name}/{deployment.name}"}
-    for trigger in session.scalars(select(Trigger).order_by(Trigger.name, Trigger.id)):
+    of_nobody = select(Trigger).where(Trigger.of_chain_id.is_(None))  # a chain tells of its steps itself
+    for trigger in session.scalars(of_nobody.order_by(Trigger.name, Trigger.id)):
         for action in [*trigger.actions, *trigger.resolve_actions]:
             parameters = action.get("parameters")
             if action.get("do") == "run-deployment" and action.get("deployment") in names and parameters:
                 yield f"triggers.{trigger.name}", parameters, None
+    newest = ChainVersion.chain_id == Chain.id, ChainVersion.version == Chain.version
+    for chain, document in session.execute(select(Chain.name, ChainVersion.document).join(ChainVersion, and_(*newest))):
+        for name, step in document["steps"].items():
+            if step["deployment"] in names and step.get("parameters"):
+                yield f"chains.{chain}.steps.{name}", step["parameters"], None
     forms = select(SavedForm).where(SavedForm.deployment_id == deployment.id).order_by(SavedForm.name)
     for form in session.scalars(forms):
         yield f"forms.{form.name}", form.parameters, None

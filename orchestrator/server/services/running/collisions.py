@@ -1,6 +1,7 @@
 """What becomes of a run that is due while its deployment has as many runs as it may: it waits, or it is cancelled.
 
-New runs alone are cancelled: what an agent held before, or somebody retried, waits for its turn. It happens when the
+New runs alone are cancelled: what an agent held before, or somebody retried, waits for its turn, and so do the runs of
+a backfill, which are meant to. It happens when the
 clock finds them, and at the end of a run at the latest, in the transaction that makes room: so none slips through
 between two rounds.
 """
@@ -31,6 +32,7 @@ WITH picked AS (
     WHERE d.collision = '{CANCEL_NEW}' AND d.concurrency_limit IS NOT NULL
         AND (%(deployment)s::uuid IS NULL OR d.id = %(deployment)s)
         AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s AND r.attempt = 0 AND r.work_queue_id IS NOT NULL
+        AND r.backfill_id IS NULL
         AND {_BUSY} + %(left)s >= d.concurrency_limit
         AND NOT EXISTS (SELECT 1 FROM flow_run_state s WHERE s.flow_run_id = r.id AND s.type = 'CANCELLED')
     ORDER BY r.due, r.id LIMIT %(batch)s FOR NO KEY UPDATE OF r SKIP LOCKED

@@ -34,7 +34,8 @@ SELECT q.id, w.waiting, w.oldest, w.left_over,
     (SELECT count(*) FROM agent a WHERE a.stopped IS NULL AND a.last_heartbeat >= %(heard)s
         AND {serves("a", "q")}) AS agents
 FROM work_queue q CROSS JOIN LATERAL (
-    SELECT count(*) AS waiting, min(r.due) AS oldest, count(*) FILTER (WHERE {HANDED_OUT}) AS left_over
+    SELECT count(*) AS waiting, min(r.due) FILTER (WHERE r.backfill_id IS NULL) AS oldest,
+        count(*) FILTER (WHERE {HANDED_OUT}) AS left_over
     FROM flow_run r WHERE r.work_queue_id = q.id AND r.state_type = 'SCHEDULED' AND r.due <= %(now)s) AS w
 WHERE q.id = ANY(%(ids)s)"""
 #: Who makes a queue where nobody asked for it.
