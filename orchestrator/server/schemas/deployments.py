@@ -231,8 +231,8 @@ class ApplyQuery(Strict):
     force = fields.Boolean(
         load_default=False,
         metadata={
-            "description": "Although schedules, triggers, chains or saved forms have parameters that a new signature does not"
-            " take; such schedules are stopped."
+            "description": "Although schedules, triggers, chains or saved forms have parameters that a new signature"
+            " does not take; such schedules are stopped."
         },
     )
 

@@ -67,8 +67,8 @@ def apply(
     ``[]`` removes them.
 
     Args:
-        force: Apply it although schedules that stay, triggers, chains or saved forms have parameters that its signature does
-            not take: such schedules are stopped, all are told as changes.
+        force: Apply it although schedules that stay, triggers, chains or saved forms have parameters that its signature
+            does not take: such schedules are stopped, all are told as changes.
 
     Raises:
         InvalidInput: A block is unknown, parameters do not fit the parameter schema, a schedule cannot be understood or
