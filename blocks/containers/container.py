@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import queue
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +18,11 @@ log = logging.getLogger("orchestrator.agent")
 
 #: Seconds between two looks: at first, growing to the longest.
 PAUSE, LONGEST_PAUSE = 0.3, 2.0
+#: What Podman sends in place of the output of a container that ends in the very moment in which it is asked for: its
+#: error, of which the client takes the beginning for the header of a frame.
+_REFUSED = re.compile(rb':"[^"]*","message":"failed to obtain logs for Container .*","response":500\}\s*', re.DOTALL)
+#: How often an output is asked for that the engine refuses so.
+REFUSALS = 5
 _ENDED = frozenset({"exited", "stopped", "dead", "removing"})
 #: The code of what was ended by SIGKILL.
 KILLED = 137
@@ -81,16 +87,25 @@ class Container:
         only = {"stdout": name == "stdout", "stderr": name == "stderr"}
         try:
             with explained(self._address):
-                stream = self._container.logs(stream=True, follow=True, **only)
-                try:
-                    for data in stream:
-                        found.put((name, data))
-                finally:
-                    _hang_up(stream)
+                for _ in range(REFUSALS):
+                    if self._read_once(only, lambda data: found.put((name, data))):
+                        break
         except OrchestratorError as error:
             log.warning("%s of %s cannot be read: %s", name, self.identifier, error)
         finally:
             found.put((name, None))
+
+    def _read_once(self, only: dict[str, bool], give: Callable[[bytes], None]) -> bool:
+        """Read an output to its end; False: the engine refused it, and may be asked again."""
+        stream = self._container.logs(stream=True, follow=True, **only)
+        try:
+            for number, data in enumerate(stream):
+                if number == 0 and _REFUSED.fullmatch(data):
+                    return False
+                give(data)
+        finally:
+            _hang_up(stream)
+        return True
 
     def terminate(self) -> None:
         """SIGTERM to its first process, which ends the flow."""

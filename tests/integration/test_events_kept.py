@@ -54,19 +54,20 @@ class Follower:
     def __init__(self, client: Client) -> None:
         self.seen: list[str] = []
         self.connected = 0
+        #: Behind which event it is; None: the server has not begun to answer.
+        self.place: str | None = None
         self._client = client
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
     def _run(self) -> None:
-        place: str | None = None
         while not self._over.is_set():
             try:
-                following = self._client.follow("events/stream", {"event": ["task-run.*", "flow-run.*"]}, place)
+                following = self._client.follow("events/stream", {"event": ["task-run.*", "flow-run.*"]}, self.place)
                 self.connected += 1
                 for here, event in following:
-                    place = here
+                    self.place = here
                     if event is not None:
                         self.seen.append(event["id"])
                     if self._over.is_set():
@@ -99,7 +100,7 @@ def test_pain_27_events_are_transitions_though_every_channel_was_blocked(
         return [work(number) for number in range(20)]
 
     follower = Follower(Client.from_settings())
-    until(lambda: follower.connected, "somebody follows")
+    until(lambda: follower.place, "somebody follows")
     done: list[list[int]] = []
     running = threading.Thread(target=lambda: done.append(twenty()))
     running.start()
