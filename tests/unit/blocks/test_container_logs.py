@@ -18,9 +18,9 @@ class Ended:
     """A container that has ended."""
 
     name = "job"
-    attrs = {"State": {"Status": "exited", "ExitCode": 0}}
 
     def __init__(self) -> None:
+        self.attrs = {"State": {"Status": "exited", "ExitCode": 0}}
         self.asked: list[str] = []
 
     def reload(self) -> None: ...
